@@ -1,0 +1,142 @@
+"""Deltas to what the user sees: streamed text, thinking, statistics, one JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from localai.engines.base import Delta, Usage
+from localai.terminal.console import Console
+from localai.terminal.output import check_reader
+from localai.terminal.progress import Progress
+
+Think = Literal["auto", "off", "show"]
+
+
+@dataclass
+class Answer:
+    """A whole answer."""
+
+    model: str
+    text: list[str] = field(default_factory=list)
+    thinking: list[str] = field(default_factory=list)
+    finish: str = ""
+    usage: Usage | None = None
+
+    @property
+    def content(self) -> str:
+        """The answer's text, without the newlines at its end."""
+        return "".join(self.text).rstrip("\n")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer as `--json` shows it; the keys are stable."""
+        usage = self.usage
+        assert usage is not None
+        return {
+            "answer": self.content,
+            "thinking": "".join(self.thinking).strip("\n") or None,
+            "finish": self.finish,
+            "model": self.model,
+            "seed": usage.seed,
+            "tokens": {
+                "prompt": usage.prompt_tokens,
+                "reused": usage.reused_tokens,
+                "cut": usage.cut_tokens,
+                "answer": usage.answer_tokens,
+            },
+            "seconds": {
+                "queue": round(usage.queue_seconds, 6),
+                "prompt": round(usage.prompt_seconds, 6),
+                "answer": round(usage.answer_seconds, 6),
+                "first_token": round(usage.first_token_seconds, 6),
+            },
+        }
+
+    def stats(self) -> str:
+        """Return one line of counts and speeds."""
+        usage = self.usage
+        assert usage is not None
+        evaluated = usage.prompt_tokens - usage.reused_tokens
+        return (
+            f"prompt {usage.prompt_tokens} tokens, {usage.reused_tokens} reused, "
+            f"{_speed(evaluated, usage.prompt_seconds)}; "
+            f"answer {usage.answer_tokens} tokens, "
+            f"{_speed(usage.answer_tokens - 1, usage.answer_seconds)}; "
+            f"first token after {usage.first_token_seconds * 1000:.0f} ms; seed {usage.seed}"
+        )
+
+
+def _speed(tokens: int, seconds: float) -> str:
+    return f"{tokens / seconds:.0f} tokens/s" if tokens > 0 and seconds > 0 else "- tokens/s"
+
+
+def read(
+    deltas: Iterator[Delta], console: Console, model: str, *, show: bool, think: Think
+) -> Answer:
+    """Take an answer as it comes.
+
+    Parameters
+    ----------
+    deltas : iterator of Delta
+        Ends with `finish`, or raises what went wrong.
+    show : bool
+        Write the text to stdout as it comes; else it is only gathered.
+    think : "auto", "off" or "show"
+        Whether thinking is written to stderr (on a terminal).
+
+    Raises
+    ------
+    ClosedPipe
+        Whoever read stdout has left.
+    """
+    answer = Answer(model)
+    with _Waiting(console, model) as waiting:
+        for delta in deltas:
+            check_reader(console.stdout)
+            waiting.note(delta)
+            match delta.kind:
+                case "thinking":
+                    answer.thinking.append(delta.text)
+                    if think == "show":
+                        console.thinking(delta.text)
+                case "text":
+                    answer.text.append(delta.text)
+                    if show:
+                        console.write(delta.text)
+                case "finish":
+                    answer.finish, answer.usage = delta.reason, delta.usage
+    if show:
+        console.end()
+    if answer.usage and answer.usage.cut_tokens:
+        console.warn(f"{answer.usage.cut_tokens} tokens of the input were cut away")
+    return answer
+
+
+class _Waiting:
+    """What is shown until the first word: the model loads, then the prompt is read."""
+
+    def __init__(self, console: Console, model: str) -> None:
+        self._console = console
+        self._loading = Progress(console, f"loading {model}")
+        self._reading: Progress | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Waiting:
+        self._stack.enter_context(self._loading)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def note(self, delta: Delta) -> None:
+        """Go on to what the delta tells of."""
+        if delta.kind != "progress":
+            self._stack.close()
+            return
+        if self._reading is None:
+            self._stack.close()
+            self._reading = Progress(self._console, "reading the prompt", "tokens")
+            self._stack.enter_context(self._reading)
+        self._reading.update(delta.done, delta.total)

@@ -1,0 +1,1 @@
+"""Model names to files, and what a model file's header says about it."""

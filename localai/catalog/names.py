@@ -1,0 +1,100 @@
+"""Model names to files: what `-m` may say, and which file is meant.
+
+    tiny               the language model that ships with the package
+    ./some/model.gguf  a path: it holds a slash, ends in .gguf, or exists
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+from localai.catalog.gguf_cursor import shown
+from localai.errors import UnknownModel
+
+TINY: Final = Path(__file__).resolve().parent.parent / "tiny" / "tiny-chat.gguf"
+KNOWN: Final = ("tiny",)
+_WORKS: Final = "use -m tiny, or -m PATH of a .gguf file"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model's name and the file it stands for."""
+
+    name: str  # as the user gave it
+    path: Path  # of a split model, the part that was named
+
+
+def _is_path(name: str) -> bool:
+    if name.startswith("hf:"):
+        return False
+    if name.lower().endswith(".gguf") or name.startswith(("/", "./", "../", "~")):
+        return True
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # "~nobody/model.gguf", with no such user
+        return Path(name)
+
+
+def _near_files(path: Path) -> list[str]:
+    """Return the names of .gguf files beside a path that is not there, the nearest first."""
+    try:
+        names = sorted(each.name for each in path.parent.iterdir() if each.suffix == ".gguf")
+    except (OSError, ValueError):
+        return []
+    return get_close_matches(path.name, names, n=1, cutoff=0.5)
+
+
+def _from_path(name: str) -> ModelFile:
+    path = _expanded(name)
+    try:
+        found = path.exists()
+    except (OSError, ValueError):
+        found = False
+    if found:
+        return ModelFile(name, path)
+    near = _near_files(path)
+    meant = f"did you mean {shown(path.with_name(near[0]))}?" if near else _WORKS
+    raise UnknownModel(f"there is no model file {shown(name)}", meant)
+
+
+def resolve(name: str, tiny: Path = TINY) -> ModelFile:
+    """Return the file that a model's name stands for.
+
+    The file exists; whether it is a model is for `gguf.check` to say.
+
+    Parameters
+    ----------
+    name : str
+        As given with `-m`.
+    tiny : Path
+        The file that `tiny` stands for.
+
+    Raises
+    ------
+    UnknownModel
+        No such file, or a name from the hub, which cannot be fetched yet; with a
+        did-you-mean for a near miss.
+    """
+    if name == "tiny":
+        if not tiny.exists():
+            raise UnknownModel("the tiny model is missing from this installation", "reinstall it")
+        return ModelFile(name, tiny)
+    if _is_path(name):
+        return _from_path(name)
+    near = get_close_matches(name.lower(), KNOWN, n=1, cutoff=0.6)
+    if near:
+        raise UnknownModel(f"no model is called {shown(name)}", f"did you mean {near[0]}?")
+    if "/" in name or name.startswith("hf:"):
+        what = f"{shown(name)} names a model on the hub, and these cannot be fetched yet"
+        raise UnknownModel(what, _WORKS)
+    raise UnknownModel(f"no model is called {shown(name)!s}, and there is no such file", _WORKS)

@@ -1,0 +1,108 @@
+"""The table of commands, and `main`: the only place where an error becomes a message and a code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from localai import __version__, settings
+from localai.errors import BadInput, ClosedPipe, ExitCode, Interrupted, LocalaiError
+from localai.terminal.console import Console
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (module:function, summary)
+    "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
+    "prompts": ("localai.commands.prompts:prompts", "List, show and write prompt files."),
+    "completion": ("localai.commands.completion:completion", "Print a completion script."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; an unknown name gets a did-you-mean."""
+        if cmd_name not in COMMANDS:
+            raise BadInput(f"there is no command {cmd_name!r}{_near(cmd_name)}", "localai --help")
+        module, _, function = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), function)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the summaries of the table, without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+def _near(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", prog_name="localai", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Local generative models as shell tools: everything runs on your own machine.
+
+    \b
+    Examples:
+      localai ask -m tiny "What is the capital of France?"
+      localai ask -m tiny "Explain the above in one sentence:" < text.txt
+      git diff | localai ask -p commit-message
+      if localai ask -m tiny --test "Is Rome the capital of Italy?"; then echo yes; fi
+    """
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments : list of str or None
+        Without the program's name; None: those of this process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    console = Console.standard()
+    try:
+        result = cli.main(arguments, prog_name="localai", obj=console, standalone_mode=False)
+        return int(result) if isinstance(result, int) else ExitCode.DONE
+    except (Exception, KeyboardInterrupt) as error:
+        if settings.debugging(arguments):
+            raise
+        known = _known(error)
+        if not isinstance(known, ClosedPipe):
+            console.error(known, as_json="--json" in arguments)
+        else:
+            console.abandon()
+        return known.code
+
+
+def _known(error: BaseException) -> LocalaiError:
+    """Return any error as one of ours."""
+    match error:
+        case LocalaiError():
+            return error
+        case click.UsageError():
+            where = error.ctx.command_path if error.ctx else "localai"
+            return BadInput(error.format_message().rstrip("."), f"{where} --help")
+        case click.ClickException():
+            return BadInput(error.format_message())
+        case KeyboardInterrupt() | click.Abort():
+            return Interrupted("stopped")
+        case BrokenPipeError():
+            return ClosedPipe("whoever read the output has left")
+        case _:
+            return LocalaiError(
+                f"this should not have happened: {type(error).__name__}: {error}",
+                "run it again with --debug to see where, and report it",
+            )
+

@@ -1,0 +1,133 @@
+"""What every engine takes and gives: frozen requests, results, and the Protocols between them.
+
+Imports no engine library and no numpy: the client builds these, the wire carries them as plain
+data, the worker reads them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from localai.constraints import Constraint
+
+Role = Literal["system", "user", "assistant"]
+Cut = Literal["head", "middle", "tail"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation; `content` is untrusted text."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen; the defaults are llama.cpp's own.
+
+    The order is llama.cpp's: penalty, top_k, top_p, min_p, temperature. With
+    `temperature_first` the temperature is applied before the three cuts, as other toolkits do.
+    """
+
+    temperature: float = 0.8  # 0 is greedy: always the likeliest token
+    top_k: int = 40  # keep this many likeliest tokens; 0: all
+    top_p: float = 0.95  # keep the likeliest tokens that together hold this probability
+    min_p: float = 0.05  # keep tokens at least this likely, relative to the likeliest
+    repeat_penalty: float = 1.0  # divides the logits of the last tokens; 1 is off
+    repeat_last_n: int = 64  # tokens that the penalty looks back on
+    seed: int | None = None  # 32 bits; None: a fresh one, told in the usage
+    temperature_first: bool = False
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """A question to a text engine: a conversation, or bare text to continue."""
+
+    messages: tuple[Message, ...] = ()
+    raw: str | None = None  # continue this text without a chat template
+    fixed: int = 0  # so many leading messages are the same at the next use (kept on disk)
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int | None = None  # None: until the model ends or the context is full
+    stop: tuple[str, ...] = ()
+    constraint: Constraint | None = None
+    think: bool | None = None  # False asks the template not to think; None leaves it to the model
+    truncate: Cut | None = None  # which end of the last message may be cut away when it is too long
+    context: int | None = None  # tokens of context, at least
+    interactive: bool = True  # goes before batch work
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an answer has cost."""
+
+    prompt_tokens: int
+    reused_tokens: int  # of the prompt, already in memory or read from a state file
+    answer_tokens: int
+    cut_tokens: int  # of the prompt, cut away by `truncate`
+    queue_seconds: float  # from arrival to the first evaluation
+    prompt_seconds: float  # evaluation of what was not reused
+    answer_seconds: float  # from the first sampled token to the last
+    first_token_seconds: float  # from arrival to the first sampled token
+    seed: int
+
+
+FinishReason = Literal["stop", "length", "cancelled"]
+DeltaKind = Literal["text", "thinking", "progress", "finish", "error"]
+
+
+@dataclass(frozen=True)
+class Delta:
+    """One piece of an answer.
+
+    `text` and `thinking` carry `text`; `progress` carries `done` and `total` prompt tokens;
+    `finish` carries `reason` and `usage` and ends the request, as `error` does with `error`
+    (the plain data of `errors.LocalaiError.to_wire`).
+    """
+
+    kind: DeltaKind
+    text: str = ""
+    done: int = 0
+    total: int = 0
+    reason: FinishReason = "stop"
+    usage: Usage | None = None
+    error: dict[str, str] | None = None
+
+
+Emit = Callable[[list[tuple[str, Delta]]], None]
+"""Called once a step with all deltas of the step, each with its request's id."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A worker's identity: the files it loads and what changes their memory.
+
+    `context` is a minimum and `threads` a hint, so neither is part of the identity.
+    """
+
+    kind: str  # a key of `engines.registry`
+    files: tuple[str, ...]  # absolute paths; the model first
+    name: str = ""  # what the user called it, for messages
+    gpu_layers: str = "auto"  # "auto", "all" or a number as text
+    cache_type: str = "f16"  # type of the keys and values kept in memory
+    threads: int | None = None
+    context: int | None = None
+
+    def identity(self) -> tuple[Any, ...]:
+        """Return what two specs must share to be served by one worker."""
+        return (self.kind, self.files, self.gpu_layers, self.cache_type)
+
+
+class Engine(Protocol):
+    """A loaded model. Made in a worker by `registry.load`, used from its one serving thread."""
+
+    def submit(self, request_id: str, request: dict[str, Any]) -> None:
+        """Take a request (plain data); its deltas go to the `Emit` given at load. Never blocks."""
+
+    def cancel(self, request_id: str) -> None:
+        """End a request within one step; an unknown id is nothing."""
+
+    def close(self) -> None:
+        """Cancel what runs and give the memory back."""

@@ -1,0 +1,100 @@
+"""One request on its way: its tokens, where it stands, and what it has cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from localai.engines.base import Delta, FinishReason, TextRequest, Usage
+from localai.engines.llama.flow import Flow, Piece
+from localai.engines.llama.residents import Slot, TokenBuffer
+from localai.engines.llama.sampling import Sampler
+
+if TYPE_CHECKING:
+    from localai.engines.llama.constraint import Matcher  # imports a library that few jobs need
+
+
+@dataclass(eq=False)
+class Job:
+    """A request between its arrival and its last delta.
+
+    `tokens` holds prompt and answer; what of it is in memory is its slot's length, and what is
+    not is pending. A job in its prompt has many pending tokens, a job in its answer one, or some
+    more where a constraint forces them: the scheduler treats all alike.
+    """
+
+    id: str
+    request: TextRequest
+    tokens: TokenBuffer
+    sampler: Sampler
+    flow: Flow
+    limit: int  # tokens, prompt and answer together
+    seed: int
+    matcher: Matcher | None = None
+    fixed: int = 0  # leading tokens that the next use will share
+    marks: Mapping[int, bytes] = field(default_factory=dict)  # control tokens that mark thinking
+    cut: int = 0  # tokens that were cut away from the prompt
+    slot: Slot | None = None
+    cancelled: bool = False
+    stops: set[int] = field(default_factory=set)  # where a step over the prompt has to end
+    arrived: float = field(default_factory=time.perf_counter)
+    started: float = 0.0
+    first: float = 0.0
+    last: float = 0.0
+    reused: int = 0
+    answered: int = 0
+
+    def __post_init__(self) -> None:
+        self.prompt_length = len(self.tokens)
+
+    @property
+    def pending(self) -> int:
+        """How many tokens are still to be evaluated."""
+        return len(self.tokens) - (self.slot.length if self.slot else 0)
+
+    @property
+    def full(self) -> bool:
+        """Whether the answer may not grow further."""
+        most = self.request.max_tokens
+        return len(self.tokens) >= self.limit or (most is not None and self.answered >= most)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Sorts interactive requests first, then by arrival."""
+        return (not self.request.interactive, self.arrived)
+
+    def wanted_cells(self) -> int:
+        """Return how many tokens to make room for at first; more comes as it grows."""
+        answer = min(self.request.max_tokens or _FIRST_ANSWER, _FIRST_ANSWER)
+        return min(self.limit, len(self.tokens) + answer)
+
+    def deltas(self, pieces: list[Piece]) -> list[tuple[str, Delta]]:
+        """Return pieces of text as deltas of this job."""
+        return [(self.id, Delta(kind, text=text)) for kind, text in pieces]
+
+    def finish(self, reason: FinishReason) -> list[tuple[str, Delta]]:
+        """Return the last deltas of the job."""
+        pieces = self.deltas(self.flow.close())
+        return [*pieces, (self.id, Delta("finish", reason=reason, usage=self.usage()))]
+
+    def usage(self) -> Usage:
+        """Return what the job has cost up to now."""
+        now = time.perf_counter()
+        started = self.started or now
+        first = self.first or now
+        return Usage(
+            prompt_tokens=self.prompt_length,
+            reused_tokens=self.reused,
+            answer_tokens=self.answered,
+            cut_tokens=self.cut,
+            queue_seconds=started - self.arrived,
+            prompt_seconds=first - started,
+            answer_seconds=max(0.0, self.last - first),
+            first_token_seconds=first - self.arrived,
+            seed=self.seed,
+        )
+
+
+_FIRST_ANSWER = 256  # tokens

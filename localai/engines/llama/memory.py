@@ -1,0 +1,201 @@
+"""Who has which part of the context: slots given to jobs, prefixes shared, copied and kept.
+
+Joins a `Context` (what the library holds), `Residents` (what we know of it) and `States` (what is
+on disk), and is the only place that changes one of them together with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from localai.engines.llama.context import Context, Run, Sizes, Tokens
+from localai.engines.llama.job import Job
+from localai.engines.llama.residents import Residents, Slot, TokenBuffer
+from localai.engines.llama.states import LEAST_TOKENS, States
+from localai.errors import NotEnoughMemory
+
+
+class Memory:
+    """The context of a model and what its sequences remember.
+
+    Parameters
+    ----------
+    make_context : callable
+        Makes a context of given `Sizes`; may raise NotEnoughMemory.
+    sizes : Sizes
+        What the first context is made with.
+    most_cells : int
+        The context may grow to this when requests need it.
+    exact : bool
+        The model cannot forget a part of a sequence: see `Residents`.
+    """
+
+    def __init__(
+        self,
+        make_context: Callable[[Sizes], Context],
+        sizes: Sizes,
+        most_cells: int,
+        states: States,
+        *,
+        exact: bool,
+    ) -> None:
+        self._make_context, self._most_cells = make_context, most_cells
+        self._states, self._exact = states, exact
+        self.context = make_context(sizes)
+        self._residents = Residents(sizes.sequences, exact)
+        self._unsaved: list[Slot] = []  # slots that hold exactly a fixed prefix not yet on disk
+
+    @property
+    def batch(self) -> int:
+        """Tokens that one step may evaluate."""
+        return self.context.sizes.batch
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there are states to be written when there is time."""
+        return bool(self._unsaved)
+
+    def saved_by(self, prompt: Tokens) -> int:
+        """Return how many tokens of `prompt` need no evaluation now."""
+        return self._residents.donor(prompt)[1]
+
+    def place(self, job: Job) -> bool:
+        """Give a job a slot, with as much of its prompt as is known; False: it has to wait.
+
+        Raises
+        ------
+        NotEnoughMemory
+            Waiting would not help.
+        """
+        donor, saved = self._residents.donor(job.tokens.view)
+        slot = self._slot_for(donor, saved)
+        if slot is None or not self._make_room(job, saved, donor):
+            return False
+        if donor is slot:
+            self._trim(slot, saved)
+        else:
+            self._trim(slot, 0)
+            if donor is not None:
+                self.context.copy(donor.sequence, slot.sequence, saved)
+                self._residents.share(donor, slot, saved)
+                donor.touch()
+        slot.busy, slot.tokens = True, job.tokens
+        slot.touch()
+        job.slot = slot
+        self._restore(job, slot)
+        return True
+
+    def release(self, slot: Slot, *, forget: bool = False) -> None:
+        """Take a slot back; its memory stays for others unless it is to be forgotten."""
+        slot.busy = False
+        slot.touch()
+        if forget:
+            self._trim(slot, 0)
+
+    def advance(self, job: Job, run: Run) -> None:
+        """Note that a run has been evaluated; keep the state where a fixed prefix ends."""
+        assert job.slot is not None
+        job.slot.length += len(run.tokens)
+        if job.slot.length == job.fixed >= LEAST_TOKENS:
+            self._keep(job.slot)
+
+    def settle(self, slot: Slot) -> None:
+        """After a step that was cut short: believe what the context says is in memory."""
+        kept = self.context.length(slot.sequence)
+        if self._exact and kept != slot.length:
+            kept = 0
+        self.context.trim(slot.sequence, kept)
+        self._residents.shorten(slot, min(kept, slot.length))
+        slot.length = kept
+
+    def make_way(self) -> bool:
+        """Free cells in the middle of an answer: forget an idle memory, or grow."""
+        if oldest := self._residents.oldest():
+            self._trim(oldest, 0)
+            return True
+        return self._grow(self.batch)
+
+    def save_one(self) -> None:
+        """Write one of the states that are to be kept."""
+        slot = self._unsaved.pop()
+        self._states.save(self.context, slot.sequence, slot.memory)
+
+    def close(self) -> None:
+        """Free the context."""
+        self.context.close()
+
+    def _slot_for(self, donor: Slot | None, saved: int) -> Slot | None:
+        """Return the donor itself where all of its memory is used, else an empty or idle slot."""
+        if donor is not None and not donor.busy and donor.length == saved:
+            return donor
+        if free := self._residents.free():
+            return free
+        if oldest := self._residents.oldest(() if donor is None else (donor,)):
+            return oldest
+        return donor if donor is not None and not donor.busy else None
+
+    def _make_room(self, job: Job, saved: int, donor: Slot | None) -> bool:
+        needed = job.wanted_cells() - saved
+        while self._residents.cells() + needed > self.context.sizes.cells:
+            if oldest := self._residents.oldest((donor,) if donor else ()):
+                self._trim(oldest, 0)
+            elif not self._grow(needed):
+                if not self._residents.busy():
+                    raise NotEnoughMemory(
+                        f"the request needs a context of {job.wanted_cells()} tokens; there is "
+                        f"memory for {self._most_cells}",
+                        "use -n to limit the answer, or give a shorter input",
+                    )
+                return False
+        return True
+
+    def _restore(self, job: Job, slot: Slot) -> None:
+        """Read a longer prefix from disk than the slot has, if there is one."""
+        fixed = job.tokens.view[: job.fixed]
+        if slot.length < job.fixed and self._states.has(fixed):
+            self._trim(slot, 0)
+            slot.tokens = job.tokens
+            if self._states.restore(self.context, slot.sequence, fixed):
+                slot.length = job.fixed
+
+    def _keep(self, slot: Slot) -> None:
+        """Keep a copy of a sequence, to be written to disk when there is time."""
+        if spare := self._residents.free():
+            self.context.copy(slot.sequence, spare.sequence, slot.length)
+            spare.tokens = TokenBuffer(slot.memory)
+            self._residents.share(slot, spare, slot.length)
+            spare.touch()
+            if not self._states.has(spare.memory):
+                self._unsaved.append(spare)
+
+    def _trim(self, slot: Slot, length: int) -> None:
+        if slot in self._unsaved:
+            self._unsaved.remove(slot)
+        if length < slot.length:
+            self.context.trim(slot.sequence, length)
+        self._residents.shorten(slot, length)
+
+    def _grow(self, needed: int) -> bool:
+        """Make the context larger, keeping every memory; False where it may not grow so far.
+
+        A prefix that sequences share is copied for each of them, so the new size counts it so.
+        """
+        old = self.context.sizes
+        least = sum(slot.length for slot in self._residents.slots) + needed
+        if least > self._most_cells or old.cells >= self._most_cells:
+            return False
+        kept = [slot for slot in self._residents.slots if slot.length]
+        states = [self.context.export(slot.sequence) for slot in kept]
+        self.context.close()
+        try:
+            wanted = min(max(2 * old.cells, least), self._most_cells)
+            self.context = self._make_context(replace(old, cells=wanted))
+        except NotEnoughMemory:
+            self._most_cells = old.cells
+            self.context = self._make_context(old)
+        for slot, state in zip(kept, states, strict=True):
+            slot.parent, slot.shared = None, 0
+            if not self.context.admit(slot.sequence, state):
+                slot.length = 0
+        return self.context.sizes.cells > old.cells

@@ -1,0 +1,161 @@
+"""Making a request ready: its prompt in tokens, cut if that was asked for, and its samplers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from localai.engines.base import Message, TextRequest
+from localai.engines.llama.flow import Flow, style_of
+from localai.engines.llama.job import Job
+from localai.engines.llama.model import Model
+from localai.engines.llama.residents import TokenBuffer, common_prefix
+from localai.engines.llama.sampling import Sampler, fresh_seed
+from localai.engines.llama.states import LEAST_TOKENS
+from localai.engines.llama.template import ChatTemplate, plain
+from localai.errors import BadInput, TooLong
+
+if TYPE_CHECKING:
+    from localai.engines.llama.constraint import Matchers
+
+
+class Preparation:
+    """Makes jobs for one model.
+
+    Parameters
+    ----------
+    model : Model
+        Gives vocabulary, template and context length.
+
+    Raises
+    ------
+    BadModel
+        The model's chat template is damaged.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._vocab, self._most = model.vocab, model.context_length
+        self._template = ChatTemplate(model.header.chat_template, model.vocab)
+        self._style = style_of(self._template.source)
+        self._opened: dict[bool | None, bool] = {}
+
+    def job(self, request_id: str, request: TextRequest) -> Job:
+        """Return the job of a request.
+
+        Raises
+        ------
+        BadInput, BadConstraint
+            The request cannot be answered as it is.
+        TooLong
+            Its prompt does not fit the model's context.
+        """
+        ids, cut = self._fit(request)
+        sampling = request.sampling
+        seed = fresh_seed() if sampling.seed is None else sampling.seed
+        constraint = request.constraint
+        return Job(
+            request_id,
+            request,
+            TokenBuffer(ids),
+            Sampler(sampling, seed, ids),
+            self._flow(request),
+            self._most,
+            seed,
+            matcher=self._matchers.matcher(constraint) if constraint else None,
+            fixed=self._fixed(request, ids),
+            marks=self._marks,
+            cut=cut,
+        )
+
+    def _flow(self, request: TextRequest) -> Flow:
+        if request.raw is not None:
+            return Flow(request.stop)
+        think = request.think
+        if think not in self._opened:
+            self._opened[think] = self._template.opens_thinking(self._style.opening, think)
+        return Flow(request.stop, self._style, self._opened[think])
+
+    def _encode(self, request: TextRequest) -> list[int]:
+        """Return the ids of a request's prompt."""
+        if request.raw is None:
+            return self._template.encode(request.messages, think=request.think)
+        begin = [self._vocab.bos] if self._vocab.adds_bos and self._vocab.bos >= 0 else []
+        whole = self._vocab.tokenize(request.raw, add_special=True)
+        control = any(self._vocab.is_control(token) for token in whole if token not in begin)
+        return begin + plain(self._vocab, request.raw) if control else whole
+
+    def _fit(self, request: TextRequest) -> tuple[list[int], int]:
+        """Return the prompt's ids and how many tokens were cut away to make it fit."""
+        if request.context and request.context > self._most:
+            raise BadInput(
+                f"the model was made for a context of {self._most} tokens, "
+                f"{request.context} were asked for",
+                f"use --ctx {self._most} or less",
+            )
+        ids = self._encode(request) if request.messages or request.raw is not None else []
+        if not ids:
+            raise BadInput("the prompt is empty")
+        if len(ids) < self._most:
+            return ids, 0
+        if request.truncate is None:
+            raise TooLong(
+                f"the prompt has {len(ids)} tokens; the model's context holds {self._most}, "
+                "the answer included",
+                "shorten it, or let it be cut with --truncate head|middle|tail",
+            )
+        return self._cut(request, len(ids))
+
+    def _cut(self, request: TextRequest, first: int) -> tuple[list[int], int]:
+        """Cut away from the last text until the prompt leaves room for an answer."""
+        room = self._most - min(request.max_tokens or 256, self._most // 2)
+        length = first
+        while True:
+            shorter = self._shorter(request, length - room)
+            ids = self._encode(shorter)
+            if len(ids) <= room:
+                return ids, first - len(ids)
+            if shorter == request:
+                raise TooLong(
+                    f"the prompt has {len(ids)} tokens without the part that may be cut; the "
+                    f"model's context holds {self._most}, the answer included",
+                    "shorten the system text",
+                )
+            request, length = shorter, len(ids)
+
+    def _shorter(self, request: TextRequest, surplus: int) -> TextRequest:
+        """Return the request with `surplus` tokens less in its last text."""
+        text = request.messages[-1].content if request.raw is None else request.raw
+        ids = self._vocab.tokenize(text)
+        keep = max(0, len(ids) - surplus)
+        head = {"head": 0, "middle": keep // 2, "tail": keep}[request.truncate or "tail"]
+        parts = (ids[:head], ids[len(ids) - (keep - head) :])
+        # A letter whose bytes were cut in two is none.
+        kept = "".join(self._vocab.detokenize(part).strip("\ufffd") for part in parts)
+        if request.raw is not None:
+            return replace(request, raw=kept)
+        last = Message(request.messages[-1].role, kept)
+        return replace(request, messages=(*request.messages[:-1], last))
+
+    def _fixed(self, request: TextRequest, ids: list[int]) -> int:
+        """Return how many leading tokens the request's fixed messages make."""
+        if not request.fixed or request.raw is not None:
+            return 0
+        fixed = self._template.encode(
+            request.messages[: request.fixed], answer=False, think=request.think
+        )
+        shared = common_prefix(TokenBuffer(fixed).view, TokenBuffer(ids[:-1]).view)
+        return shared if shared >= LEAST_TOKENS else 0
+
+    @cached_property
+    def _matchers(self) -> Matchers:
+        from localai.engines.llama.constraint import Matchers  # its library takes 40 ms to import
+
+        return Matchers(self._vocab.pointer)
+
+    @cached_property
+    def _marks(self) -> dict[int, bytes]:
+        """Control tokens that mark thinking: they have a text for the flow to see."""
+        marks = (self._style.opening, self._style.closing, self._style.skip)
+        ids = {token for mark in marks for token in self._vocab.tokenize(mark, parse_special=True)}
+        return {t: self._vocab.text(t).encode() for t in ids if self._vocab.is_control(t)}

@@ -1,0 +1,268 @@
+"""Continuous batching: one thread that admits requests, steps the context, and sends deltas.
+
+Each step takes every answer's next token and, in what room is left, prompt tokens of requests that
+have just come, interactive ones first. What is in some sequence's memory is not evaluated again:
+a request that shares a prefix with another that is being evaluated waits for that prefix.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from localai.engines.base import Delta, Emit, FinishReason
+from localai.engines.llama.context import Run
+from localai.engines.llama.job import Job
+from localai.engines.llama.memory import Memory
+from localai.engines.llama.residents import common_prefix
+from localai.engines.llama.vocab import Vocab
+from localai.errors import ConstraintNotMet, LocalaiError
+
+_WORTH_WAITING = 32  # tokens of a prefix being evaluated that are worth waiting for
+_NO_CELLS, _ABORTED = 1, 2  # what `Context.evaluate` may answer
+
+
+class Scheduler:
+    """Runs the requests of one model in a thread of its own.
+
+    Parameters
+    ----------
+    memory : Memory
+        The model's context; belongs to the scheduler's thread from here on.
+    vocab : Vocab
+        Of the same model.
+    emit : Emit
+        Called in the scheduler's thread, once a step.
+    """
+
+    def __init__(self, memory: Memory, vocab: Vocab, emit: Emit) -> None:
+        self._memory, self._vocab, self._emit = memory, vocab, emit
+        self._jobs: dict[str, Job] = {}  # every request that has not ended
+        self._waiting: list[Job] = []
+        self._active: list[Job] = []
+        self._out: list[tuple[str, Delta]] = []
+        self._stepping: frozenset[str] = frozenset()  # ids in the step being evaluated
+        self._wake = threading.Condition()
+        self._closing = False
+        self.evaluated = 0  # tokens, since the start
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Take a job; its deltas go to `emit`. Called from any thread."""
+        with self._wake:
+            self._jobs[job.id] = job
+            self._waiting.append(job)
+            self._waiting.sort(key=lambda waiting: waiting.rank)
+            self._wake.notify()
+
+    def cancel(self, job_id: str) -> None:
+        """End a job within one step; a step that is for this job alone is cut short."""
+        with self._wake:
+            if job := self._jobs.get(job_id):
+                job.cancelled = True
+                if self._stepping == {job_id}:
+                    self._memory.context.abort()
+                self._wake.notify()
+
+    def close(self) -> None:
+        """Cancel what runs, write what is to be kept, and free the context."""
+        with self._wake:
+            self._closing = True
+            for job in self._jobs.values():
+                job.cancelled = True
+            self._memory.context.abort()
+            self._wake.notify()
+        self._thread.join()
+        self._memory.close()
+
+    def _run(self) -> None:
+        while self._wait():
+            for job in [job for job in list(self._jobs.values()) if job.cancelled]:
+                self._finish(job, "cancelled")
+            self._admit()
+            if self._active:
+                self._step()
+            elif self._memory.unsaved:
+                self._memory.save_one()
+            if self._out:
+                deltas, self._out = self._out, []
+                self._emit(deltas)
+
+    def _wait(self) -> bool:
+        """Wait for something to do; False: there is nothing left, and there will not be."""
+        with self._wake:
+            while not (self._jobs or self._memory.unsaved):
+                if self._closing:
+                    return False
+                self._wake.wait()
+        return True
+
+    def _admit(self) -> None:
+        with self._wake:
+            waiting = list(self._waiting)
+        for job in waiting:
+            try:
+                if self._prefix_is_coming(job):
+                    continue
+                if not self._memory.place(job):
+                    break
+            except LocalaiError as error:
+                self._fail(job, error)
+            else:
+                self._start(job)
+
+    def _prefix_is_coming(self, job: Job) -> bool:
+        """Whether another job is about to evaluate a prefix that `job` shares.
+
+        The other's steps are made to end at that prefix: models that cannot forget can hand
+        over their state only there.
+        """
+        prompt = job.tokens.view[:-1]
+        saved = self._memory.saved_by(job.tokens.view) if self._active else 0
+        for other in self._active:
+            assert other.slot is not None
+            common = common_prefix(other.tokens.view, prompt)
+            if common >= max(saved + _WORTH_WAITING, other.slot.length + 1):
+                other.stops.add(common)
+                return True
+        return False
+
+    def _start(self, job: Job) -> None:
+        assert job.slot is not None
+        if not job.started:
+            job.started = time.perf_counter()
+            job.reused = job.slot.length
+            job.stops.add(job.fixed)
+        with self._wake:
+            self._waiting.remove(job)
+        self._active.append(job)
+        self._active.sort(key=lambda active: active.rank)
+
+    def _plan(self) -> list[tuple[Job, Run]]:
+        room = self._memory.batch
+        plan: list[tuple[Job, Run]] = []
+        for job in sorted(self._active, key=lambda job: job.pending > 1):
+            assert job.slot is not None
+            start = job.slot.length
+            stop = min((stop for stop in job.stops if stop > start), default=len(job.tokens))
+            end = min(len(job.tokens), stop, start + room)
+            if end > start:
+                tokens = job.tokens.view[start:end].tolist()
+                plan.append((job, Run(job.slot.sequence, start, tokens, end == len(job.tokens))))
+                room -= end - start
+        return plan
+
+    def _step(self) -> None:
+        plan = self._plan()
+        with self._wake:
+            self._memory.context.rearm()
+            if any(job.cancelled for job, _ in plan):
+                return
+            self._stepping = frozenset(job.id for job, _ in plan)
+        status = self._memory.context.evaluate([run for _, run in plan])
+        with self._wake:
+            self._stepping = frozenset()
+        if status == 0:
+            self._advance(plan)
+        elif status == _NO_CELLS:
+            self._make_way()
+        elif status == _ABORTED:
+            for job, _ in plan:
+                assert job.slot is not None
+                self._memory.settle(job.slot)
+        else:
+            for job, _ in plan:
+                self._fail(job, LocalaiError(f"llama.cpp refused a step (status {status})"))
+
+    def _advance(self, plan: list[tuple[Job, Run]]) -> None:
+        rows = iter(self._memory.context.logits(sum(run.logits for _, run in plan)))
+        index = -1
+        for job, run in plan:
+            self._memory.advance(job, run)
+            self.evaluated += len(run.tokens)
+            index += len(run.tokens)
+            if run.logits:
+                try:
+                    matcher = None if job.flow.thinking else job.matcher
+                    context = self._memory.context
+                    self._take(job, job.sampler.choose(context, next(rows), index, matcher))
+                except LocalaiError as error:
+                    self._fail(job, error)
+            else:
+                done = run.start + len(run.tokens)
+                self._out.append((job.id, Delta("progress", done=done, total=job.prompt_length)))
+
+    def _take(self, job: Job, token: int) -> None:
+        """Add the token chosen for a job, and those that its constraint forces after it."""
+        job.last = time.perf_counter()
+        job.first = job.first or job.last
+        thinking = job.flow.thinking
+        ended = self._vocab.is_end(token)
+        if not ended:
+            self._append(job, token)
+        if job.matcher and not thinking:
+            job.matcher.accept(token)
+            if not ended:
+                self._force(job)
+        if ended or job.flow.stopped or (job.matcher and job.matcher.finished):
+            self._finish(job, "stop")
+        elif job.full:
+            self._finish(job, "length")
+
+    def _force(self, job: Job) -> None:
+        assert job.matcher is not None
+        for token in job.matcher.forced():
+            if job.full:
+                return
+            job.matcher.accept(token)
+            job.sampler.accept(token)
+            self._append(job, token)
+
+    def _append(self, job: Job, token: int) -> None:
+        job.tokens.append(token)
+        job.answered += 1
+        self._out += job.deltas(job.flow.feed(job.marks.get(token) or self._vocab.piece(token)))
+
+    def _make_way(self) -> None:
+        """No cell was left in the middle of an answer: free some, or let the youngest wait."""
+        if self._memory.make_way():
+            return
+        youngest = self._active[-1]
+        if len(self._active) == 1:
+            self._finish(youngest, "length")
+            return
+        assert youngest.slot is not None
+        self._memory.release(youngest.slot, forget=True)
+        youngest.slot = None
+        self._active.remove(youngest)
+        with self._wake:
+            self._waiting.insert(0, youngest)
+
+    def _finish(self, job: Job, reason: FinishReason) -> None:
+        if job.matcher and not job.matcher.complete and reason != "cancelled":
+            why = "the limit of tokens" if reason == "length" else "the end of the text"
+            error = ConstraintNotMet(
+                f"the answer reached {why} before it met the constraint",
+                "allow more tokens with -n, or ask for less",
+            )
+            self._fail(job, error)
+        else:
+            self._out += job.finish(reason)
+            self._release(job)
+
+    def _fail(self, job: Job, error: LocalaiError) -> None:
+        self._out.append((job.id, Delta("error", error=error.to_wire(), usage=job.usage())))
+        self._release(job)
+
+    def _release(self, job: Job) -> None:
+        with self._wake:
+            self._jobs.pop(job.id, None)
+            if job in self._waiting:
+                self._waiting.remove(job)
+        if job in self._active:
+            self._active.remove(job)
+        if job.slot:
+            self._memory.release(job.slot)
+            job.slot = None
+        job.sampler.close()

@@ -1,0 +1,233 @@
+"""Chat templates: messages to token ids, with control tokens only where the template writes them.
+
+A model's own template (Jinja, sandboxed) is untrusted code and the messages are untrusted text.
+Where a message spells a marker (a control token, or a token that the template itself uses), that
+spelling is taken out before rendering, and tokenized as the text that it is. Where no message does,
+the rendered text is tokenized in one call, so that the ids equal llama.cpp's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, NoReturn
+
+import jinja2
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from localai.engines.base import Message
+from localai.engines.llama.vocab import Vocab
+from localai.errors import BadInput, BadModel
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
+    " + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+_PRIVATE = range(0xE000, 0xF8FF)  # Unicode's private use area: place holders come from here
+
+
+class _Refusal(Exception):
+    """The template itself has refused the messages (`raise_exception`)."""
+
+
+def _refuse(message: str) -> NoReturn:
+    raise _Refusal(message)
+
+
+def _tojson(value: Any, indent: int | None = None, **_: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+    )
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    environment.filters["tojson"] = _tojson
+    return environment
+
+
+class ChatTemplate:
+    """A chat template over a vocabulary.
+
+    Parameters
+    ----------
+    source : str or None
+        The template as the model's file gives it; None or empty: ChatML.
+
+    Raises
+    ------
+    BadModel
+        The source is no Jinja template.
+    """
+
+    def __init__(self, source: str | None, vocab: Vocab) -> None:
+        self.source = source or CHATML
+        self._vocab = vocab
+        try:
+            self._template = _environment().from_string(self.source)
+        except (jinja2.TemplateError, RecursionError, OverflowError, MemoryError) as error:
+            raise BadModel(
+                f"the chat template in the model's file is damaged: {error}",
+                "use --raw to do without it, or fetch the file anew",
+            ) from None
+
+    def render(self, messages: Sequence[Message], *, answer: bool, think: bool | None) -> str:
+        """Return the conversation as the template writes it.
+
+        Parameters
+        ----------
+        answer : bool
+            Whether the text ends where the model's answer begins.
+        think : bool or None
+            What the template is told of thinking (`enable_thinking`); None: nothing.
+        """
+        try:
+            return self._rendered(messages, answer, think)
+        except _Refusal as error:
+            if len(messages) > 1 and messages[0].role == "system":
+                # Templates without a system role get its text at the head of the first question.
+                system, first, *rest = messages
+                joined = Message(first.role, f"{system.content}\n\n{first.content}")
+                return self.render([joined, *rest], answer=answer, think=think)
+            raise BadInput(f"the model's chat template refuses this conversation: {error}") from None
+
+    def _rendered(self, messages: Sequence[Message], answer: bool, think: bool | None) -> str:
+        values: dict[str, Any] = {} if think is None else {"enable_thinking": think}
+        try:
+            return self._template.render(
+                messages=[{"role": m.role, "content": m.content} for m in messages],
+                add_generation_prompt=answer,
+                bos_token=self._vocab.text(self._vocab.bos),
+                eos_token=self._vocab.text(self._vocab.eos),
+                **values,
+            )
+        except _Refusal:
+            raise
+        except Exception as error:  # a template is somebody's program: it may fail in any way
+            raise BadModel(
+                f"the model's chat template fails: {type(error).__name__}: {error}",
+                "use --raw to do without it",
+            ) from None
+
+    def encode(
+        self, messages: Sequence[Message], *, answer: bool = True, think: bool | None = None
+    ) -> list[int]:
+        """Return the token ids of a conversation; no message's text becomes a control token."""
+        masks = _Masks([message.content for message in messages])
+        masked = [
+            Message(message.role, masks.hide(message.content, self._spelled(message.content)))
+            for message in messages
+        ]
+        rendered = self.render(masked, answer=answer, think=think)
+        return self._ids(masks.split(rendered))
+
+    def opens_thinking(self, opening: str, think: bool | None) -> bool:
+        """Whether the template itself writes `opening` at the end, before the answer."""
+        rendered = self.render([Message("user", "?")], answer=True, think=think)
+        return rendered.rstrip().endswith(opening)
+
+    def _ids(self, parts: list[tuple[str, bool]]) -> list[int]:
+        """Tokenize parts of a rendered text, each (text, whether it is a hidden spelling)."""
+        ids: list[int] = []
+        for position, (text, hidden) in enumerate(parts):
+            if hidden:
+                ids += plain(self._vocab, text, self._vocab.is_marker)
+            elif position == 0:
+                begins = text.startswith(bos) if (bos := self._vocab.text(self._vocab.bos)) else False
+                ids += self._vocab.tokenize(
+                    text, add_special=self._vocab.adds_bos and not begins, parse_special=True
+                )
+            else:
+                ids += self._after_hidden(text)
+        return ids
+
+    def _after_hidden(self, text: str) -> list[int]:
+        """Tokenize template text that follows a hidden spelling: no space of its own at the front."""
+        anchor = self._vocab.tokenize("\n")
+        ids = self._vocab.tokenize("\n" + text, parse_special=True)
+        if ids[: len(anchor)] == anchor:
+            return ids[len(anchor) :]
+        return self._vocab.tokenize(text, parse_special=True)
+
+    @cached_property
+    def _own_markers(self) -> set[str]:
+        """Texts of tokens that the template writes to mark turns, control or made by hand."""
+        ids = self._vocab.tokenize(self.source, parse_special=True)
+        texts = {self._vocab.text(token) for token in ids if self._vocab.is_marker(token)}
+        # Runs of blanks and words are tokens made by hand in some vocabularies, but no markers.
+        return {t for t in texts if len(t) > 2 and not (t[0].isalnum() or t[-1].isalnum() or t.isspace())}
+
+    def _spelled(self, text: str) -> set[str]:
+        """Return the markers that an untrusted text spells out."""
+        found = {marker for marker in self._own_markers if marker in text}
+        rest = text
+        while True:
+            for marker in found:
+                rest = rest.replace(marker, "\n")
+            more = {
+                self._vocab.text(token)
+                for token in self._vocab.tokenize(rest, parse_special=True)
+                if self._vocab.is_control(token) and self._vocab.text(token) in rest
+            } - found - {""}
+            if not more:
+                return found
+            found |= more
+
+
+def plain(vocab: Vocab, text: str, forbidden: Callable[[int], bool] | None = None) -> list[int]:
+    """Return the ids of untrusted text inside a prompt: not one of them is a control token.
+
+    A few vocabularies can build a control token out of ordinary merges, and tokens made by hand
+    are found in any text; where `forbidden` (default: control tokens) says that one came out, the
+    text is halved until none does.
+    """
+    forbidden = forbidden or vocab.is_control
+    ids = vocab.tokenize_inside(text)
+    if not any(map(forbidden, ids)):
+        return ids
+    if len(text) < 2:
+        return [token for token in ids if not vocab.is_control(token)]
+    half = len(text) // 2
+    return plain(vocab, text[:half], forbidden) + plain(vocab, text[half:], forbidden)
+
+
+class _Masks:
+    """Place holders for spelled markers while a template renders.
+
+    Each is two private characters around a number; characters that some message uses are not taken.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        used = set().union(*map(set, texts)) if texts else set()
+        free = (chr(code) for code in _PRIVATE if chr(code) not in used)
+        self._open, self._close = next(free), next(free)
+        self._hidden: list[str] = []
+
+    def hide(self, text: str, spelled: set[str]) -> str:
+        """Return `text` with every spelled marker replaced by a place holder."""
+        if not spelled:
+            return text
+        longest_first = sorted(spelled, key=lambda marker: (-len(marker), marker))
+        return re.sub("|".join(map(re.escape, longest_first)), self._replace, text)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        self._hidden.append(match[0])
+        return f"{self._open}{len(self._hidden) - 1}{self._close}"
+
+    def split(self, rendered: str) -> list[tuple[str, bool]]:
+        """Return the rendered text in parts, each (text, whether it was hidden)."""
+        if not self._hidden:
+            return [(rendered, False)]
+        parts = re.split(f"{self._open}([0-9]+){self._close}", rendered)
+        named = [
+            (self._hidden[int(part)], True) if position % 2 else (part, False)
+            for position, part in enumerate(parts)
+        ]
+        return [part for part in named if part[0]]

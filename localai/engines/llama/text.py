@@ -1,0 +1,92 @@
+"""The text engine: requests to jobs, on one loaded GGUF model."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from pathlib import Path
+from typing import Any
+
+from localai.catalog.gguf import check
+from localai.engines.base import Delta, Emit, ModelSpec, TextRequest
+from localai.engines.llama.memory import Memory
+from localai.engines.llama.model import Model
+from localai.engines.llama.preparation import Preparation
+from localai.engines.llama.scheduler import Scheduler
+from localai.engines.llama.states import States
+from localai.errors import LocalaiError
+from localai.records import unpack
+from localai.settings import load as load_settings
+
+
+class LlamaText:
+    """Chats and continues text with a GGUF model.
+
+    Requests are made ready (rendered, tokenized, their constraint compiled) in a thread of their
+    own, since a constraint may take seconds, and handed to the scheduler's thread.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        `files[0]` is the model.
+    emit : Emit
+        Takes the deltas of all requests; called in either thread.
+
+    Raises
+    ------
+    BadModel, NotEnoughMemory
+        The model cannot be loaded.
+    """
+
+    def __init__(self, spec: ModelSpec, emit: Emit) -> None:
+        self._emit = emit
+        self._model = Model(spec, check(Path(spec.files[0])))
+        self._preparation = Preparation(self._model)
+        memory = Memory(
+            self._model.make_context,
+            self._model.sizes(),
+            self._model.most_cells(),
+            States(load_settings().folders.cache / "states", self._model.fingerprint),
+            exact=self._model.exact,
+        )
+        self.scheduler = Scheduler(memory, self._model.vocab, emit)
+        self._lock = threading.Lock()
+        self._preparing: dict[str, bool] = {}  # request id -> whether it was cancelled since
+        self._arrived: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._prepare, name="preparation", daemon=True)
+        self._thread.start()
+
+    def submit(self, request_id: str, request: dict[str, Any]) -> None:
+        """Take a request as plain data; it is answered or refused through `emit`."""
+        with self._lock:
+            self._preparing[request_id] = False
+        self._arrived.put((request_id, request))
+
+    def cancel(self, request_id: str) -> None:
+        """End a request within one step."""
+        with self._lock:
+            if request_id in self._preparing:
+                self._preparing[request_id] = True
+                return
+        self.scheduler.cancel(request_id)
+
+    def close(self) -> None:
+        """Cancel what runs, keep what is to be kept, and free the model."""
+        self._arrived.put(None)
+        self._thread.join()
+        self.scheduler.close()
+        self._model.close()
+
+    def _prepare(self) -> None:
+        while (arrived := self._arrived.get()) is not None:
+            request_id, request = arrived
+            try:
+                job = self._preparation.job(request_id, unpack(TextRequest, request))
+            except LocalaiError as error:
+                with self._lock:
+                    self._preparing.pop(request_id)
+                self._emit([(request_id, Delta("error", error=error.to_wire()))])
+            else:
+                with self._lock:  # so that a cancellation is seen here or by the scheduler
+                    job.cancelled = self._preparing.pop(request_id)
+                    self.scheduler.submit(job)

@@ -1,0 +1,151 @@
+"""Every way a command can fail, and the exit code that says so.
+
+    LocalaiError            1    the command failed
+    |-- WorkerDied          1    the engine's process ended in the middle of a request
+    |-- Undecided           2    a yes-or-no test that failed: 1 would mean "no"
+    |-- BadInput            2    wrong usage, or an input that cannot be read
+    |   `-- BadConstraint   2    a schema, regex or grammar that cannot be kept
+    |-- Unavailable         3    a model or an engine that is not there
+    |   |-- UnknownModel    3    no model of that name
+    |   |-- BadModel        3    a model file that is damaged or not supported
+    |   `-- EngineMissing   3    an engine library that is not installed
+    |-- NotEnoughMemory     4    the model does not fit
+    |-- ConstraintNotMet    5    the answer ended before it was valid
+    |-- SomeFailed          6    some items of many failed
+    |-- TooLong             7    the input does not fit the context
+    |-- Interrupted       130    Ctrl-C
+    `-- ClosedPipe        141    whoever read our output has left
+
+Each error says what happened and why (`what`) and what to type next (`next_step`).
+`cli.main` alone turns an error into a message and an exit code. Errors cross the wire
+between a worker and a client by their class name (`to_wire`, `from_wire`).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the shell sees in `$?`."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    UNAVAILABLE = 3
+    MEMORY = 4
+    CONSTRAINT = 5
+    PARTIAL = 6
+    TOO_LONG = 7
+    INTERRUPTED = 130
+    CLOSED_PIPE = 141
+
+
+class LocalaiError(Exception):
+    """A failure with a sentence for the user.
+
+    Parameters
+    ----------
+    what : str
+        What happened and why; one sentence or two, no full stop needed at the end.
+    next_step : str
+        What to type or to do next; may be empty.
+    """
+
+    code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, what: str, next_step: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.next_step = next_step
+
+    def to_wire(self) -> dict[str, str]:
+        """Return the error as plain data: class name, what, next step."""
+        return {"error": type(self).__name__, "what": self.what, "next": self.next_step}
+
+
+class WorkerDied(LocalaiError):
+    """The engine's process ended in the middle of a request."""
+
+
+class Undecided(LocalaiError):
+    """A yes-or-no test that failed: 1 would mean "no"."""
+
+    code = ExitCode.USAGE
+
+
+class BadInput(LocalaiError):
+    """Wrong usage, or an input that cannot be read."""
+
+    code = ExitCode.USAGE
+
+
+class BadConstraint(BadInput):
+    """A schema, regex or grammar that cannot be kept."""
+
+
+class Unavailable(LocalaiError):
+    """A model or an engine that is not there."""
+
+    code = ExitCode.UNAVAILABLE
+
+
+class UnknownModel(Unavailable):
+    """No model of that name."""
+
+
+class BadModel(Unavailable):
+    """A model file that is damaged or not supported."""
+
+
+class EngineMissing(Unavailable):
+    """An engine library that is not installed."""
+
+
+class NotEnoughMemory(LocalaiError):
+    """The model or its context does not fit into memory."""
+
+    code = ExitCode.MEMORY
+
+
+class ConstraintNotMet(LocalaiError):
+    """The answer ended before it was complete and valid."""
+
+    code = ExitCode.CONSTRAINT
+
+
+class SomeFailed(LocalaiError):
+    """Some items of many failed."""
+
+    code = ExitCode.PARTIAL
+
+
+class TooLong(LocalaiError):
+    """The input does not fit the context."""
+
+    code = ExitCode.TOO_LONG
+
+
+class Interrupted(LocalaiError):
+    """Ctrl-C."""
+
+    code = ExitCode.INTERRUPTED
+
+
+class ClosedPipe(LocalaiError):
+    """Whoever read our output has left."""
+
+    code = ExitCode.CLOSED_PIPE
+
+
+def _family(root: type[LocalaiError]) -> dict[str, type[LocalaiError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found.update(_family(child))
+    return found
+
+
+def from_wire(data: dict[str, str]) -> LocalaiError:
+    """Return the error that `to_wire` described; an unknown class becomes `LocalaiError`."""
+    kind = _family(LocalaiError).get(str(data.get("error")), LocalaiError)
+    return kind(str(data.get("what", "the request failed")), str(data.get("next", "")))

@@ -1,0 +1,180 @@
+"""Folders, config file and environment: the only reader of `os.environ`.
+
+A setting comes from the flag, else from the environment, else from the config file, else from
+the default here. Folders follow the XDG base directory specification (through `platformdirs`).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from localai.errors import BadInput
+
+_KINDS = ("text", "vision", "image", "hear", "speak")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where things lie on this machine; none of them needs to exist."""
+
+    config: Path
+    data: Path
+    state: Path
+    cache: Path
+    runtime: Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment and the config file ask for; flags come on top in the commands."""
+
+    folders: Folders
+    models: Mapping[str, str]  # kind -> model name; a kind without one is missing
+    gpu_layers: str | None  # "auto", "all" or a number as text
+    context: int | None  # tokens, at least
+    threads: int | None
+    debug: bool
+    offline: bool
+    color: bool | None  # True: forced, False: never, None: ask the terminal
+    term: str
+
+    def model(self, kind: str) -> str | None:
+        """Return the default model's name of a kind, or None where none is set."""
+        return self.models.get(kind)
+
+
+def folders(environ: Mapping[str, str] | None = None) -> Folders:
+    """Return the folders of this user; `XDG_*` variables are obeyed on every system."""
+    environ = os.environ if environ is None else environ
+    import platformdirs
+
+    def place(variable: str, default: str) -> Path:
+        root = environ.get(variable, "")
+        return Path(root, "localai") if root.startswith("/") else Path(default)
+
+    cache_folder = place("XDG_CACHE_HOME", platformdirs.user_cache_dir("localai"))
+    return Folders(
+        config=place("XDG_CONFIG_HOME", platformdirs.user_config_dir("localai")),
+        data=place("XDG_DATA_HOME", platformdirs.user_data_dir("localai")),
+        state=place("XDG_STATE_HOME", platformdirs.user_state_dir("localai")),
+        cache=cache_folder,
+        runtime=place("XDG_RUNTIME_DIR", str(cache_folder / "run")),
+    )
+
+
+@cache
+def load() -> Settings:
+    """Read environment and config file once.
+
+    Raises
+    ------
+    BadInput
+        The config file is not TOML, or a variable holds what it cannot hold.
+    """
+    return read(os.environ)
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Return the settings of one environment (`load` without the memory of an earlier call)."""
+    places = folders(environ)
+    file = _config(places.config / "config.toml")
+    return Settings(
+        folders=places,
+        models=_models(environ, file),
+        gpu_layers=_first(environ, "LOCALAI_GPU_LAYERS", "LLM_GPU_LAYERS") or _text(file, "gpu_layers"),
+        context=_number(environ, file, "context", "LOCALAI_CTX", "LLM_CONTEXT_WINDOW"),
+        threads=_number(environ, file, "threads", "LOCALAI_THREADS", "LLM_CPU_THREADS"),
+        debug=_truth(environ.get("LOCALAI_DEBUG", "")),
+        offline=_truth(environ.get("LOCALAI_OFFLINE", "")),
+        color=_color(environ),
+        term=environ.get("TERM", ""),
+    )
+
+
+def debugging(arguments: list[str]) -> bool:
+    """Whether errors keep their traceback: `--debug` or `LOCALAI_DEBUG`, also if the config fails."""
+    return "--debug" in arguments or _truth(os.environ.get("LOCALAI_DEBUG", ""))
+
+
+def shipped(folder: str) -> Path:
+    """Return the folder of shipped files (`prompts`, `characters`): a checkout's, else the wheel's."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent / folder
+    if (package.parent / "pyproject.toml").is_file() and checkout.is_dir():
+        return checkout
+    return package / "_shipped" / folder
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the environment for an engine's process.
+
+    A native assertion must not start a debugger (`GGML_NO_BACKTRACE`), and the interpreter finds
+    this very package whatever the working folder holds.
+    """
+    package_root = str(Path(__file__).resolve().parent.parent)
+    path = os.environ.get("PYTHONPATH", "")
+    return {
+        **os.environ,
+        "GGML_NO_BACKTRACE": "1",
+        "PYTHONPATH": package_root + (os.pathsep + path if path else ""),
+        "PYTHONSAFEPATH": "1",
+    }
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"the config file {path} cannot be read: {error}", "mend it or move it away") from None
+
+
+def _models(environ: Mapping[str, str], file: Mapping[str, Any]) -> dict[str, str]:
+    table = file.get("models", {})
+    found = {kind: str(table[kind]) for kind in _KINDS if isinstance(table, dict) and kind in table}
+    everything = environ.get("LOCALAI_MODEL", "")
+    text = everything or environ.get("LLM_MODEL_FILE", "")
+    if text:
+        found["text"] = text
+    if everything == "tiny":
+        found = dict.fromkeys(_KINDS, "tiny")
+    for kind in _KINDS:
+        if name := environ.get(f"LOCALAI_{kind.upper()}_MODEL"):
+            found[kind] = name
+    return found
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str | None:
+    return next((environ[name] for name in names if environ.get(name)), None)
+
+
+def _text(file: Mapping[str, Any], key: str) -> str | None:
+    return str(file[key]) if key in file else None
+
+
+def _number(environ: Mapping[str, str], file: Mapping[str, Any], key: str, *names: str) -> int | None:
+    value = _first(environ, *names) or _text(file, key)
+    if value is None:
+        return None
+    if not value.isdecimal() or not int(value):
+        raise BadInput(f"{names[0]} (or `{key}` in the config file) is {value!r}, not a positive number")
+    return int(value)
+
+
+def _truth(value: str) -> bool:
+    return value.lower() not in ("", "0", "no", "false", "off")
+
+
+def _color(environ: Mapping[str, str]) -> bool | None:
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return False if environ.get("TERM") == "dumb" else None

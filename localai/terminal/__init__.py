@@ -1,0 +1,1 @@
+"""The terminal: streams, colour, Markdown and progress. Knows no engine."""

@@ -1,0 +1,281 @@
+"""The one object that owns stdin, stdout and stderr: stdout is the result, stderr is talk.
+
+In a pipe the answer's bytes pass as they are; on a terminal what a terminal would obey is shown.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import sys
+import threading
+from typing import Any
+
+from localai import settings
+from localai.errors import BadInput, ClosedPipe, LocalaiError
+from localai.terminal.markdown import Markdown
+from localai.terminal.streams import Held, Stream
+from localai.terminal.text import clip, decode, encode, json_safe, one_line, sanitise
+
+STDIN_LIMIT = 64 * 2**20  # bytes
+
+
+class Console:
+    """Streams, colour, width and quiet.
+
+    Parameters
+    ----------
+    stdin, stdout, stderr : Stream
+        The three streams.
+    color : bool or None
+        True and False decide; None asks the settings (`NO_COLOR`, `TERM`), then the terminal.
+    """
+
+    def __init__(
+        self, stdin: Stream, stdout: Stream, stderr: Stream, color: bool | None = None
+    ) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+        self.quiet = False
+        self._color = color
+        self._answer = Held()
+        self._thought = Held()
+        self._markdown: Markdown | None = None
+        self._status = ""
+        self._lock = threading.RLock()  # a progress draws from a thread of its own
+
+    @classmethod
+    def standard(cls) -> Console:
+        """Return the console of this process; costs nothing and never fails."""
+        return cls(Stream.of(sys.stdin), Stream.of(sys.stdout), Stream.of(sys.stderr))
+
+    # What is known
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal, asked anew each time: `COLUMNS`, stdout, stderr, else 80."""
+        import shutil
+
+        fallback = (80, 24)
+        if (number := self.stderr.number()) is not None and self.stderr.terminal:
+            fallback = os.get_terminal_size(number)
+        return max(shutil.get_terminal_size(fallback).columns, 8)
+
+    @property
+    def color_out(self) -> bool:
+        """Whether stdout may be coloured: on a terminal only, whatever is forced."""
+        return self.stdout.terminal and self._wanted_color() is not False
+
+    @property
+    def color_err(self) -> bool:
+        """Whether stderr may be coloured."""
+        wanted = self._wanted_color()
+        return self.stderr.terminal if wanted is None else wanted
+
+    @property
+    def animated(self) -> bool:
+        """Whether a line on stderr can be drawn and erased again."""
+        return self.stderr.terminal and not self.quiet and _settings("term") != "dumb"
+
+    def _wanted_color(self) -> bool | None:
+        return _settings("color") if self._color is None else self._color
+
+    # What the command line asks for
+
+    def hush(self) -> None:
+        """Say nothing on stderr from now on except errors (`-q`)."""
+        self.quiet = True
+
+    def uncolor(self) -> None:
+        """Use no colour from now on (`--no-color`)."""
+        self._color = False
+
+    def use_markdown(self) -> None:
+        """Render answers as Markdown where they go to a terminal; in a pipe nothing changes."""
+        if self.stdout.terminal and _settings("term") != "dumb":
+            self._markdown = Markdown(lambda: self.width, self.color_out)
+
+    # The result: stdout
+
+    def write(self, text: str) -> None:
+        """Write a piece of an answer at once; `end` completes it.
+
+        Raises
+        ------
+        ClosedPipe
+            Whoever read stdout has left.
+        LocalaiError
+            Stdout cannot be written: full disk, closed.
+        """
+        with self._lock:
+            self._end_thought()
+            ready = self._answer.push(text)
+            if self._markdown:
+                ready = self._markdown.feed(ready)
+            elif self.stdout.terminal:
+                ready = sanitise(ready)
+            self._put(encode(ready))
+
+    def end(self) -> None:
+        """Complete an answer with exactly one newline; without an answer, do nothing."""
+        with self._lock:
+            self._end_thought()
+            if self._answer.end():
+                rest = self._markdown.close() if self._markdown else ""
+                self._put(encode(rest + "\n"))
+
+    def write_line(self, text: str) -> None:
+        """Write a result that is complete: a line, a listing."""
+        self.write(text)
+        self.end()
+
+    def write_json(self, value: Any) -> None:
+        """Write a result as one line of JSON."""
+        with self._lock:
+            self._put(encode(_json(value)))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write binary data (a picture for `-o -`) as it is."""
+        with self._lock:
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        if not data:
+            return
+        self.clear_status()
+        try:
+            self.stdout.send(data)
+        except BrokenPipeError:
+            self.abandon()
+            raise ClosedPipe("whoever read the output has left") from None
+        except OSError as error:
+            self.abandon()
+            raise LocalaiError(*_why(error)) from None
+
+    def abandon(self) -> None:
+        """Point stdout at nothing, so that the interpreter's last flush finds no closed pipe."""
+        self._answer.end()
+        number = self.stdout.number()
+        self.stdout = Stream(None)
+        if number is not None:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, number)
+            os.close(nothing)
+
+    # The talk: stderr
+
+    def talk(self, text: str) -> None:
+        """Say something on stderr, on lines of its own; nothing when quiet."""
+        if not self.quiet:
+            self._say(sanitise(text).rstrip("\n") + "\n")
+
+    def warn(self, text: str) -> None:
+        """Say what the user should know although the command goes on; nothing when quiet."""
+        self.talk(f"warning: {text}")
+
+    def error(self, error: LocalaiError, as_json: bool = False) -> None:
+        """Say what failed and what to do next, or one JSON object; also when quiet."""
+        if as_json:
+            self._say(_json({"error": error_object(error)}))
+            return
+        name = "\x1b[1;31mlocalai:\x1b[0m" if self.color_err else "localai:"
+        lines = [f"{name} {sanitise(error.what)}"]
+        if error.next_step:
+            lines.append(f"  next: {sanitise(error.next_step)}")
+        self._say("\n".join(lines) + "\n")
+
+    def thinking(self, text: str) -> None:
+        """Show a piece of the model's thinking, dim, on stderr if it is a terminal."""
+        with self._lock:
+            if self.quiet or not self.stderr.terminal:
+                return
+            self.clear_status()
+            if ready := sanitise(self._thought.push(text)):
+                self._put_err(f"\x1b[2m{ready}\x1b[0m" if self.color_err else ready)
+
+    def _end_thought(self) -> None:
+        if self._thought.end():
+            self._put_err("\n")
+
+    def status(self, text: str) -> None:
+        """Draw the transient line over the one before; nothing where it cannot be erased."""
+        with self._lock:
+            midline = self._thought.open or (self._answer.open and self.stdout.terminal)
+            if midline or not self.animated:
+                return
+            self._status = clip(one_line(text), self.width - 1)
+            self._put_err(f"\r\x1b[K{self._status}")
+
+    def clear_status(self) -> None:
+        """Erase the transient line."""
+        with self._lock:
+            if self._status:
+                self._status = ""
+                self._put_err("\r\x1b[K")
+
+    def _say(self, text: str) -> None:
+        with self._lock:
+            self.clear_status()
+            self._end_thought()
+            # Both on one screen: the talk shall not begin in the middle of the answer's line.
+            midline = self._answer.open and self.stdout.terminal and self.stderr.terminal
+            self._put_err("\n" + text if midline else text)
+
+    def _put_err(self, text: str) -> None:
+        try:
+            self.stderr.send(encode(text))
+        except OSError:
+            self.stderr = Stream(None)  # nobody listens, and there is nobody left to tell
+
+    # The input: stdin
+
+    def read_stdin(self) -> str:
+        """Return the text that was piped in; empty if there is a terminal, nothing or no stdin.
+
+        Raises
+        ------
+        BadInput
+            Not UTF-8, binary, a folder, or more than 64 MB.
+        """
+        return "" if self.stdin.terminal else decode(self.read_bytes(), "the text on stdin")
+
+    def read_bytes(self, limit: int = STDIN_LIMIT) -> bytes:
+        """Return all bytes of stdin (for `-`), at most `limit`; BadInput if there are more."""
+        if self.stdin.file is None:
+            return b""
+        try:
+            data = self.stdin.file.read(limit + 1) or b""
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                return b""
+            raise BadInput(f"stdin cannot be read: {error.strerror}") from None
+        if len(data) > limit:
+            raise BadInput(f"stdin holds more than {limit // 2**20} MB", "give it in parts")
+        return data
+
+
+def error_object(error: LocalaiError) -> dict[str, Any]:
+    """Return an error as `--json` shows it: code, exit, message, next."""
+    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+    exit_code = int(error.code)
+    return {"code": code, "exit": exit_code, "message": error.what, "next": error.next_step}
+
+
+def _json(value: Any) -> str:
+    return json_safe(json.dumps(value, ensure_ascii=False)) + "\n"
+
+
+def _settings(name: str) -> Any:
+    try:
+        return getattr(settings.load(), name)
+    except BadInput:  # a damaged config file is told by whoever needs it; here: nothing fancy
+        return {"term": "dumb", "color": False}[name]
+
+
+def _why(error: OSError) -> tuple[str, str]:
+    if error.errno == errno.ENOSPC:
+        return "the output cannot be written: the disk is full", "free some space and run it again"
+    return f"the output cannot be written: {error.strerror}", "look where stdout goes"

@@ -1,0 +1,63 @@
+"""Where an answer goes besides stdout: a file that is whole or not there, and a reader who may leave."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+from localai.errors import BadInput, ClosedPipe
+from localai.terminal.console import Console
+from localai.terminal.streams import Stream
+
+
+@contextlib.contextmanager
+def output_to(console: Console, name: str | None, *, overwrite: bool) -> Iterator[None]:
+    """Send what the block writes to a file instead of stdout; None and `-` are stdout.
+
+    The file is written under a temporary name beside it and renamed when the block has ended
+    well, so that a failure leaves nothing behind and nothing changed.
+
+    Raises
+    ------
+    BadInput
+        The file exists and may not be overwritten, or cannot be written.
+    """
+    if name in (None, "-"):
+        yield
+        return
+    path = Path(str(name))
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise BadInput(f"{path} exists already", "use --force to overwrite it, or another name")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        file = partial.open("wb")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}") from None
+    stdout = console.stdout
+    try:
+        with file:
+            console.stdout = Stream(file)
+            yield
+        partial.replace(path)
+    finally:
+        console.stdout = stdout
+        partial.unlink(missing_ok=True)
+
+
+def check_reader(stream: Stream) -> None:
+    """Notice a reader who has left before the next word is written (a closed pipe).
+
+    Raises
+    ------
+    ClosedPipe
+        Nobody can read the stream any more.
+    """
+    if stream.terminal or (number := stream.number()) is None or not hasattr(select, "poll"):
+        return
+    poll = select.poll()
+    poll.register(number, 0)  # errors are reported unasked
+    if any(events & select.POLLERR for _, events in poll.poll(0)):
+        raise ClosedPipe("whoever read the output has left")

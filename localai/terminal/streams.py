@@ -1,0 +1,69 @@
+"""A standard stream by itself, and the line breaks at an answer's end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+from dataclasses import dataclass
+from typing import BinaryIO, TextIO
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A standard stream: its bytes (None: closed by whoever started us), and its nature."""
+
+    file: BinaryIO | None
+    terminal: bool = False
+
+    @classmethod
+    def of(cls, text: TextIO | None) -> Stream:
+        """Return the stream below one of `sys.stdin`, `sys.stdout` and `sys.stderr`."""
+        try:
+            return cls(None) if text is None else cls(text.buffer, text.isatty())
+        except ValueError:  # closed since
+            return cls(None)
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data` at once, past every buffer (raises OSError)."""
+        if self.file is None:
+            raise OSError(errno.EBADF, "it is closed")
+        if (number := self.number()) is None:
+            self.file.write(data)
+            self.file.flush()
+            return
+        while data:
+            try:
+                data = data[os.write(number, data) :]
+            except BlockingIOError:  # a pipe that another program made non-blocking
+                select.select([], [number], [])
+
+    def number(self) -> int | None:
+        """Return the file descriptor, or None where there is none (closed, or in memory)."""
+        try:
+            return None if self.file is None else self.file.fileno()
+        except (OSError, ValueError):
+            return None
+
+
+class Held:
+    """Holds back the line breaks at a text's end until more text comes."""
+
+    def __init__(self) -> None:
+        self.open = False  # a text was begun and not ended
+        self._tail = ""
+
+    def push(self, text: str) -> str:
+        """Return what of all text so far is surely not its end."""
+        self.open = True
+        text = self._tail + text
+        body = len(text.rstrip(" \t\n"))
+        cut = text.find("\n", body)
+        cut = len(text) if cut < 0 else cut
+        self._tail = text[cut:]
+        return text[:cut]
+
+    def end(self) -> bool:
+        """Forget what is held; return whether a text was open."""
+        was_open, self.open, self._tail = self.open, False, ""
+        return was_open

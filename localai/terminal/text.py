@@ -1,0 +1,99 @@
+"""Text on its way to a screen or from a file: made visible, measured, decoded. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from localai.errors import BadInput
+
+# What a terminal obeys instead of showing: C0 (but newline and tab), DEL, C1, the bidirectional
+# overrides that make text read as something else; and lone surrogates, which UTF-8 cannot hold.
+_OBEYED = "\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROL = re.compile(f"[{_OBEYED}]")
+_LAYOUT = re.compile("[\t\n]")
+
+
+def sanitise(text: str) -> str:
+    r"""Return `text` with every control character as a visible escape.
+
+    `"\x1b[2J"` becomes the seven characters `\x1b[2J`; newlines and tabs stay. Each character
+    stands for itself, so that pieces of a text may be sanitised one by one.
+    """
+    return _CONTROL.sub(_visible, text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` sanitised and without line breaks or tabs: a table's cell, a status."""
+    return _LAYOUT.sub(lambda match: repr(match[0])[1:-1], sanitise(text))
+
+
+def _visible(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def json_safe(document: str) -> str:
+    r"""Return JSON text in which every character that a terminal obeys is a `\uXXXX` escape.
+
+    The same JSON value, on a terminal and in a pipe.
+    """
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
+
+
+def encode(text: str) -> bytes:
+    """Return UTF-8; bytes of a file name that were none come back as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")
+
+
+def decode(data: bytes, source: str) -> str:
+    """Return the text of UTF-8 `data`, without a byte order mark; `source` names it in errors.
+
+    Raises
+    ------
+    BadInput
+        The data is not UTF-8, or holds a NUL byte as binary files do; says at which byte.
+    """
+    hint = "convert it first, for example with `iconv -f latin1 -t utf-8`"
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{source} is not UTF-8 text (byte {error.start})", hint) from None
+    if (where := data.find(b"\0")) >= 0:
+        raise BadInput(f"{source} is binary, not text (a NUL at byte {where})", hint)
+    return text.removeprefix("\ufeff")
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal `text` takes; it holds no control characters."""
+    return len(text) if text.isascii() else sum(map(_cell, text))
+
+
+def _cell(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def clip(text: str, width: int) -> str:
+    """Return the beginning of `text` that fits `width` columns."""
+    if cells(text) <= width:
+        return text
+    used = 0
+    for index, char in enumerate(text):
+        used += _cell(char)
+        if used > width:
+            return text[:index]
+    return text
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return "did you mean `x`?" for the known word nearest to `word`, else an empty text."""
+    import difflib
+
+    # Matching costs the product of the lengths; a name that long is no slip of the finger.
+    found = difflib.get_close_matches(word, known, n=1) if len(word) <= 100 else []
+    return f"did you mean `{found[0]}`?" if found else ""

@@ -1,0 +1,108 @@
+"""Messages between a command and the process that serves it.
+
+A frame is a length (4 bytes, big-endian) and so many bytes of UTF-8 JSON: one object with `v` (the
+version of this protocol), `id` (the request it belongs to) and `type`. Big data does not travel:
+a request beyond `INLINE` bytes lies in a file of the cache folder, and the message names it.
+
+    client to worker    generate {request | spool}, cancel {}
+    worker to client    text {text}, thinking {text}, progress {done, total},
+                        finish {reason, usage}, error {error, what, next}
+    worker's control    ready {}, failed {error, what, next}
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+from localai.engines.base import Delta, Usage
+from localai.errors import LocalaiError
+from localai.records import pack, unpack
+
+VERSION = 1
+INLINE = 1 << 18  # bytes of a request that still travel in a message
+MOST = 1 << 22  # bytes of a frame; more is not one of ours
+_LENGTH = struct.Struct(">I")
+
+Message = dict[str, Any]
+
+
+class WireError(LocalaiError):
+    """What arrived is no message of this protocol."""
+
+
+def encode(kind: str, request_id: str = "", **fields: Any) -> bytes:
+    """Return a message as a frame."""
+    body = {"v": VERSION, "id": request_id, "type": kind, **fields}
+    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _LENGTH.pack(len(data)) + data
+
+
+class Decoder:
+    """Frames from a stream of bytes, however it was cut."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take bytes; return the messages that are complete now.
+
+        Raises
+        ------
+        WireError
+            The bytes are no frames of this protocol, or of another version.
+        """
+        self._data += data
+        messages = []
+        while len(self._data) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._data)
+            if length > MOST:
+                raise WireError(f"a message of {length} bytes; at most {MOST} are allowed")
+            end = _LENGTH.size + length
+            if len(self._data) < end:
+                break
+            messages.append(_message(bytes(self._data[_LENGTH.size : end])))
+            del self._data[:end]
+        return messages
+
+
+def _message(data: bytes) -> Message:
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"a message that is no JSON: {error}") from None
+    if not isinstance(message, dict) or message.get("v") != VERSION:
+        raise WireError(f"a message of another version than {VERSION}")
+    if not isinstance(message.get("type"), str) or not isinstance(message.get("id"), str):
+        raise WireError("a message without a type or an id")
+    return message
+
+
+def encode_delta(request_id: str, delta: Delta) -> bytes:
+    """Return a piece of an answer as a frame."""
+    match delta.kind:
+        case "text" | "thinking":
+            return encode(delta.kind, request_id, text=delta.text)
+        case "progress":
+            return encode("progress", request_id, done=delta.done, total=delta.total)
+        case "finish":
+            usage = pack(delta.usage) if delta.usage else None
+            return encode("finish", request_id, reason=delta.reason, usage=usage)
+        case "error":
+            return encode("error", request_id, **(delta.error or {}))
+
+
+def delta(message: Message) -> Delta:
+    """Return a message of a worker as a piece of an answer."""
+    kind = message["type"]
+    if kind in ("text", "thinking"):
+        return Delta(kind, text=str(message.get("text", "")))
+    if kind == "progress":
+        return Delta(kind, done=int(message["done"]), total=int(message["total"]))
+    if kind == "finish":
+        usage = message.get("usage")
+        return Delta(kind, reason=message["reason"], usage=unpack(Usage, usage) if usage else None)
+    if kind == "error":
+        return Delta(kind, error={key: str(message.get(key, "")) for key in ("error", "what", "next")})
+    raise WireError(f"a message of unknown type {kind!r}")

@@ -1,0 +1,237 @@
+"""One process a loaded model: `python -m localai.warm.worker`, the only one that imports an engine.
+
+It is given two connected sockets: `control`, on which it says that the model is ready (or why not)
+and whose end means that its owner has left, and a socket on which requests arrive. It serves until
+the owner leaves, and then finishes without those whose connection is gone.
+
+The main thread reads and writes sockets; the engine has threads of its own and sends a step's
+deltas straight from there. A client that reads slowly never holds up the engine: what the socket
+does not take waits in memory, which the context's length bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import stat
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from localai.engines import registry
+from localai.engines.base import Delta, Engine, ModelSpec
+from localai.errors import BadInput, LocalaiError
+from localai.records import unpack
+from localai.settings import load as load_settings
+from localai.warm import wire
+
+_READ = 1 << 16  # bytes
+_MOST_SPOOLED = 1 << 28  # bytes of a request in a file
+
+
+class Connection:
+    """A client's socket: frames in, frames out, and the requests that run for it."""
+
+    def __init__(self, sock: socket.socket, key: int, selector: selectors.BaseSelector) -> None:
+        sock.setblocking(False)
+        self.socket, self.key = sock, key
+        self.requests: set[str] = set()
+        self._selector = selector
+        self._decoder = wire.Decoder()
+        self._unsent = bytearray()
+        self._lock = threading.Lock()
+        selector.register(sock, selectors.EVENT_READ, self)
+
+    def read(self) -> list[wire.Message] | None:
+        """Return the messages that have arrived; None: the client has left."""
+        try:
+            data = self.socket.recv(_READ)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        return self._decoder.feed(data) if data else None
+
+    def send(self, data: bytes) -> None:
+        """Send frames from any thread; what the socket does not take at once is sent later."""
+        with self._lock:
+            if not self._unsent:
+                with contextlib.suppress(OSError):  # a client that has left is seen by `read`
+                    data = data[self.socket.send(data) :]
+            if data:
+                self._unsent += data
+                self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
+
+    def flush(self) -> None:
+        """Send what has waited; the socket takes something again."""
+        with self._lock:
+            with contextlib.suppress(OSError):
+                del self._unsent[: self.socket.send(self._unsent)]
+            if not self._unsent:
+                self._watch(selectors.EVENT_READ)
+
+    def _watch(self, events: int) -> None:
+        with contextlib.suppress(KeyError, ValueError):  # closed meanwhile
+            self._selector.modify(self.socket, events, self)
+
+    def close(self) -> None:
+        """Forget the client."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(self.socket)
+        self.socket.close()
+
+
+class Worker:
+    """Serves one model to the connections that it is given.
+
+    Parameters
+    ----------
+    control : socket
+        Its end means that the owner has left.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._control = control
+        self._connections: dict[int, Connection] = {}
+        self._engine: Engine | None = None
+        self._selector.register(control, selectors.EVENT_READ, None)
+
+    def connect(self, sock: socket.socket) -> None:
+        """Serve a client on a connected socket."""
+        key = sock.fileno()
+        self._connections[key] = Connection(sock, key, self._selector)
+
+    def load(self, spec: ModelSpec) -> bool:
+        """Load the model and tell the owner; False: it could not be loaded, and the owner knows."""
+        threading.Thread(target=self._leave_with_owner, daemon=True).start()
+        try:
+            self._engine = registry.load(spec, self._emit)
+        except LocalaiError as error:
+            self._control.sendall(wire.encode("failed", **error.to_wire()))
+            return False
+        self._control.sendall(wire.encode("ready"))
+        return True
+
+    def _leave_with_owner(self) -> None:
+        """End the process if the owner leaves while the model is still being loaded."""
+        with contextlib.suppress(OSError):
+            gone = not self._control.recv(1, socket.MSG_PEEK)
+            if gone and self._engine is None:
+                os._exit(0)
+
+    def serve(self) -> None:
+        """Serve until the owner leaves."""
+        while True:
+            for selected, events in self._selector.select():
+                connection = selected.data
+                if connection is None:
+                    return
+                if events & selectors.EVENT_WRITE:
+                    connection.flush()
+                if events & selectors.EVENT_READ:
+                    self._read(connection)
+
+    def close(self) -> None:
+        """Cancel what runs and free the model."""
+        if self._engine:
+            self._engine.close()
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            messages = connection.read()
+        except wire.WireError as error:
+            connection.send(wire.encode("error", **error.to_wire()))
+            messages = None
+        if messages is None:
+            self._forget(connection)
+            return
+        for message in messages:
+            try:
+                self._handle(connection, message)
+            except LocalaiError as error:
+                connection.send(wire.encode("error", message["id"], **error.to_wire()))
+
+    def _handle(self, connection: Connection, message: wire.Message) -> None:
+        assert self._engine is not None
+        # Ids are the client's own: the key of its connection makes them unique among all clients.
+        request_id = f"{connection.key}/{message['id']}"
+        if message["type"] == "cancel":
+            self._engine.cancel(request_id)
+        elif message["type"] == "generate":
+            if request_id in connection.requests:
+                raise BadInput(f"there is a request {message['id']!r} already")
+            request = _spooled(message["spool"]) if "spool" in message else message.get("request")
+            connection.requests.add(request_id)
+            self._engine.submit(request_id, request if isinstance(request, dict) else {})
+        else:
+            raise BadInput(f"a worker knows no message of type {message['type']!r}")
+
+    def _forget(self, connection: Connection) -> None:
+        for request_id in list(connection.requests):
+            assert self._engine is not None
+            self._engine.cancel(request_id)
+        self._connections.pop(connection.key, None)
+        connection.close()
+
+    def _emit(self, deltas: list[tuple[str, Delta]]) -> None:
+        """Send a step's deltas, one write a connection; called in the engine's thread."""
+        frames: dict[int, bytearray] = {}
+        for request_id, delta in deltas:
+            key, _, own_id = request_id.partition("/")
+            frames.setdefault(int(key), bytearray()).extend(wire.encode_delta(own_id, delta))
+            if delta.kind in ("finish", "error") and (owner := self._connections.get(int(key))):
+                owner.requests.discard(request_id)
+        for owner_key, data in frames.items():
+            if connection := self._connections.get(owner_key):
+                connection.send(bytes(data))
+
+
+def _spooled(name: Any) -> Any:
+    """Read a request from its file, which must be a regular one in our own spool folder."""
+    path = Path(str(name))
+    if path.resolve().parent != (load_settings().folders.cache / "spool").resolve():
+        raise BadInput("a request may be read from the spool folder only")
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_SPOOLED:
+                raise BadInput(f"a request of {status.st_size} bytes is too large")
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"the request's file cannot be read: {error}") from None
+
+
+def _end_with_last_words(details: Any) -> None:
+    """A thread of ours has failed: say it and end, so that no request waits for ever."""
+    traceback.print_exception(details.exc_type, details.exc_value, details.exc_traceback)
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Load the model named on the command line and serve it."""
+    parser = argparse.ArgumentParser(prog="python -m localai.warm.worker")
+    parser.add_argument("spec", help="the model, as JSON")
+    parser.add_argument("--control", type=int, required=True, help="file descriptor of a socket")
+    parser.add_argument("--connection", type=int, required=True, help="file descriptor of a socket")
+    options = parser.parse_args(arguments)
+    threading.excepthook = _end_with_last_words
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's; it cancels its request
+    worker = Worker(socket.socket(fileno=options.control))
+    if worker.load(unpack(ModelSpec, json.loads(options.spec))):
+        worker.connect(socket.socket(fileno=options.connection))
+        worker.serve()
+        worker.close()
+    os._exit(0)  # what is left is the system's to free, and it is quicker
+
+
+if __name__ == "__main__":
+    main()
