@@ -51,7 +51,7 @@ def _near(name: str) -> str:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", prog_name="localai", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Local generative models as shell tools: everything runs on your own machine.
+    r"""Give local generative models to the shell: everything runs on your own machine.
 
     \b
     Examples:
@@ -105,4 +105,3 @@ def _known(error: BaseException) -> LocalaiError:
                 f"this should not have happened: {type(error).__name__}: {error}",
                 "run it again with --debug to see where, and report it",
             )
-

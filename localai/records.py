@@ -38,7 +38,7 @@ def _pack(value: Any) -> Any:
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type[Any]) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
@@ -53,11 +53,13 @@ def unpack(kind: type[Record], data: Any, place: str = "") -> Record:
     name = place or kind.__name__
     if not isinstance(data, dict):
         raise BadInput(f"{name} is not a mapping")
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
     if unknown := sorted(map(str, set(data) - set(hints))):
         raise BadInput(f"{name} has no field {unknown[0]!r}")
     try:
-        return kind(**{key: _unpack(hints[key], value, f"{name}.{key}") for key, value in data.items()})
+        return kind(
+            **{key: _unpack(hints[key], value, f"{name}.{key}") for key, value in data.items()}
+        )
     except TypeError as error:
         raise BadInput(f"{name}: {error}") from None
 

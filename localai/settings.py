@@ -87,7 +87,8 @@ def read(environ: Mapping[str, str]) -> Settings:
     return Settings(
         folders=places,
         models=_models(environ, file),
-        gpu_layers=_first(environ, "LOCALAI_GPU_LAYERS", "LLM_GPU_LAYERS") or _text(file, "gpu_layers"),
+        gpu_layers=_first(environ, "LOCALAI_GPU_LAYERS", "LLM_GPU_LAYERS")
+        or _text(file, "gpu_layers"),
         context=_number(environ, file, "context", "LOCALAI_CTX", "LLM_CONTEXT_WINDOW"),
         threads=_number(environ, file, "threads", "LOCALAI_THREADS", "LLM_CPU_THREADS"),
         debug=_truth(environ.get("LOCALAI_DEBUG", "")),
@@ -133,7 +134,9 @@ def _config(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"the config file {path} cannot be read: {error}", "mend it or move it away") from None
+        raise BadInput(
+            f"the config file {path} cannot be read: {error}", "mend it or move it away"
+        ) from None
 
 
 def _models(environ: Mapping[str, str], file: Mapping[str, Any]) -> dict[str, str]:
@@ -159,12 +162,15 @@ def _text(file: Mapping[str, Any], key: str) -> str | None:
     return str(file[key]) if key in file else None
 
 
-def _number(environ: Mapping[str, str], file: Mapping[str, Any], key: str, *names: str) -> int | None:
+def _number(
+    environ: Mapping[str, str], file: Mapping[str, Any], key: str, *names: str
+) -> int | None:
     value = _first(environ, *names) or _text(file, key)
     if value is None:
         return None
     if not value.isdecimal() or not int(value):
-        raise BadInput(f"{names[0]} (or `{key}` in the config file) is {value!r}, not a positive number")
+        where = f"{names[0]} (or `{key}` in the config file)"
+        raise BadInput(f"{where} is {value!r}, not a positive number")
     return int(value)
 
 

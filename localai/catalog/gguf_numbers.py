@@ -157,14 +157,23 @@ def _check_layers_present(header: Header) -> None:
         raise bad(header.path, f"{reason}, so the file is damaged")
 
 
-def _check_embedding(header: Header) -> None:
-    tensor = next((each for each in header.tensors if each.name == "token_embd.weight"), None)
-    if tensor is None:
-        raise bad(header.path, "the tensor token_embd.weight is missing, so the file is damaged")
-    wanted = (header.embedding_length, header.vocabulary)
-    if tensor.shape != wanted:
-        reason = f"token_embd.weight has the shape {list(tensor.shape)}, not {list(wanted)}"
-        raise bad(header.path, f"{reason}, so the file is damaged")
+def _check_shapes(header: Header) -> None:
+    """The embedding and the norms, whose shapes follow from the numbers alone."""
+    width = header.embedding_length or 0
+    wanted: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (width, header.vocabulary or 0),
+        "output_norm.weight": (width,),
+    }
+    missing = sorted(set(wanted) - {tensor.name for tensor in header.tensors})
+    if missing:
+        raise bad(header.path, f"the tensor {missing[0]} is missing, so the file is damaged")
+    for layer in range(header.block_count or 0):
+        wanted |= {f"blk.{layer}.{norm}.weight": (width,) for norm in ("attn_norm", "ffn_norm")}
+    for tensor in header.tensors:
+        shape = wanted.get(tensor.name, tensor.shape)
+        if tensor.shape != shape:
+            reason = f"{tensor.name} has the shape {list(tensor.shape)}, not {list(shape)}"
+            raise bad(header.path, f"{reason}, so the file is damaged")
 
 
 def _check_heads(header: Header) -> None:
@@ -198,5 +207,5 @@ def check_numbers(header: Header) -> None:
     _check_experts(header)
     if header.architecture in PLAIN:
         _check_layers_present(header)
-        _check_embedding(header)
+        _check_shapes(header)
         _check_heads(header)

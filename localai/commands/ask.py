@@ -27,21 +27,38 @@ _YES_NO = "yes,no"
 @click.argument("words", metavar="[PROMPT]...", nargs=-1)
 @options.model
 @click.option("-p", "--prompt", "prompt_file", metavar="NAME", help="A prompt file's name or path.")
-@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the prompt file; VALUE may be @FILE.")
+@click.option(
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable of the prompt file; VALUE may be @FILE.",
+)
 @click.option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
 @click.option("-e", "escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT.")
 @click.option("--raw", is_flag=True, help="Continue the text, without a chat template.")
-@click.option("--think", type=click.Choice(["auto", "off", "show"]), default="auto", help="Thinking: as the model likes, off, or shown on stderr.")
-@click.option("--truncate", type=click.Choice(["head", "middle", "tail"]), help="Cut this part of the input if it is too long.")
+@click.option(
+    "--think",
+    type=click.Choice(["auto", "off", "show"]),
+    default="auto",
+    help="Thinking: as the model likes, off, or shown on stderr.",
+)
+@click.option(
+    "--truncate",
+    type=click.Choice(["head", "middle", "tail"]),
+    help="Cut this part of the input if it is too long.",
+)
 @options.constraints
-@click.option("--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures.")
+@click.option(
+    "--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures."
+)
 @options.sampling
 @options.engine
 @options.output
 @options.talk
 @click.pass_context
 def ask(ctx: click.Context, /, **given: Any) -> int:
-    """Ask a question; the answer goes to stdout.
+    r"""Ask a question; the answer goes to stdout.
 
     PROMPT and stdin are joined: stdin first, then a blank line, then PROMPT.
 
@@ -127,13 +144,10 @@ def _request(given: dict[str, Any], prompt: Prompt | None, text: str) -> TextReq
         text = prompt.render(text, _variables(given["variables"]))
     elif given["variables"]:
         raise BadInput("--var sets a variable of a prompt file, and there is none", "add -p NAME")
-    system = given["system"] or (prompt and prompt.system)
+    system: str | None = given["system"] or (prompt.system if prompt else None)
     constraint = _constraint(given, prompt)
-    messages = (Message("user", text),)
-    if system:
-        messages = (Message("system", system), *messages)
     return TextRequest(
-        messages=() if given["raw"] else messages,
+        messages=() if given["raw"] else _conversation(system, Message("user", text)),
         raw=_raw(text, system) if given["raw"] else None,
         fixed=0 if given["raw"] or not system else 1,
         sampling=_sampling(given, prompt),
@@ -144,6 +158,10 @@ def _request(given: dict[str, Any], prompt: Prompt | None, text: str) -> TextReq
         truncate=given["truncate"],
         context=given["ctx"],
     )
+
+
+def _conversation(system: str | None, question: Message) -> tuple[Message, ...]:
+    return (Message("system", system), question) if system else (question,)
 
 
 def _raw(text: str, system: str | None) -> str:
@@ -199,7 +217,9 @@ def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise BadInput(f"--var {pair!r} is not NAME=VALUE", "for instance --var language=German")
+            raise BadInput(
+                f"--var {pair!r} is not NAME=VALUE", "for instance --var language=German"
+            )
         values[name] = _file(Path(value[1:])) if value.startswith("@") else value
     return values
 

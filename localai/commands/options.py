@@ -23,7 +23,16 @@ def unescape(text: str) -> str:
     """
     import re
 
-    names = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'", "0": "\0", "e": "\x1b"}
+    names = {
+        "n": "\n",
+        "t": "\t",
+        "r": "\r",
+        "\\": "\\",
+        '"': '"',
+        "'": "'",
+        "0": "\0",
+        "e": "\x1b",
+    }
 
     def replace(match: re.Match[str]) -> str:
         code = match[1] or match[2] or match[3]
@@ -33,10 +42,12 @@ def unescape(text: str) -> str:
             raise BadInput(f"-e: there is no escape {match[0]!r}", r"use \n \t \\ \xNN \uNNNN")
         return names[match[4]]
 
-    return re.sub(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5})|(.|$))", replace, text)
+    return re.sub(
+        r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5})|(.|$))", replace, text
+    )
 
 
-class Layers(click.ParamType):
+class Layers(click.ParamType[str]):
     """`auto`, `all` or a number of layers."""
 
     name = "auto|all|N"
@@ -62,14 +73,14 @@ def _positive(low: int = 1) -> click.IntRange:
     return click.IntRange(low, 2**31 - 1)
 
 
-model = click.option(
-    "-m", "--model", metavar="MODEL", help="tiny, or the path of a .gguf file."
-)
+model = click.option("-m", "--model", metavar="MODEL", help="tiny, or the path of a .gguf file.")
 
 engine = _stack(
     click.option("--ctx", type=_positive(), metavar="N", help="Context in tokens, at least."),
     click.option("--gpu-layers", type=Layers(), help="Layers on the GPU. [auto]"),
-    click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help="CPU threads. [cores]"),
+    click.option(
+        "--threads", type=click.IntRange(1, 1024), metavar="N", help="CPU threads. [cores]"
+    ),
 )
 
 sampling = _stack(

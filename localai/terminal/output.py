@@ -1,4 +1,4 @@
-"""Where an answer goes besides stdout: a file that is whole or not there, and a reader who may leave."""
+"""Where an answer goes: a file that is whole or not there, and a reader who may leave."""
 
 from __future__ import annotations
 

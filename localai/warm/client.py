@@ -154,7 +154,7 @@ class ColdEngine:
         name = self._spec.files[0]
         if code < 0 and -code in _NATIVE and not self._proven:
             return BadModel(
-                f"the engine ended by {signal.Signals(-code).name} at the first use of {name}{reason}",
+                f"the engine ended by {signal.Signals(-code).name} when it first used {name}{reason}",
                 "the file may be damaged: fetch it anew, or take another model",
             )
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"

@@ -104,5 +104,6 @@ def delta(message: Message) -> Delta:
         usage = message.get("usage")
         return Delta(kind, reason=message["reason"], usage=unpack(Usage, usage) if usage else None)
     if kind == "error":
-        return Delta(kind, error={key: str(message.get(key, "")) for key in ("error", "what", "next")})
+        parts = ("error", "what", "next")
+        return Delta(kind, error={part: str(message.get(part, "")) for part in parts})
     raise WireError(f"a message of unknown type {kind!r}")

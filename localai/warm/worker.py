@@ -210,7 +210,7 @@ def _spooled(name: Any) -> Any:
 
 
 def _end_with_last_words(details: Any) -> None:
-    """A thread of ours has failed: say it and end, so that no request waits for ever."""
+    """Say that a thread of ours has failed, and end, so that no request waits for ever."""
     traceback.print_exception(details.exc_type, details.exc_value, details.exc_traceback)
     sys.stderr.flush()
     os._exit(1)

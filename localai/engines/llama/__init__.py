@@ -1,1 +1,1 @@
-"""llama.cpp behind `engines.base`: many sequences in one context, through its low-level functions."""
+"""llama.cpp behind `engines.base`: many sequences in one context, by its low-level functions."""

@@ -236,4 +236,6 @@ def _reason(error: str, kind: str) -> str:
     place = re.match(r"(?:at )?(\d+)\((\d+)\): (.*)", line)
     inner = re.findall(r"(?m)^error: (.*)$", error)  # the report of the regex parser inside
     why = str(inner[-1] if inner else place[3] if place else line)
+    if why.startswith("oneOf"):  # llguidance keeps those alone whose cases exclude each other
+        why = "the cases of a oneOf may overlap; write anyOf"
     return f"{why} (line {place[1]}, column {place[2]})" if place and kind == "lark" else why

@@ -104,7 +104,9 @@ class Context:
         # Each token owns an array of one sequence id; they are allocated apart, so they are
         # repointed once into one array that a slice can fill.
         self._sequence = np.zeros(size, np.int32)
-        self._own_pointers = [ctypes.cast(batch.seq_id[i], ctypes.c_void_p).value for i in range(size)]
+        self._own_pointers = [
+            ctypes.cast(batch.seq_id[i], ctypes.c_void_p).value for i in range(size)
+        ]
         self._point_sequences([self._sequence[i:].ctypes.data for i in range(size)])
 
     def _point_sequences(self, addresses: Sequence[int | None]) -> None:
@@ -152,7 +154,7 @@ class Context:
         address = ctypes.addressof(pointer.contents)
         if self._rows is None or self._rows[:2] != (address, count):
             whole = (ctypes.c_float * (count * self._n_vocab)).from_address(address)
-            rows = np.frombuffer(whole, np.float32).reshape(count, self._n_vocab)
+            rows = np.ctypeslib.as_array(whole).reshape(count, self._n_vocab)
             self._rows = (address, count, rows)
         return self._rows[2]
 

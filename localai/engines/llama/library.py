@@ -47,7 +47,9 @@ _lines: collections.deque[str] = collections.deque(maxlen=_LOG_LINES)
 
 
 def _log(level: int, text: bytes, _data: Any) -> None:
-    if level in (_LEVEL_WARNING, _LEVEL_ERROR) and (line := text.decode("utf-8", "replace").strip()):
+    if level in (_LEVEL_WARNING, _LEVEL_ERROR) and (
+        line := text.decode("utf-8", "replace").strip()
+    ):
         _lines.append(line)
 
 

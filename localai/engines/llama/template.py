@@ -96,7 +96,9 @@ class ChatTemplate:
                 system, first, *rest = messages
                 joined = Message(first.role, f"{system.content}\n\n{first.content}")
                 return self.render([joined, *rest], answer=answer, think=think)
-            raise BadInput(f"the model's chat template refuses this conversation: {error}") from None
+            raise BadInput(
+                f"the model's chat template refuses this conversation: {error}"
+            ) from None
 
     def _rendered(self, messages: Sequence[Message], answer: bool, think: bool | None) -> str:
         values: dict[str, Any] = {} if think is None else {"enable_thinking": think}
@@ -140,7 +142,9 @@ class ChatTemplate:
             if hidden:
                 ids += plain(self._vocab, text, self._vocab.is_marker)
             elif position == 0:
-                begins = text.startswith(bos) if (bos := self._vocab.text(self._vocab.bos)) else False
+                begins = (
+                    text.startswith(bos) if (bos := self._vocab.text(self._vocab.bos)) else False
+                )
                 ids += self._vocab.tokenize(
                     text, add_special=self._vocab.adds_bos and not begins, parse_special=True
                 )
@@ -162,7 +166,11 @@ class ChatTemplate:
         ids = self._vocab.tokenize(self.source, parse_special=True)
         texts = {self._vocab.text(token) for token in ids if self._vocab.is_marker(token)}
         # Runs of blanks and words are tokens made by hand in some vocabularies, but no markers.
-        return {t for t in texts if len(t) > 2 and not (t[0].isalnum() or t[-1].isalnum() or t.isspace())}
+        return {
+            t
+            for t in texts
+            if len(t) > 2 and not (t[0].isalnum() or t[-1].isalnum() or t.isspace())
+        }
 
     def _spelled(self, text: str) -> set[str]:
         """Return the markers that an untrusted text spells out."""
@@ -171,11 +179,15 @@ class ChatTemplate:
         while True:
             for marker in found:
                 rest = rest.replace(marker, "\n")
-            more = {
-                self._vocab.text(token)
-                for token in self._vocab.tokenize(rest, parse_special=True)
-                if self._vocab.is_control(token) and self._vocab.text(token) in rest
-            } - found - {""}
+            more = (
+                {
+                    self._vocab.text(token)
+                    for token in self._vocab.tokenize(rest, parse_special=True)
+                    if self._vocab.is_control(token) and self._vocab.text(token) in rest
+                }
+                - found
+                - {""}
+            )
             if not more:
                 return found
             found |= more

@@ -116,9 +116,7 @@ class Vocab:
     def _read_piece(self, token: int) -> bytes:
         while True:
             size = len(self._buffer)
-            count = native.llama_token_to_piece(
-                self.pointer, token, self._buffer, size, 0, False
-            )
+            count = native.llama_token_to_piece(self.pointer, token, self._buffer, size, 0, False)
             if count >= 0:
                 return self._buffer.raw[:count]
             self._buffer = ctypes.create_string_buffer(-count)

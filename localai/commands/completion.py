@@ -1,0 +1,93 @@
+"""`localai completion`: a static script for the shell, made from the table of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import click
+
+from localai import prompts, settings
+from localai.terminal.completions import Command, Folders, Option, Table, Values, bash, zsh
+from localai.terminal.completions_fish import fish
+from localai.terminal.console import Console
+
+_SCRIPTS: dict[str, Callable[[Table, Folders], str]] = {"bash": bash, "fish": fish, "zsh": zsh}
+
+# What names say where a parameter's type says nothing.
+_BY_NAME = {"prompt": "prompt", "character": "character"}
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  localai completion bash > ~/.local/share/bash-completion/completions/localai\n"
+    "  localai completion zsh > ~/.zfunc/_localai\n"
+    "  localai completion fish > ~/.config/fish/completions/localai.fish",
+)
+@click.argument("shell", type=click.Choice(list(_SCRIPTS)))
+@click.pass_context
+def command(context: click.Context, shell: str) -> None:
+    """Print a completion script for bash, zsh or fish.
+
+    The script is complete in itself: it starts no Python, neither with the shell nor at a Tab.
+    Print it anew after an update.
+    """
+    console: Console = context.obj
+    root = context.find_root()
+    table = list(_walk(root.command, click.Context(root.command, info_name="localai"), ()))
+    console.write_line(_SCRIPTS[shell](table, _folders()))
+
+
+def _folders() -> dict[str, list[str]]:
+    """Return where the files lie whose names are completed."""
+    own = settings.load().folders.data / "characters"
+    characters = [str(own), str(settings.shipped("characters"))]
+    return {"prompt": list(map(str, prompts.folders().values())), "character": characters}
+
+
+def _walk(
+    command: click.Command, context: click.Context, path: tuple[str, ...]
+) -> Iterator[Command]:
+    """Yield a command and all below it."""
+    children = _children(command, context) if isinstance(command, click.Group) else {}
+    shown = [param for param in command.get_params(context) if not getattr(param, "hidden", False)]
+    arguments = [param for param in shown if isinstance(param, click.Argument)]
+    yield Command(
+        path=path,
+        children=tuple((name, child.get_short_help_str(60)) for name, child in children.items()),
+        options=tuple(_option(param) for param in shown if isinstance(param, click.Option)),
+        arguments=tuple(_values(argument) for argument in arguments),
+        repeats=any(argument.nargs == -1 for argument in arguments),
+    )
+    for name, child in children.items():
+        yield from _walk(child, click.Context(child, context, info_name=name), (*path, name))
+
+
+def _children(group: click.Group, context: click.Context) -> dict[str, click.Command]:
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: child for name, child in found.items() if child and not child.hidden}
+
+
+def _option(param: click.Option) -> Option:
+    takes = None if param.is_flag or param.count else _values(param)
+    text = (param.help or "").split("\n")[0].split(". ")[0].rstrip(".")
+    return Option((*param.opts, *param.secondary_opts), text, takes)
+
+
+def _values(param: click.Parameter) -> Values:
+    """Return what may stand in a parameter's place.
+
+    A parameter type may say it in an attribute `completion`: "file", "folder", "prompt",
+    "character", or a tuple of words.
+    """
+    said = getattr(param.type, "completion", None)
+    if isinstance(said, tuple):
+        return Values("words", said)
+    if isinstance(said, str):
+        return Values(said)
+    if isinstance(param.type, click.Choice):
+        return Values("words", tuple(map(str, param.type.choices)))
+    if isinstance(param.type, click.Path):
+        return Values("file" if param.type.file_okay else "folder")
+    if isinstance(param.type, click.File):
+        return Values("file")
+    return Values(_BY_NAME.get(param.name or "", "none"))

@@ -1,0 +1,111 @@
+"""`localai prompts`: list, show and write prompt files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from localai import prompts
+from localai.terminal.console import Console
+from localai.terminal.text import cells, clip, one_line
+
+
+class PromptName(click.types.StringParamType):
+    """The name of a prompt, or a path to a prompt file."""
+
+    name = "name"
+    completion = "prompt"
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="\b\nExamples:\n"
+    "  localai prompts\n"
+    "  localai prompts show summarize\n"
+    "  localai prompts new haiku",
+)
+@_json
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """List, show and write prompt files.
+
+    A prompt file holds a task that is needed again and again; `localai ask -p NAME` does it.
+    Files in your own folder stand before the shipped ones.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_, as_json=as_json)
+
+
+@command.command(
+    "list",
+    epilog="\b\nExamples:\n"
+    "  localai prompts list\n"
+    "  localai prompts list --json | jq -r '.[].name'",
+)
+@_json
+@click.pass_obj
+def list_(console: Console, as_json: bool) -> None:
+    """List all prompts with what they are for."""
+    found = prompts.listing()
+    if as_json:
+        console.write_json([{**asdict(row), "path": str(row.path)} for row in found])
+        return
+    column = max((cells(row.name) for row in found), default=0)
+    width = console.width if console.stdout.terminal else None
+    for row in found:
+        line = f"{row.name}{' ' * (column - cells(row.name))}  {_about(row)}"
+        console.write_line(clip(line, width) if width else line)
+
+
+@command.command(
+    "show",
+    epilog="\b\nExamples:\n"
+    "  localai prompts show translate\n"
+    "  localai prompts show ./mine.md --json",
+)
+@click.argument("name", type=PromptName())
+@_json
+@click.pass_obj
+def show(console: Console, name: str, as_json: bool) -> None:
+    """Show a prompt file, or with --json what was read from it."""
+    if as_json:
+        console.write_json(prompts.load(name).to_json())
+    else:
+        console.write_line(prompts.read(prompts.find(name)))
+
+
+@command.command(
+    "path",
+    epilog="\b\nExamples:\n"
+    "  localai prompts path translate\n"
+    '  $EDITOR "$(localai prompts path haiku)"',
+)
+@click.argument("name", type=PromptName())
+@click.pass_obj
+def path(console: Console, name: str) -> None:
+    """Print where a prompt file lies."""
+    console.write_line(str(prompts.find(name)))
+
+
+@command.command(
+    "new",
+    epilog="\b\nExamples:\n"
+    "  localai prompts new haiku\n"
+    "  localai prompts new translate --from translate",
+)
+@click.argument("name")
+@click.option("--from", "source", type=PromptName(), help="Copy this prompt.")
+@click.option("--force", is_flag=True, help="Overwrite a prompt of that name.")
+@click.pass_obj
+def new(console: Console, name: str, source: str | None, force: bool) -> None:
+    """Write a new prompt file into your own folder and print its path."""
+    text = prompts.read(prompts.find(source)) if source else prompts.SKELETON
+    console.write_line(str(prompts.create(name, text, force)))
+
+
+def _about(row: prompts.Listed) -> str:
+    return one_line(row.description or f"(damaged) {row.problem}")

@@ -1,0 +1,173 @@
+"""What all tests share: a home of their own, the command, and the tiny model's engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localai.catalog.names import TINY
+from localai.engines.base import Delta, Message, ModelSpec, Sampling, TextRequest
+from localai.records import pack
+
+ROOT = Path(__file__).resolve().parent.parent
+GREEDY = Sampling(temperature=0)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home for this test alone; no setting of the machine reaches it."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("LOCALAI_", "LLM_", "XDG_")) or name in ("NO_COLOR", "FORCE_COLOR"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    # One thread: these machines are shared, and threads that wait for each other spin.
+    monkeypatch.setenv("LOCALAI_THREADS", "1")
+    for name in ("CONFIG", "DATA", "STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
+    from localai import settings
+
+    settings.load.cache_clear()
+    return folder
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: bytes, not text."""
+
+    stdout: bytes
+    stderr: bytes
+    code: int
+
+    @property
+    def out(self) -> str:
+        return self.stdout.decode()
+
+    @property
+    def err(self) -> str:
+        return self.stderr.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of `localai` with these arguments."""
+    return [sys.executable, "-m", "localai", *arguments]
+
+
+def run(*arguments: str, stdin: str | bytes = b"", timeout: float = 120, **more: Any) -> Ran:
+    """Run `localai` as a shell would, with pipes."""
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command(*arguments),
+        input=data,
+        capture_output=True,
+        timeout=timeout,
+        env={**environment, **more.pop("env", {})},
+        **more,
+    )
+    return Ran(done.stdout, done.stderr, done.returncode)
+
+
+def ask(*arguments: str, **more: Any) -> Ran:
+    """Ask the tiny model greedily."""
+    return run("ask", "-m", "tiny", "--temp", "0", *arguments, **more)
+
+
+@dataclass
+class Reply:
+    """A whole answer of an engine."""
+
+    text: str = ""
+    thinking: str = ""
+    end: Delta | None = None
+
+    @property
+    def usage(self) -> Any:
+        assert self.end is not None and self.end.usage is not None, self.end
+        return self.end.usage
+
+
+class InProcess:
+    """The text engine in this process, for what only its counters can tell."""
+
+    def __init__(self, path: Path = TINY, **spec: Any) -> None:
+        from localai.engines.llama.text import LlamaText
+
+        self.deltas: queue.SimpleQueue[tuple[str, Delta]] = queue.SimpleQueue()
+        model = ModelSpec("text", (str(path),), threads=1, **spec)
+        self.engine = LlamaText(model, lambda deltas: [self.deltas.put(each) for each in deltas])
+        self._count = 0
+
+    @property
+    def evaluated(self) -> int:
+        return self.engine.scheduler.evaluated
+
+    def submit(self, *turns: str, **more: Any) -> str:
+        """Send a request; turns are user, assistant, user and so on, after `system`."""
+        self._count += 1
+        name = f"r{self._count}"
+        self.engine.submit(name, pack(request(*turns, **more)))
+        return name
+
+    def gather(self, names: list[str]) -> dict[str, Reply]:
+        """Wait for the ends of these requests."""
+        replies = {name: Reply() for name in names}
+        open_names = set(names)
+        while open_names:
+            name, delta = self.deltas.get(timeout=120)
+            if name not in replies:
+                continue
+            if delta.kind == "text":
+                replies[name].text += delta.text
+            elif delta.kind == "thinking":
+                replies[name].thinking += delta.text
+            elif delta.kind in ("finish", "error"):
+                replies[name].end = delta
+                open_names.discard(name)
+        return replies
+
+    def ask(self, *turns: str, **more: Any) -> Reply:
+        name = self.submit(*turns, **more)
+        return self.gather([name])[name]
+
+
+def request(*turns: str, system: str = "", **more: Any) -> TextRequest:
+    """A greedy request, unless `sampling` says otherwise."""
+    roles = ("user", "assistant")
+    messages = tuple(Message(roles[at % 2], turn) for at, turn in enumerate(turns))
+    if system:
+        messages = (Message("system", system), *messages)
+    return TextRequest(**{"messages": messages, "sampling": GREEDY, "max_tokens": 64, **more})
+
+
+@pytest.fixture
+def engine_of() -> Iterator[Callable[..., InProcess]]:
+    """Makes engines in this process and closes them."""
+    made: list[InProcess] = []
+
+    def make(path: Path = TINY, **spec: Any) -> InProcess:
+        made.append(InProcess(path, **spec))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.engine.close()
+
+
+@pytest.fixture
+def tiny(engine_of: Callable[..., InProcess]) -> InProcess:
+    """The tiny model in this process."""
+    return engine_of()
