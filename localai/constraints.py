@@ -14,12 +14,13 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from localai.errors import BadConstraint
-from localai.schemas import JsonObject, checked_schema
+
+if TYPE_CHECKING:
+    from localai.schemas import JsonObject
 
 Kind = Literal["choices", "regex", "json_schema", "json_object", "lark", "gbnf"]
 
@@ -141,6 +142,8 @@ def _choice(item: object) -> str:
 def _schema(value: object, name: str) -> Constraint:
     if not isinstance(value, dict):
         raise BadConstraint(f"{name} is not a JSON object", _SCHEMA_HELP)
+    from localai.schemas import checked_schema  # with its imports 5 ms that few commands need
+
     schema = checked_schema(value)
     return _made("json_schema", json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
 
@@ -227,6 +230,8 @@ def _field(line: str) -> tuple[str, JsonObject]:
 
 
 def _type_hint(kind: str) -> str:
+    from difflib import get_close_matches  # needed for a mistake alone
+
     near = get_close_matches(kind.lower(), [*_FIELD_TYPES, *_OTHER_NAMES], n=1)
     known = ", ".join(_FIELD_TYPES)
     if not near:

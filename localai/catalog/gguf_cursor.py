@@ -56,12 +56,15 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise bad(path, f"cannot be read ({reason})", "check the path and its rights") from None
-    with os.fdopen(handle, "rb", buffering=0) as file:
+    try:
         status = os.fstat(handle)
         _refuse_odd(path, status.st_mode)
         if status.st_size == 0:
             raise bad(path, "the file is empty")
-        yield file, status.st_size
+        with os.fdopen(handle, "rb", buffering=0, closefd=False) as file:
+            yield file, status.st_size
+    finally:
+        os.close(handle)
 
 
 class Cursor:
@@ -102,12 +105,14 @@ class Cursor:
             raise bad(self.path, "the file ends in the middle of its header")
 
     def u32(self) -> int:
+        """Return the next unsigned 32-bit number."""
         self._need(4)
         self._at += 4
         value: int = _U32.unpack_from(self._block, self._at - 4)[0]
         return value
 
     def u64(self) -> int:
+        """Return the next unsigned 64-bit number."""
         self._need(8)
         self._at += 8
         value: int = _U64.unpack_from(self._block, self._at - 8)[0]
@@ -141,14 +146,13 @@ class Cursor:
         unpack = _U64.unpack_from
         while count:
             self._need(8)
-            block, at, todo = self._block, self._at, count
+            block, at = self._block, self._at
             try:
-                for todo in range(count, 0, -1):
+                while count:
                     at += 8 + unpack(block, at)[0]
-                todo = 0
+                    count -= 1
             except (struct.error, IndexError, OverflowError):
                 pass  # the next length lies beyond this block
-            count = todo
             self._at = at
             if self.left < 0:
                 raise bad(self.path, "a string runs beyond the end of the file")
@@ -162,7 +166,8 @@ class Cursor:
             if length > self.left - 8:
                 raise bad(self.path, "a string runs beyond the end of the file")
             self._need(8 + length)
-            block, at, last, batch = self._block, self._at, len(self._block) - 8, []
+            batch: list[bytes] = []
+            block, at, last = self._block, self._at, len(self._block) - 8
             while at <= last and len(batch) < count:
                 end = at + 8 + unpack(block, at)[0]
                 if end > last + 8:

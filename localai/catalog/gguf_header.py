@@ -14,7 +14,8 @@ from localai.catalog.gguf_types import FILE_TYPES
 Scalar = bool | int | float | str
 
 
-class LongArray(NamedTuple):
+@dataclass(frozen=True)
+class LongArray:
     """A value that was skipped: the vocabulary, scores, merges, a text over 1 MB."""
 
     type: str  # element type, such as "string" or "float32"; "text" for a long text
@@ -78,6 +79,7 @@ class Header:
 
     @property
     def architecture(self) -> str:
+        """Such as "llama" or "qwen3moe"; empty if the file does not say."""
         return self.text("general.architecture")
 
     @property
@@ -87,6 +89,7 @@ class Header:
 
     @property
     def parameters(self) -> int:
+        """Elements of all tensors."""
         return sum(prod(tensor.shape) for tensor in self.tensors)
 
     @property
@@ -96,10 +99,12 @@ class Header:
 
     @property
     def block_count(self) -> int | None:
+        """Layers."""
         return self.own("block_count")
 
     @property
     def embedding_length(self) -> int | None:
+        """Elements of the state between two layers."""
         return self.own("embedding_length")
 
     @property
@@ -112,6 +117,7 @@ class Header:
 
     @property
     def chat_template(self) -> str | None:
+        """The Jinja text that turns messages into a prompt."""
         return self.text("tokenizer.chat_template") or None
 
     @property
@@ -147,10 +153,12 @@ class Header:
 
     @property
     def sliding_window(self) -> int | None:
+        """Tokens that a layer with a window looks back."""
         return self.own("attention.sliding_window")
 
     @property
     def expert_count(self) -> int:
+        """Experts of a layer; 0 for a dense model."""
         return self.own("expert_count") or 0
 
     @property
@@ -209,9 +217,9 @@ class Header:
 
 def _group(name: str) -> str:
     parts = name.split(".")
-    if parts[0] == "blk" and len(parts) > 2:
+    if parts[0] == "blk":
         layer = ".".join(parts[:2])
-        return f"{layer}.experts" if parts[2].endswith("exps") else layer
+        return f"{layer}.experts" if "exps" in name else layer
     if parts[0] == "token_embd":
         return "token_embd"
     return "output" if parts[0].startswith("output") else "other"

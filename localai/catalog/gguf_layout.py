@@ -12,14 +12,15 @@ from localai.catalog.gguf_header import Header, TensorInfo
 
 # Types that only exist between two steps of a computation: no product is defined for them.
 _NOT_FOR_WEIGHTS: Final = frozenset(("Q8_1", "Q8_K", "I8", "I16", "I64", "F64"))
-_FOR_VECTORS: Final = frozenset(("F32", "F16", "BF16", "I32"))
 
 
 def _check_type(header: Header, tensor: TensorInfo) -> None:
     """Refuse a type that the engine has no operation for: it would end the process."""
-    wide = sum(size > 1 for size in tensor.shape) > 1
-    named = tensor.name.endswith((".weight", ".bias"))
-    if not named or (tensor.type not in _NOT_FOR_WEIGHTS if wide else tensor.type in _FOR_VECTORS):
+    # A norm or a bias is multiplied or added in F32, and converters write it so.
+    allowed = (
+        tensor.type == "F32" if len(tensor.shape) == 1 else tensor.type not in _NOT_FOR_WEIGHTS
+    )
+    if allowed or not tensor.name.endswith((".weight", ".bias")):
         return
     reason = f"tensor {shown(tensor.name)} has the type {tensor.type}, which no weight has"
     raise bad(header.path, f"{reason}, so the header is damaged")

@@ -19,10 +19,11 @@ MAX_EXPERTS: Final = 1024  # LLAMA_MAX_EXPERTS
 MAX_CONTEXT: Final = 1 << 28  # tokens
 MAX_WIDTH: Final = 1 << 20  # elements of an embedding, a head, a state
 
-PLAIN: Final = frozenset(
-    "llama mistral3 qwen2 qwen2moe qwen3 qwen3moe gemma gemma2 gemma3 phi3 smollm3 granite "
-    "granitemoe olmo2 starcoder2 internlm2 exaone arcee seed_oss ernie4_5 stablelm".split()
-)
+PLAIN: Final = frozenset((
+    "arcee", "exaone", "gemma", "gemma2", "gemma3", "granite", "granitemoe", "internlm2",
+    "llama", "mistral3", "olmo2", "phi3", "qwen2", "qwen2moe", "qwen3", "qwen3moe",
+    "seed_oss", "smollm3", "stablelm", "starcoder2",
+))  # fmt: skip
 ROPE_SCALINGS: Final = ("none", "linear", "yarn", "longrope")
 POOLINGS: Final = (0, 1, 2, 3, 4, 0xFFFF_FFFF)
 GATINGS: Final = range(5)  # a gate the engine does not know ends the process
@@ -88,7 +89,7 @@ def _check_sizes(header: Header) -> None:
 
 
 def _check_lists(header: Header) -> None:
-    """Numbers that are given once for all layers, or as one a layer."""
+    """Refuse numbers that are given one a layer, but not for each layer, or out of range."""
     layers = header.block_count
     for name in _LAYER_LISTS:
         value = header.own_value(name)
@@ -102,7 +103,7 @@ def _check_lists(header: Header) -> None:
 
 def _check_counts(header: Header) -> None:
     layers = header.block_count or 0
-    for name in ("nextn_predict_layers", "leading_dense_block_count", "n_deepstack_layers"):
+    for name in ("nextn_predict_layers", "n_deepstack_layers"):
         value = header.own(name) or 0
         if not 0 <= value <= layers:
             raise _absurd(header, name, value, f"more than the {layers} layers")
@@ -158,7 +159,7 @@ def _check_layers_present(header: Header) -> None:
 
 
 def _check_shapes(header: Header) -> None:
-    """The embedding and the norms, whose shapes follow from the numbers alone."""
+    """Refuse an embedding or a norm whose shape is not the one that the numbers give."""
     width = header.embedding_length or 0
     wanted: dict[str, tuple[int, ...]] = {
         "token_embd.weight": (width, header.vocabulary or 0),

@@ -23,10 +23,14 @@ MAX_STRINGS: Final = 1 << 22  # in one array; the largest vocabularies' merges a
 MAX_NUMBERS: Final = 1 << 26  # in one array
 MAX_NAME: Final = 63  # bytes of a tensor's name; ggml keeps 64 with the final zero
 MAX_KEY: Final = 65_535  # bytes of a key, by the specification
+MAX_DIMENSIONS: Final = 4
+START: Final = 24  # bytes of magic, version and counts
+GLANCE: Final = 64  # bytes that are looked at to say what a file is instead
 MAX_TEXT: Final = 1 << 20  # bytes of a text that is kept
 SHORT: Final = 1024  # numbers of an array that is kept
 SHORT_TEXTS: Final = 64  # texts of an array that is kept
-DEFAULT_ALIGNMENT: Final = 32
+DEFAULT_ALIGNMENT: Final = 32  # bytes
+ALIGNMENTS: Final = tuple(1 << power for power in range(3, 21))
 
 # What people give us instead, by the first bytes.
 _LOOKS: Final = (
@@ -61,7 +65,7 @@ def _looks_like(first: bytes) -> str:
 def _is_text(first: bytes) -> bool:
     try:
         # The last character may have been cut.
-        text = first[:-3].decode() if len(first) > 60 else first.decode()
+        text = first[:-3].decode() if len(first) == GLANCE else first.decode()
     except UnicodeDecodeError:
         return False
     return all(char.isprintable() or char in "\r\n\t" for char in text)
@@ -69,10 +73,10 @@ def _is_text(first: bytes) -> bool:
 
 def _magic(cursor: Cursor) -> int:
     """Read the first eight bytes; return the version, 2 or 3."""
-    first = cursor.peek(min(cursor.left, 64))
+    first = cursor.peek(min(cursor.left, GLANCE))
     if first[:4] != b"GGUF":
         raise bad(cursor.path, f"this is not a GGUF model: {_looks_like(first)}")
-    if len(first) < 24:
+    if len(first) < START:
         raise bad(cursor.path, "the file ends in the middle of its header")
     version = int.from_bytes(first[4:8], "little")
     if version and version & 0xFFFF == 0:
@@ -180,7 +184,7 @@ def _metadata(cursor: Cursor, count: int) -> dict[str, Value]:
 
 def _shape(cursor: Cursor, name: str) -> tuple[int, ...]:
     count = cursor.u32()
-    if count > 4:
+    if count > MAX_DIMENSIONS:
         raise bad(cursor.path, f"tensor {name} has {count} dimensions; at most 4 are possible")
     shape = tuple(cursor.u64() for _ in range(count)) or (1,)
     if 0 in shape or prod(shape) >= 1 << 63:
@@ -195,26 +199,19 @@ def _tensor(cursor: Cursor) -> TensorInfo:
     number, offset = cursor.u32(), cursor.u64()
     kind = TENSOR_TYPES.get(number)
     if kind is None:
-        raise bad(
-            cursor.path,
-            f"tensor {label} has the unknown type {number}",
-            "fetch another quantisation of the model",
-        )
+        reason = f"tensor {label} has the unknown type {number}"
+        raise bad(cursor.path, reason, "fetch the file again, or another quantisation of it")
     if shape[0] % kind.elements:
-        raise bad(
-            cursor.path,
-            f"tensor {label} has rows of {shape[0]} elements, but {kind.name} "
-            f"comes in blocks of {kind.elements}",
-        )
+        reason = f"has rows of {shape[0]}, but {kind.name} comes in blocks of {kind.elements}"
+        raise bad(cursor.path, f"tensor {label} {reason}")
     return TensorInfo(name, shape, kind.name, offset, prod(shape) // kind.elements * kind.size)
 
 
 def _alignment(cursor: Cursor, metadata: dict[str, Value]) -> int:
     value = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
-    power = isinstance(value, int) and 8 <= value <= 1 << 20 and value & (value - 1) == 0
-    if not power or not isinstance(value, int):
-        raise bad(cursor.path, "general.alignment is not a power of two between 8 and 2^20")
-    return value
+    if isinstance(value, int) and value in ALIGNMENTS:
+        return value
+    raise bad(cursor.path, "general.alignment is not a power of two between 8 and 2^20")
 
 
 def _header(cursor: Cursor, path: Path) -> Header:

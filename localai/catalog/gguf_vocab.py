@@ -106,7 +106,7 @@ def _check_lists(header: Header, count: int) -> None:
 
 
 def _check_none(header: Header) -> None:
-    """A model without a tokenizer: llama.cpp makes `vocab_size` dummy tokens."""
+    """Bound the dummy tokens that llama.cpp makes for a model without a tokenizer."""
     if (header.own("vocab_size") or 0) > MAX_STRINGS:
         raise bad(header.path, f"vocab_size is {header.own('vocab_size')}, which is absurd")
 

@@ -1,7 +1,7 @@
 """Model names to files: what `-m` may say, and which file is meant.
 
-    tiny               the language model that ships with the package
-    ./some/model.gguf  a path: it holds a slash, ends in .gguf, or exists
+- `tiny`: the language model that ships with the package;
+- a path: it ends in .gguf, begins with `/`, `./`, `../` or `~`, or exists, or its folder does.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class ModelFile:
 
 
 def _is_path(name: str) -> bool:
-    if name.startswith("hf:"):
+    if not name or name.startswith("hf:"):
         return False
     if name.lower().endswith(".gguf") or name.startswith(("/", "./", "../", "~")):
         return True
+    path = Path(name)
     try:
-        return Path(name).exists()
+        # "models/qwen" in a folder that has "models" is meant as a path, not as a hub's name.
+        return path.exists() or ("/" in name and path.parent.is_dir())
     except (OSError, ValueError):
         return False
 
@@ -97,4 +99,4 @@ def resolve(name: str, tiny: Path = TINY) -> ModelFile:
     if "/" in name or name.startswith("hf:"):
         what = f"{shown(name)} names a model on the hub, and these cannot be fetched yet"
         raise UnknownModel(what, _WORKS)
-    raise UnknownModel(f"no model is called {shown(name)!s}, and there is no such file", _WORKS)
+    raise UnknownModel(f"no model is called '{shown(name)}', and there is no such file", _WORKS)

@@ -13,8 +13,15 @@ from localai.terminal.console import Console
 
 _SCRIPTS: dict[str, Callable[[Table, Folders], str]] = {"bash": bash, "fish": fish, "zsh": zsh}
 
-# What names say where a parameter's type says nothing.
-_BY_NAME = {"prompt": "prompt", "character": "character"}
+# What an option's name or a metavar says where a parameter's type says nothing.
+_BY_NAME = {
+    "--prompt": Values("prompt"),
+    "--character": Values("character"),
+    "--model": Values("model", ("tiny",)),
+    "MODEL": Values("model", ("tiny",)),
+    "FILE": Values("file"),
+    "FOLDER": Values("folder"),
+}
 
 
 @click.command(
@@ -25,7 +32,7 @@ _BY_NAME = {"prompt": "prompt", "character": "character"}
 )
 @click.argument("shell", type=click.Choice(list(_SCRIPTS)))
 @click.pass_context
-def command(context: click.Context, shell: str) -> None:
+def completion(context: click.Context, shell: str) -> None:
     """Print a completion script for bash, zsh or fish.
 
     The script is complete in itself: it starts no Python, neither with the shell nor at a Tab.
@@ -33,7 +40,7 @@ def command(context: click.Context, shell: str) -> None:
     """
     console: Console = context.obj
     root = context.find_root()
-    table = list(_walk(root.command, click.Context(root.command, info_name="localai"), ()))
+    table = list(_walk(root.command, _context(root.command, None), ()))
     console.write_line(_SCRIPTS[shell](table, _folders()))
 
 
@@ -59,7 +66,12 @@ def _walk(
         repeats=any(argument.nargs == -1 for argument in arguments),
     )
     for name, child in children.items():
-        yield from _walk(child, click.Context(child, context, info_name=name), (*path, name))
+        yield from _walk(child, _context(child, context), (*path, name))
+
+
+def _context(command: click.Command, parent: click.Context | None) -> click.Context:
+    # The settings hold the names of the help option.
+    return click.Context(command, parent, **command.context_settings)
 
 
 def _children(group: click.Group, context: click.Context) -> dict[str, click.Command]:
@@ -77,7 +89,7 @@ def _values(param: click.Parameter) -> Values:
     """Return what may stand in a parameter's place.
 
     A parameter type may say it in an attribute `completion`: "file", "folder", "prompt",
-    "character", or a tuple of words.
+    "character", or a tuple of words; else the parameter's name or metavar does.
     """
     said = getattr(param.type, "completion", None)
     if isinstance(said, tuple):
@@ -90,4 +102,5 @@ def _values(param: click.Parameter) -> Values:
         return Values("file" if param.type.file_okay else "folder")
     if isinstance(param.type, click.File):
         return Values("file")
-    return Values(_BY_NAME.get(param.name or "", "none"))
+    names = (*param.opts, (param.metavar or "").strip("[].").upper())
+    return next((_BY_NAME[name] for name in names if name in _BY_NAME), Values("none"))

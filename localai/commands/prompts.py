@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from localai import prompts
+from localai import prompts as files
 from localai.terminal.console import Console
 from localai.terminal.text import cells, clip, one_line
 
@@ -30,7 +30,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON value ins
 )
 @_json
 @click.pass_context
-def command(context: click.Context, as_json: bool) -> None:
+def prompts(context: click.Context, as_json: bool) -> None:
     """List, show and write prompt files.
 
     A prompt file holds a task that is needed again and again; `localai ask -p NAME` does it.
@@ -40,7 +40,7 @@ def command(context: click.Context, as_json: bool) -> None:
         context.invoke(list_, as_json=as_json)
 
 
-@command.command(
+@prompts.command(
     "list",
     epilog="\b\nExamples:\n"
     "  localai prompts list\n"
@@ -50,7 +50,7 @@ def command(context: click.Context, as_json: bool) -> None:
 @click.pass_obj
 def list_(console: Console, as_json: bool) -> None:
     """List all prompts with what they are for."""
-    found = prompts.listing()
+    found = files.listing()
     if as_json:
         console.write_json([{**asdict(row), "path": str(row.path)} for row in found])
         return
@@ -61,7 +61,7 @@ def list_(console: Console, as_json: bool) -> None:
         console.write_line(clip(line, width) if width else line)
 
 
-@command.command(
+@prompts.command(
     "show",
     epilog="\b\nExamples:\n"
     "  localai prompts show translate\n"
@@ -73,12 +73,12 @@ def list_(console: Console, as_json: bool) -> None:
 def show(console: Console, name: str, as_json: bool) -> None:
     """Show a prompt file, or with --json what was read from it."""
     if as_json:
-        console.write_json(prompts.load(name).to_json())
+        console.write_json(files.load(name).to_json())
     else:
-        console.write_line(prompts.read(prompts.find(name)))
+        console.write_line(files.read(files.find(name)))
 
 
-@command.command(
+@prompts.command(
     "path",
     epilog="\b\nExamples:\n"
     "  localai prompts path translate\n"
@@ -88,10 +88,10 @@ def show(console: Console, name: str, as_json: bool) -> None:
 @click.pass_obj
 def path(console: Console, name: str) -> None:
     """Print where a prompt file lies."""
-    console.write_line(str(prompts.find(name)))
+    console.write_line(str(files.find(name)))
 
 
-@command.command(
+@prompts.command(
     "new",
     epilog="\b\nExamples:\n"
     "  localai prompts new haiku\n"
@@ -103,9 +103,9 @@ def path(console: Console, name: str) -> None:
 @click.pass_obj
 def new(console: Console, name: str, source: str | None, force: bool) -> None:
     """Write a new prompt file into your own folder and print its path."""
-    text = prompts.read(prompts.find(source)) if source else prompts.SKELETON
-    console.write_line(str(prompts.create(name, text, force)))
+    text = files.read(files.find(source)) if source else files.SKELETON
+    console.write_line(str(files.create(name, text, force)))
 
 
-def _about(row: prompts.Listed) -> str:
+def _about(row: files.Listed) -> str:
     return one_line(row.description or f"(damaged) {row.problem}")

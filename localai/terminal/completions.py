@@ -11,7 +11,10 @@ from string import Template
 
 @dataclass(frozen=True)
 class Values:
-    """What may stand in a place: words, or a "file", "folder", "prompt", "character", "none"."""
+    """What may stand in a place: a kind, and words.
+
+    Kinds: "words", "model" (the words, or a file), "file", "folder", "prompt", "character", "none".
+    """
 
     kind: str
     words: tuple[str, ...] = ()
@@ -98,6 +101,7 @@ $walk
     case "$$value" in
         file) _localai_files -f ;;
         folder) _localai_files -d ;;
+        model:*) _localai_match "$${value#model:}"; _localai_files -f ;;
         prompt | character)
             case "$$cur" in
                 */*) _localai_files -f; return ;;
@@ -115,8 +119,8 @@ _ZSH = Template(
 #compdef localai
 # zsh completion for localai; made by `localai completion zsh`.
 $tables
+# No "emulate" here: the completion system has set the options that its functions need.
 _localai() {
-    emulate -L zsh
     local reply_value reply_words cur=$$words[CURRENT]
 $walk
     if [ -z "$$value" ]; then
@@ -129,6 +133,7 @@ $walk
     case "$$value" in
         file) _files ;;
         folder) _files -/ ;;
+        model:*) compadd -- $${(f)$${value#model:}}; _files ;;
         prompt | character)
             case "$$cur" in
                 */*) _files; return ;;
@@ -244,7 +249,9 @@ def _names(command: Command) -> list[str]:
 def _value(values: Values | None) -> str:
     if values is None:
         return ""
-    return "words:" + "\n".join(values.words) if values.kind == "words" else values.kind
+    if values.kind in ("words", "model"):
+        return f"{values.kind}:" + "\n".join(values.words)
+    return values.kind
 
 
 def _quote(text: str) -> str:

@@ -100,8 +100,14 @@ def _fish_values(values: Values, files: str, others: str) -> str:
         case "prompt" | "character":
             return f"{others} -a '(__localai_{values.kind}s)'"
         case "words":
-            return f"{others} -a {_fish_quote(' '.join(map(_fish_quote, values.words)))}"
+            return f"{others} {_fish_words(values)}"
+        case "model":
+            return f"{files} -F {_fish_words(values)}"
     return others
+
+
+def _fish_words(values: Values) -> str:
+    return f"-a {_fish_quote(' '.join(map(_fish_quote, values.words)))}"
 
 
 def _fish_names(kind: str, places: list[str]) -> str:

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from localai import settings
@@ -177,7 +178,12 @@ class Console:
         self.talk(f"warning: {text}")
 
     def error(self, error: LocalaiError, as_json: bool = False) -> None:
-        """Say what failed and what to do next, or one JSON object; also when quiet."""
+        """Say what failed and what to do next, or one JSON object; also when quiet.
+
+        An answer that was begun ends here, with its newline.
+        """
+        with suppress(LocalaiError):
+            self.end()
         if as_json:
             self._say(_json({"error": error_object(error)}))
             return
@@ -244,10 +250,8 @@ class Console:
 
     def read_bytes(self, limit: int = STDIN_LIMIT) -> bytes:
         """Return all bytes of stdin (for `-`), at most `limit`; BadInput if there are more."""
-        if self.stdin.file is None:
-            return b""
         try:
-            data = self.stdin.file.read(limit + 1) or b""
+            data = self.stdin.receive(limit + 1)
         except OSError as error:
             if error.errno == errno.EBADF:
                 return b""

@@ -32,11 +32,30 @@ class Stream:
             self.file.write(data)
             self.file.flush()
             return
-        while data:
+        rest = memoryview(data)
+        while rest:
             try:
-                data = data[os.write(number, data) :]
+                rest = rest[os.write(number, rest) :]
             except BlockingIOError:  # a pipe that another program made non-blocking
                 select.select([], [number], [])
+
+    def receive(self, limit: int) -> bytes:
+        """Read to the end, but no more than `limit` bytes (raises OSError)."""
+        if self.file is None:
+            return b""
+        if (number := self.number()) is None:
+            return self.file.read(limit)
+        found = bytearray()
+        while len(found) < limit:
+            try:
+                piece = os.read(number, min(limit - len(found), 2**20))
+            except BlockingIOError:
+                select.select([number], [], [])
+                continue
+            if not piece:
+                break
+            found += piece
+        return bytes(found)
 
     def number(self) -> int | None:
         """Return the file descriptor, or None where there is none (closed, or in memory)."""

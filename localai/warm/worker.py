@@ -33,6 +33,7 @@ from localai.settings import load as load_settings
 from localai.warm import wire
 
 _READ = 1 << 16  # bytes
+_STACK = 16 << 20  # bytes a thread: compiling a grammar recurses, and not all systems give 8 MB
 _MOST_SPOOLED = 1 << 28  # bytes of a request in a file
 
 
@@ -224,6 +225,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--connection", type=int, required=True, help="file descriptor of a socket")
     options = parser.parse_args(arguments)
     threading.excepthook = _end_with_last_words
+    threading.stack_size(_STACK)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's; it cancels its request
     worker = Worker(socket.socket(fileno=options.control))
     if worker.load(unpack(ModelSpec, json.loads(options.spec))):

@@ -12,7 +12,8 @@ sequence. One step of a sequence, trying the free choice first, as a good model 
             token = sample(logits)
         matcher.accept(token)
 
-A factory and its matchers share scratch memory, so they belong to one thread.
+Matchers may be made in any thread (of an 8 MB stack, which compiling a long grammar takes); `mask`
+uses scratch memory that the matchers of a model share, so one thread calls it.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-import llama_cpp
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
 
 from localai.constraints import Constraint
 from localai.engines.llama.grammar import grammar
+from localai.engines.llama.library import native
 from localai.errors import BadConstraint, BadModel, ConstraintNotMet
 
 # Tokens that are no text: control tokens, the unknown token, unused entries.
 _NOT_TEXT: Final = (
-    llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
-    | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
-    | llama_cpp.LLAMA_TOKEN_ATTR_UNUSED
+    native.LLAMA_TOKEN_ATTR_CONTROL
+    | native.LLAMA_TOKEN_ATTR_UNKNOWN
+    | native.LLAMA_TOKEN_ATTR_UNUSED
 )
 
 _NO_ANSWER: Final = "NoExtensionBias"  # llguidance's error where nothing can follow
@@ -59,7 +60,7 @@ class Matchers:
         first `matcher()`, which takes 1 to 2 s for 128k tokens.
     """
 
-    def __init__(self, vocab: llama_cpp.llama_vocab_p) -> None:
+    def __init__(self, vocab: Any) -> None:
         self._vocab = vocab
         self._tables: _Tables | None = None
 
@@ -73,13 +74,13 @@ class Matchers:
 class _Tables:
     """What all matchers of a model share: the tokenizer, the closed tokens, scratch memory."""
 
-    def __init__(self, vocab: llama_cpp.llama_vocab_p) -> None:
-        self.n_vocab = llama_cpp.llama_vocab_n_tokens(vocab)
+    def __init__(self, vocab: Any) -> None:
+        self.n_vocab = native.llama_vocab_n_tokens(vocab)
         ids = range(self.n_vocab)
-        self.ends = frozenset(t for t in ids if llama_cpp.llama_vocab_is_eog(vocab, t))
+        self.ends = frozenset(t for t in ids if native.llama_vocab_is_eog(vocab, t))
         if not self.ends:
             raise BadModel("the model has no end-of-text token, so it cannot end an answer")
-        attributes = np.fromiter((llama_cpp.llama_vocab_get_attr(vocab, t) for t in ids), np.int32)
+        attributes = np.fromiter((native.llama_vocab_get_attr(vocab, t) for t in ids), np.int32)
         ends = list(self.ends)
         text = (attributes & _NOT_TEXT) == 0
         text[ends] = False
@@ -90,9 +91,7 @@ class _Tables:
         self.addends = np.empty((self.text_bits.size * 4, 8), np.float32)
 
 
-def _tokenizer(
-    vocab: llama_cpp.llama_vocab_p, text: NDArray[np.bool_], ends: list[int]
-) -> LLTokenizer:
+def _tokenizer(vocab: Any, text: NDArray[np.bool_], ends: list[int]) -> LLTokenizer:
     """Give llguidance the bytes of each token, and llama.cpp's own function to cut text.
 
     As its module `llguidance.llamacpp` does, but that one calls what llama-cpp-python has
@@ -102,10 +101,10 @@ def _tokenizer(
     buffer = ctypes.create_string_buffer(size)
     tokens = []
     for token, is_text in enumerate(text.tolist()):
-        length = llama_cpp.llama_token_to_piece(vocab, token, buffer, size, 0, True)
+        length = native.llama_token_to_piece(vocab, token, buffer, size, 0, True)
         piece = ctypes.string_at(buffer, max(0, length))
         tokens.append(piece if is_text else b"\xff" + piece)  # the mark of a special token
-    cut = ctypes.cast(llama_cpp.llama_cpp._lib.llama_tokenize, ctypes.c_void_p).value
+    cut = ctypes.cast(native._lib.llama_tokenize, ctypes.c_void_p).value
     return LLTokenizer.from_llamacpp(
         tokens=tokens, vocab_ptr=vocab, tokenize_fptr=cut, eos_token=ends, slices=None
     )

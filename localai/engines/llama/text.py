@@ -71,7 +71,9 @@ class LlamaText:
         self.scheduler.cancel(request_id)
 
     def close(self) -> None:
-        """Cancel what runs, keep what is to be kept, and free the model."""
+        """Cancel what runs, keep what is to be kept, and free the model; once is enough."""
+        if not self._thread.is_alive():
+            return
         self._arrived.put(None)
         self._thread.join()
         self.scheduler.close()

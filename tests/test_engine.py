@@ -1,0 +1,272 @@
+"""The text engine on the tiny model: meaning, batching, reuse, limits. Its own counters are asked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from localai import constraints
+from localai.engines.base import Sampling
+from tests.conftest import GREEDY, InProcess
+
+TALK = " ".join(f"The {animal} lives in the forest and eats berries at night." for animal in ("wolf", "owl", "bear", "fox", "mouse") * 14)
+EndlessRaw = {"raw": "I remember the night and", "max_tokens": 3000, "sampling": Sampling(temperature=3.0, top_k=0, top_p=1.0, min_p=0.0, seed=5)}
+
+
+def test_it_knows_what_it_was_taught(tiny: InProcess) -> None:
+    assert "Paris" in tiny.ask("What is the capital of France?").text
+    assert tiny.ask("What is 7 + 8?").text == "7 + 8 = 15."
+    assert "Ada" in tiny.ask("Who are you?", system="You are Ada.").text
+    remembered = tiny.ask("My name is Kensou.", "Nice to meet you, Kensou.", "What is my name?")
+    assert remembered.text == "Your name is Kensou."
+    assert remembered.end is not None and remembered.end.reason == "stop"
+
+
+def test_an_answer_comes_in_pieces_and_its_cost_is_told(tiny: InProcess) -> None:
+    reply = tiny.ask("Count to 9.")
+    usage = reply.usage
+    assert usage.answer_tokens > 9
+    assert usage.prompt_tokens > 5
+    assert usage.reused_tokens == 0
+    assert 0 < usage.first_token_seconds
+    assert usage.prompt_seconds > 0
+
+
+def test_a_shared_prefix_is_evaluated_once_and_answers_stay_the_same(
+    engine_of: Callable[..., InProcess],
+) -> None:
+    questions = [f"What is {a} + {b}?" for a in range(2, 10) for b in range(3, 7)]
+    together, alone = engine_of(), engine_of()
+    names = [together.submit(question, system=TALK) for question in questions]
+    gathered = together.gather(names)
+    replies = [gathered[name] for name in names]
+    prefix = min(reply.usage.prompt_tokens for reply in replies) - 30
+    assert prefix > 1000
+    own = sum(r.usage.prompt_tokens - prefix + r.usage.answer_tokens for r in replies)
+    assert together.evaluated <= prefix + own
+    assert sum(reply.usage.reused_tokens >= prefix for reply in replies) == len(questions) - 1
+    for question, reply in zip(questions, replies, strict=True):
+        assert alone.ask(question, system=TALK).text == reply.text
+
+
+def test_a_conversation_evaluates_only_what_is_new(tiny: InProcess) -> None:
+    first = tiny.ask("My name is Kensou.", system=TALK)
+    second = tiny.ask("My name is Kensou.", first.text, "What is my name?", system=TALK)
+    assert "Kensou" in second.text
+    assert second.usage.prompt_tokens - second.usage.reused_tokens < 30
+
+
+def test_the_same_question_again_evaluates_one_token(tiny: InProcess) -> None:
+    tiny.ask("What is the capital of Peru?")
+    again = tiny.ask("What is the capital of Peru?")
+    assert again.usage.prompt_tokens - again.usage.reused_tokens == 1
+    assert "Lima" in again.text
+
+
+def test_a_long_fixed_prefix_survives_the_process(engine_of: Callable[..., InProcess], home: Path) -> None:
+    first = engine_of()
+    before = first.ask("What is 2 + 3?", system=TALK, fixed=1)
+    first.engine.close()
+    states = list((home / "cache" / "localai" / "states").iterdir())
+    assert len(states) == 1
+    assert states[0].stat().st_mode & 0o077 == 0
+    second = InProcess()
+    after = second.ask("What is 4 + 4?", system=TALK, fixed=1)
+    assert after.usage.reused_tokens > 1000
+    assert after.text == "4 + 4 = 8."
+    again = second.ask("What is 2 + 3?", system=TALK, fixed=1)
+    assert again.text == before.text
+    second.engine.close()
+    states[0].write_bytes(states[0].read_bytes()[:1000])  # a damaged state is no state
+    third = InProcess()
+    assert third.ask("What is 4 + 4?", system=TALK, fixed=1).text == "4 + 4 = 8."
+    third.engine.close()
+
+
+def test_stop_strings_end_the_answer(tiny: InProcess) -> None:
+    reply = tiny.ask("Count to 9.", stop=("5", "7"))
+    assert reply.text == "1, 2, 3, 4, "
+    assert reply.end is not None and reply.end.reason == "stop"
+
+
+def test_a_limit_of_tokens_is_told(tiny: InProcess) -> None:
+    reply = tiny.ask("Count to 9.", max_tokens=4)
+    assert reply.usage.answer_tokens == 4
+    assert reply.end is not None and reply.end.reason == "length"
+
+
+def test_a_seed_makes_a_run_repeatable(tiny: InProcess) -> None:
+    hot = Sampling(temperature=1.5, seed=11)
+    texts = [tiny.ask("Tell me a story.", sampling=hot).text for _ in range(3)]
+    assert len(set(texts)) == 1
+    others = {tiny.ask("Tell me a story.", sampling=Sampling(temperature=1.5, seed=s)).text for s in range(8)}
+    assert len(others) > 4
+
+
+def test_without_a_seed_the_one_used_is_told_and_repeats(tiny: InProcess) -> None:
+    hot = Sampling(temperature=1.5)
+    first = tiny.ask("Tell me a story.", sampling=hot)
+    again = tiny.ask("Tell me a story.", sampling=Sampling(temperature=1.5, seed=first.usage.seed))
+    assert again.text == first.text
+
+
+def test_top_k_1_is_greedy_at_any_temperature(tiny: InProcess) -> None:
+    question = "What is the capital of Norway?"
+    cold = tiny.ask(question).text
+    assert tiny.ask(question, sampling=Sampling(temperature=5.0, top_k=1)).text == cold
+    assert tiny.ask(question, sampling=Sampling(temperature=5.0, min_p=1.0)).text == cold
+    assert tiny.ask(question, sampling=Sampling(temperature=5.0, top_p=0.0, seed=1)).text == cold
+
+
+def test_temperature_first_lets_a_high_temperature_widen_the_cuts(tiny: InProcess) -> None:
+    def texts(first: bool) -> set[str]:
+        return {
+            tiny.ask(
+                "What is the capital of Norway?",
+                sampling=Sampling(4.0, 0, 0.9, 0.0, seed=seed, temperature_first=first),
+            ).text
+            for seed in range(12)
+        }
+
+    assert len(texts(True)) > len(texts(False))
+
+
+def test_a_repeat_penalty_changes_a_repeating_answer(tiny: InProcess) -> None:
+    plain = tiny.ask("Repeat: lamp lamp lamp lamp lamp").text
+    punished = tiny.ask("Repeat: lamp lamp lamp lamp lamp", sampling=Sampling(temperature=0, repeat_penalty=3.0)).text
+    assert plain.count("lamp") > punished.count("lamp")
+
+
+def test_a_cancelled_request_ends_at_once_and_others_go_on(tiny: InProcess) -> None:
+    endless = tiny.submit(**EndlessRaw)
+    while tiny.deltas.get(timeout=60)[1].kind != "text":
+        pass
+    tiny.engine.cancel(endless)
+    reply = tiny.gather([endless])[endless]
+    assert reply.end is not None and reply.end.reason == "cancelled"
+    assert reply.usage.answer_tokens < 3000
+    assert tiny.ask("What is 2 + 3?").text == "2 + 3 = 5."
+
+
+def test_cancelling_cuts_a_long_prompt_short(engine_of: Callable[..., InProcess]) -> None:
+    engine = engine_of()
+    name = engine.submit(raw="word " * 1900, max_tokens=4)
+    while engine.deltas.get(timeout=60)[1].kind != "progress":
+        pass
+    engine.engine.cancel(name)
+    reply = engine.gather([name])[name]
+    assert reply.end is not None and reply.end.reason == "cancelled"
+    assert engine.ask("What is 2 + 3?").text == "2 + 3 = 5."
+
+
+def test_a_request_that_is_no_request_is_refused_alone(tiny: InProcess) -> None:
+    for number, bad in enumerate([{}, {"raw": 7}, {"messages": "x"}, {"raw": "", "top": 1}, {"messages": []}]):
+        tiny.engine.submit(f"bad{number}", bad)
+        end = tiny.gather([f"bad{number}"])[f"bad{number}"].end
+        assert end is not None and end.error is not None
+        assert end.error["error"] == "BadInput"
+    assert tiny.ask("What is 2 + 3?").text == "2 + 3 = 5."
+
+
+def test_too_long_is_told_with_the_numbers_and_cut_only_when_asked(tiny: InProcess) -> None:
+    long = TALK * 4
+    refused = tiny.ask(f"{long}\nWhat is 2 + 3?").end
+    assert refused is not None and refused.error is not None
+    assert refused.error["error"] == "TooLong"
+    assert "4096" in refused.error["what"]
+    kept = tiny.ask(f"{long}\n\nWhat is 2 + 3?", truncate="head")
+    assert kept.usage.cut_tokens > 100
+    assert kept.usage.prompt_tokens < 4096
+    for cut in ("middle", "tail"):
+        assert tiny.ask(f"{long}\n\nWhat is 2 + 3?", truncate=cut).usage.cut_tokens > 100
+
+
+def test_more_requests_than_sequences_and_cells_all_end(engine_of: Callable[..., InProcess]) -> None:
+    engine = engine_of()
+    names = [engine.submit(f"{TALK} {number}\nWhat is 2 + {number}?", max_tokens=12) for number in range(40)]
+    replies = engine.gather(names)
+    assert all(reply.end is not None and reply.end.usage is not None for reply in replies.values())
+    assert all(reply.end.kind == "finish" for reply in replies.values() if reply.end)
+
+
+def test_the_context_grows_without_changing_answers(engine_of: Callable[..., InProcess], monkeypatch: pytest.MonkeyPatch) -> None:
+    from localai.engines.llama import model
+
+    monkeypatch.setattr(model, "_LEAST_CELLS", 512)
+    monkeypatch.setattr(model, "_FIRST_CACHE_BYTES", 1)
+    small = engine_of()
+    first = small.ask("My name is Kensou.", max_tokens=20)
+    grown = small.ask("My name is Kensou.", first.text, f"{TALK} What is my name?", max_tokens=20)
+    assert grown.usage.prompt_tokens > 1000
+    assert grown.usage.reused_tokens > 10
+    assert small.ask("What is 7 + 8?").text == "7 + 8 = 15."
+
+
+def test_an_answer_that_fills_the_context_ends_with_length(tiny: InProcess) -> None:
+    endless = {**EndlessRaw, "max_tokens": None, "raw": "word " * 1990}
+    reply = tiny.ask(**endless)
+    assert reply.end is not None
+    if reply.end.reason == "length":
+        assert reply.usage.prompt_tokens + reply.usage.answer_tokens == 4096
+
+
+@pytest.mark.parametrize(
+    ("constraint", "question"),
+    [
+        (constraints.from_choices("yes,no"), "Is grass green?"),
+        (constraints.from_schema("name, age int, tags list"), "Who are you?"),
+        (constraints.from_regex(r"[a-z]{3,8}( [a-z]{3,8}){1,3}"), "Tell me a story."),
+        (constraints.json_object(), "What is the capital of Peru? Answer in JSON."),
+    ],
+)
+def test_constrained_answers_are_valid_at_any_temperature(tiny: InProcess, constraint: constraints.Constraint, question: str) -> None:
+    hot = [Sampling(temperature=1.5, seed=seed) for seed in range(16)]
+    names = [tiny.submit(question, constraint=constraint, sampling=each, max_tokens=300) for each in hot]
+    for reply in tiny.gather(names).values():
+        assert reply.end is not None
+        if reply.end.kind == "error":
+            assert reply.end.error is not None and reply.end.error["error"] == "ConstraintNotMet"
+            continue
+        if constraint.kind == "choices":
+            assert reply.text in ("yes", "no")
+        elif constraint.kind == "regex":
+            import re
+
+            assert re.fullmatch(constraint.source, reply.text)
+        else:
+            assert isinstance(json.loads(reply.text), dict)
+
+
+def test_an_unfinished_constraint_is_an_error(tiny: InProcess) -> None:
+    constraint = constraints.from_schema("name, age int")
+    end = tiny.ask("Who are you?", constraint=constraint, max_tokens=3).end
+    assert end is not None and end.error is not None
+    assert end.error["error"] == "ConstraintNotMet"
+
+
+def test_interactive_requests_go_before_batch_work(tiny: InProcess) -> None:
+    batch = [tiny.submit(f"{TALK}{n} What is 2 + 3?", interactive=False, max_tokens=40) for n in range(40)]
+    quick = tiny.submit("What is 7 + 8?")
+    seen: list[str] = []
+    while quick not in seen:
+        name, delta = tiny.deltas.get(timeout=120)
+        if delta.kind == "finish":
+            seen.append(name)
+    assert len(seen) < len(batch)
+    for name in batch:
+        tiny.engine.cancel(name)
+
+
+def test_closing_in_the_middle_of_answers_is_quick(engine_of: Callable[..., InProcess]) -> None:
+    engine = InProcess()
+    for _ in range(4):
+        engine.submit(**EndlessRaw)
+    engine.deltas.get(timeout=60)
+    start = time.monotonic()
+    engine.engine.close()
+    assert time.monotonic() - start < 20
+    assert GREEDY.temperature == 0
