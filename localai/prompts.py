@@ -47,7 +47,7 @@ description: What this prompt is for
 # schema: name, age int, city
 # regex: "[a-z-]+"
 # model: tiny
-# Names in the text below that `-v name=value` may set, with what they are otherwise:
+# Names in the text below that `--var name=value` may set, with what they are otherwise:
 # variables:
 #   language: English
 ---
@@ -141,7 +141,7 @@ class Prompt:
         hint = nearest(names[0], [name for name in values if name not in self.names()])
         raise BadInput(
             f"{self.path}:{line}: {what}: {', '.join(names)}",
-            hint or " ".join(f"-v {name}=..." for name in names),
+            hint or " ".join(f"--var {name}=..." for name in names),
         )
 
 

@@ -99,12 +99,12 @@ def read(environ: Mapping[str, str]) -> Settings:
 
 
 def debugging(arguments: list[str]) -> bool:
-    """Whether errors keep their traceback: `--debug` or `LOCALAI_DEBUG`, also if the config fails."""
+    """Whether errors keep their traceback (`--debug`, `LOCALAI_DEBUG`), even a config file's."""
     return "--debug" in arguments or _truth(os.environ.get("LOCALAI_DEBUG", ""))
 
 
 def shipped(folder: str) -> Path:
-    """Return the folder of shipped files (`prompts`, `characters`): a checkout's, else the wheel's."""
+    """Return a folder of shipped files (`prompts`, `characters`): a checkout's, else the wheel's."""
     package = Path(__file__).resolve().parent
     checkout = package.parent / folder
     if (package.parent / "pyproject.toml").is_file() and checkout.is_dir():

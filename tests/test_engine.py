@@ -13,8 +13,15 @@ from localai import constraints
 from localai.engines.base import Sampling
 from tests.conftest import GREEDY, InProcess
 
-TALK = " ".join(f"The {animal} lives in the forest and eats berries at night." for animal in ("wolf", "owl", "bear", "fox", "mouse") * 14)
-EndlessRaw = {"raw": "I remember the night and", "max_tokens": 3000, "sampling": Sampling(temperature=3.0, top_k=0, top_p=1.0, min_p=0.0, seed=5)}
+TALK = " ".join(
+    f"The {animal} lives in the forest and eats berries at night."
+    for animal in ("wolf", "owl", "bear", "fox", "mouse") * 14
+)
+EndlessRaw = {
+    "raw": "I remember the night and",
+    "max_tokens": 3000,
+    "sampling": Sampling(temperature=3.0, top_k=0, top_p=1.0, min_p=0.0, seed=5),
+}
 
 
 def test_it_knows_what_it_was_taught(tiny: InProcess) -> None:
@@ -32,7 +39,7 @@ def test_an_answer_comes_in_pieces_and_its_cost_is_told(tiny: InProcess) -> None
     assert usage.answer_tokens > 9
     assert usage.prompt_tokens > 5
     assert usage.reused_tokens == 0
-    assert 0 < usage.first_token_seconds
+    assert usage.first_token_seconds > 0
     assert usage.prompt_seconds > 0
 
 
@@ -67,7 +74,9 @@ def test_the_same_question_again_evaluates_one_token(tiny: InProcess) -> None:
     assert "Lima" in again.text
 
 
-def test_a_long_fixed_prefix_survives_the_process(engine_of: Callable[..., InProcess], home: Path) -> None:
+def test_a_long_fixed_prefix_survives_the_process(
+    engine_of: Callable[..., InProcess], home: Path
+) -> None:
     first = engine_of()
     before = first.ask("What is 2 + 3?", system=TALK, fixed=1)
     first.engine.close()
@@ -103,7 +112,10 @@ def test_a_seed_makes_a_run_repeatable(tiny: InProcess) -> None:
     hot = Sampling(temperature=1.5, seed=11)
     texts = [tiny.ask("Tell me a story.", sampling=hot).text for _ in range(3)]
     assert len(set(texts)) == 1
-    others = {tiny.ask("Tell me a story.", sampling=Sampling(temperature=1.5, seed=s)).text for s in range(8)}
+    others = {
+        tiny.ask("Tell me a story.", sampling=Sampling(temperature=1.5, seed=s)).text
+        for s in range(8)
+    }
     assert len(others) > 4
 
 
@@ -137,7 +149,9 @@ def test_temperature_first_lets_a_high_temperature_widen_the_cuts(tiny: InProces
 
 def test_a_repeat_penalty_changes_a_repeating_answer(tiny: InProcess) -> None:
     plain = tiny.ask("Repeat: lamp lamp lamp lamp lamp").text
-    punished = tiny.ask("Repeat: lamp lamp lamp lamp lamp", sampling=Sampling(temperature=0, repeat_penalty=3.0)).text
+    punished = tiny.ask(
+        "Repeat: lamp lamp lamp lamp lamp", sampling=Sampling(temperature=0, repeat_penalty=3.0)
+    ).text
     assert plain.count("lamp") > punished.count("lamp")
 
 
@@ -164,7 +178,9 @@ def test_cancelling_cuts_a_long_prompt_short(engine_of: Callable[..., InProcess]
 
 
 def test_a_request_that_is_no_request_is_refused_alone(tiny: InProcess) -> None:
-    for number, bad in enumerate([{}, {"raw": 7}, {"messages": "x"}, {"raw": "", "top": 1}, {"messages": []}]):
+    for number, bad in enumerate(
+        [{}, {"raw": 7}, {"messages": "x"}, {"raw": "", "top": 1}, {"messages": []}]
+    ):
         tiny.engine.submit(f"bad{number}", bad)
         end = tiny.gather([f"bad{number}"])[f"bad{number}"].end
         assert end is not None and end.error is not None
@@ -185,15 +201,22 @@ def test_too_long_is_told_with_the_numbers_and_cut_only_when_asked(tiny: InProce
         assert tiny.ask(f"{long}\n\nWhat is 2 + 3?", truncate=cut).usage.cut_tokens > 100
 
 
-def test_more_requests_than_sequences_and_cells_all_end(engine_of: Callable[..., InProcess]) -> None:
+def test_more_requests_than_sequences_and_cells_all_end(
+    engine_of: Callable[..., InProcess],
+) -> None:
     engine = engine_of()
-    names = [engine.submit(f"{TALK} {number}\nWhat is 2 + {number}?", max_tokens=12) for number in range(40)]
+    names = [
+        engine.submit(f"{TALK} {number}\nWhat is 2 + {number}?", max_tokens=12)
+        for number in range(40)
+    ]
     replies = engine.gather(names)
     assert all(reply.end is not None and reply.end.usage is not None for reply in replies.values())
     assert all(reply.end.kind == "finish" for reply in replies.values() if reply.end)
 
 
-def test_the_context_grows_without_changing_answers(engine_of: Callable[..., InProcess], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_context_grows_without_changing_answers(
+    engine_of: Callable[..., InProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from localai.engines.llama import model
 
     monkeypatch.setattr(model, "_LEAST_CELLS", 512)
@@ -223,9 +246,13 @@ def test_an_answer_that_fills_the_context_ends_with_length(tiny: InProcess) -> N
         (constraints.json_object(), "What is the capital of Peru? Answer in JSON."),
     ],
 )
-def test_constrained_answers_are_valid_at_any_temperature(tiny: InProcess, constraint: constraints.Constraint, question: str) -> None:
+def test_constrained_answers_are_valid_at_any_temperature(
+    tiny: InProcess, constraint: constraints.Constraint, question: str
+) -> None:
     hot = [Sampling(temperature=1.5, seed=seed) for seed in range(16)]
-    names = [tiny.submit(question, constraint=constraint, sampling=each, max_tokens=300) for each in hot]
+    names = [
+        tiny.submit(question, constraint=constraint, sampling=each, max_tokens=300) for each in hot
+    ]
     for reply in tiny.gather(names).values():
         assert reply.end is not None
         if reply.end.kind == "error":
@@ -249,7 +276,10 @@ def test_an_unfinished_constraint_is_an_error(tiny: InProcess) -> None:
 
 
 def test_interactive_requests_go_before_batch_work(tiny: InProcess) -> None:
-    batch = [tiny.submit(f"{TALK}{n} What is 2 + 3?", interactive=False, max_tokens=40) for n in range(40)]
+    batch = [
+        tiny.submit(f"{TALK}{n} What is 2 + 3?", interactive=False, max_tokens=40)
+        for n in range(40)
+    ]
     quick = tiny.submit("What is 7 + 8?")
     seen: list[str] = []
     while quick not in seen:

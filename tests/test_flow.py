@@ -34,7 +34,11 @@ def test_bytes_that_are_no_utf8_are_replaced_as_python_does(data: bytes, cuts: l
     assert joined(run(data, cuts, Flow()), "text") == data.decode("utf-8", "replace")
 
 
-@given(words, st.lists(st.text("ab<\n", min_size=1, max_size=4), min_size=1, max_size=3), st.lists(st.integers(0, 200)))
+@given(
+    words,
+    st.lists(st.text("ab<\n", min_size=1, max_size=4), min_size=1, max_size=3),
+    st.lists(st.integers(0, 200)),
+)
 def test_a_stop_string_ends_the_text_before_its_first_place(
     text: str, stops: list[str], cuts: list[int]
 ) -> None:
@@ -49,7 +53,9 @@ def test_a_stop_string_ends_the_text_before_its_first_place(
 
 
 @given(words, words, st.lists(st.integers(0, 200)), st.sampled_from(STYLES))
-def test_thinking_is_split_off_for_every_style(thought: str, answer: str, cuts: list[int], style: Style) -> None:
+def test_thinking_is_split_off_for_every_style(
+    thought: str, answer: str, cuts: list[int], style: Style
+) -> None:
     assume((thought + style.closing).find(style.closing) == len(thought))
     text = style.opening + thought + style.closing + answer
     pieces = run(text.encode(), cuts, Flow((), style))

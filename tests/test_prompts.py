@@ -200,7 +200,7 @@ def test_missing_variables_are_named_with_their_line() -> None:
     with pytest.raises(BadInput) as caught:
         prompt.render("")
     assert caught.value.what == "p.md:7: variables without values: b, a"
-    assert caught.value.next_step == "-v b=... -v a=..."
+    assert caught.value.next_step == "--var b=... --var a=..."
     with pytest.raises(BadInput) as caught:
         body("{{langauge}}", "variables: {language: x}\n").render("")
     assert caught.value.next_step == "did you mean `language`?"

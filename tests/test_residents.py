@@ -25,7 +25,17 @@ def test_a_token_buffer_is_a_list(items: list[int]) -> None:
     assert len(buffer) == len(items)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["write", "copy", "trim", "clear"]), st.integers(0, 3), st.integers(0, 3), st.integers(0, 9)), max_size=30))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["write", "copy", "trim", "clear"]),
+            st.integers(0, 3),
+            st.integers(0, 3),
+            st.integers(0, 9),
+        ),
+        max_size=30,
+    )
+)
 @settings(max_examples=300)
 def test_cells_are_never_counted_too_few(steps: list[tuple[str, int, int, int]]) -> None:
     """A cell is in use while some sequence holds it; counting too many only costs a little room."""

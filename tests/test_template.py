@@ -18,7 +18,8 @@ from localai.errors import BadInput, BadModel
 
 MARKERS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 GEMMA = (
-    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHATML
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    + CHATML
 )
 
 
@@ -54,7 +55,12 @@ def test_ids_equal_one_call_of_the_library_where_no_message_spells_a_marker(voca
     assert ids == vocab.tokenize(text, add_special=vocab.adds_bos, parse_special=True)
 
 
-@given(st.lists(st.sampled_from([*MARKERS, "<|im_", "start|>", "<|", "|>", "system\n", "é", " ", "x"]), max_size=8).map("".join))
+@given(
+    st.lists(
+        st.sampled_from([*MARKERS, "<|im_", "start|>", "<|", "|>", "system\n", "é", " ", "x"]),
+        max_size=8,
+    ).map("".join)
+)
 @settings(max_examples=200, deadline=None)
 def test_untrusted_text_never_becomes_a_control_token(vocab: Vocab, content: str) -> None:
     template = ChatTemplate(CHATML, vocab)
@@ -73,7 +79,9 @@ def test_plain_text_loses_nothing(vocab: Vocab, text: str) -> None:
 
 
 def test_a_template_without_a_system_role_gets_it_in_the_first_question(vocab: Vocab) -> None:
-    rendered = ChatTemplate(GEMMA, vocab).render(conversation("Be brief.", "Hi"), answer=True, think=None)
+    rendered = ChatTemplate(GEMMA, vocab).render(
+        conversation("Be brief.", "Hi"), answer=True, think=None
+    )
     assert "user\nBe brief.\n\nHi<|im_end|>" in rendered
     assert "system" not in rendered
 
@@ -84,7 +92,9 @@ def test_a_template_that_refuses_all_the_same_says_why(vocab: Vocab) -> None:
         template.encode([Message("user", "Hi")])
 
 
-@pytest.mark.parametrize("source", ["{% if", "{{ x | nofilter }}", "{% for x in %}", "{{ '" + "(" * 20])
+@pytest.mark.parametrize(
+    "source", ["{% if", "{{ x | nofilter }}", "{% for x in %}", "{{ '" + "(" * 20]
+)
 def test_a_damaged_template_is_a_damaged_model(vocab: Vocab, source: str) -> None:
     with pytest.raises(BadModel, match="chat template"):
         ChatTemplate(source, vocab)
@@ -113,7 +123,9 @@ def test_no_template_means_chatml(vocab: Vocab) -> None:
 
 
 def test_thinking_is_told_to_the_template_and_its_opening_is_seen(vocab: Vocab) -> None:
-    source = CHATML + "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}"
+    source = (
+        CHATML + "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}"
+    )
     template = ChatTemplate(source, vocab)
     assert template.opens_thinking("<think>", None)
     assert not template.opens_thinking("<think>", False)

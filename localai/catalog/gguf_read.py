@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from math import prod
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from localai.catalog.gguf_cursor import Cursor, bad, opened, shown
@@ -228,7 +227,7 @@ def _header(cursor: Cursor, path: Path) -> Header:
     return Header(
         path=path,
         version=version,
-        metadata=MappingProxyType(metadata),
+        metadata=metadata,
         tensors=described,
         alignment=alignment,
         data_offset=-(-cursor.position // alignment) * alignment,

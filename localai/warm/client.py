@@ -154,14 +154,21 @@ class ColdEngine:
         name = self._spec.files[0]
         if code < 0 and -code in _NATIVE and not self._proven:
             return BadModel(
-                f"the engine ended by {signal.Signals(-code).name} when it first used {name}{reason}",
+                f"the engine ended by {_signal_name(-code)} when it first used {name}{reason}",
                 "the file may be damaged: fetch it anew, or take another model",
             )
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+        how = f"by {_signal_name(-code)}" if code < 0 else f"with status {code}"
         return WorkerDied(
             f"the engine's process ended {how} in the middle of the answer{reason}",
             "try again; with --debug to see all that it said",
         )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _start(spec: ModelSpec, control: socket.socket, connection: socket.socket, errors: int) -> int:

@@ -191,7 +191,7 @@ class Context:
         return bool(written)
 
     def restore(self, sequence: int, tokens: Tokens, path: Path) -> bool:
-        """Read a sequence's state from a file; False, and the sequence empty, if it does not fit."""
+        """Read a sequence's state from a file; False if it does not fit, and then it is empty."""
         array = (ctypes.c_int32 * len(tokens))()
         count = ctypes.c_size_t()
         read = native.llama_state_seq_load_file(

@@ -58,7 +58,7 @@ class Preparation:
             request_id,
             request,
             TokenBuffer(ids),
-            Sampler(sampling, seed, ids),
+            Sampler(sampling, seed, ids, self._vocab.size),
             self._flow(request),
             self._most,
             seed,

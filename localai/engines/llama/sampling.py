@@ -34,11 +34,13 @@ class Sampler:
         Makes the choices repeatable, 0 to 2**32 - 2.
     prompt : sequence of int
         What the repeat penalty looks back on at first.
+    n_vocab : int
+        Tokens in the vocabulary.
     """
 
-    def __init__(self, sampling: Sampling, seed: int, prompt: Sequence[int]) -> None:
-        self._chain = _chain(sampling, seed)
-        if self._chain and sampling.repeat_penalty != 1.0:
+    def __init__(self, sampling: Sampling, seed: int, prompt: Sequence[int], n_vocab: int) -> None:
+        self._chain = _chain(sampling, seed, n_vocab)
+        if self._chain and _penalizes(sampling):
             for token in prompt[-sampling.repeat_last_n :]:
                 native.llama_sampler_accept(self._chain, token)
 
@@ -79,9 +81,13 @@ class Sampler:
             self._chain = None
 
 
-def _chain(sampling: Sampling, seed: int) -> Any:
+def _penalizes(sampling: Sampling) -> bool:
+    return sampling.repeat_penalty != 1.0 and sampling.repeat_last_n > 0
+
+
+def _chain(sampling: Sampling, seed: int, n_vocab: int) -> Any:
     """Return llama.cpp's chain for `sampling`, or None where plain greedy does."""
-    penalty = sampling.repeat_penalty != 1.0
+    penalty = _penalizes(sampling)
     greedy = sampling.temperature <= 0
     if greedy and not penalty:
         return None
@@ -89,7 +95,7 @@ def _chain(sampling: Sampling, seed: int) -> Any:
     if penalty:
         parts.append(
             native.llama_sampler_init_penalties(
-                sampling.repeat_last_n, sampling.repeat_penalty, 0.0, 0.0
+                n_vocab, sampling.repeat_last_n, sampling.repeat_penalty, 0.0, 0.0
             )
         )
     parts += [native.llama_sampler_init_greedy()] if greedy else _random_parts(sampling, seed)

@@ -153,7 +153,7 @@ class ChatTemplate:
         return ids
 
     def _after_hidden(self, text: str) -> list[int]:
-        """Tokenize template text that follows a hidden spelling: no space of its own at the front."""
+        """Tokenize template text that follows a hidden spelling, without a space of its own."""
         anchor = self._vocab.tokenize("\n")
         ids = self._vocab.tokenize("\n" + text, parse_special=True)
         if ids[: len(anchor)] == anchor:
