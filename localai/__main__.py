@@ -1,8 +1,18 @@
-"""`python -m localai`."""
+"""`localai` and `python -m localai`: nothing is imported before Ctrl-C is heeded."""
+
+from __future__ import annotations
 
 import sys
 
-from localai.cli import main
+
+def main() -> int:
+    """Run the command line of this process and return its exit code."""
+    try:
+        from localai.cli import main as run
+    except KeyboardInterrupt:
+        return 130
+    return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -104,7 +104,7 @@ def debugging(arguments: list[str]) -> bool:
 
 
 def shipped(folder: str) -> Path:
-    """Return a folder of shipped files (`prompts`, `characters`): a checkout's, else the wheel's."""
+    """Return a folder of shipped files (`prompts`): a checkout's, else the wheel's."""
     package = Path(__file__).resolve().parent
     checkout = package.parent / folder
     if (package.parent / "pyproject.toml").is_file() and checkout.is_dir():

@@ -341,6 +341,14 @@ def test_a_missing_byte_token_is_refused(spelling: Path, tmp_path: Path) -> None
     assert "no token <0x41>" in refusal(path).what
 
 
+def test_a_vocabulary_of_another_tokenizer_is_refused(model: Path, tmp_path: Path) -> None:
+    path = changed(model, tmp_path / "x.gguf", b"gpt2", b"none")
+    check(path)  # no tokens are read at all
+    data = model.read_bytes().replace(struct.pack("<Q", 4) + b"gpt2", b"\5" + bytes(7) + b"llama")
+    data = data.replace(struct.pack("<Q", 7) + b"healthy", b"\6" + bytes(7) + b"health")
+    assert "no token <0x00>" in refusal(write(path, data)).what
+
+
 def test_a_repeated_token_is_refused(spelling: Path, tmp_path: Path) -> None:
     path = changed(spelling, tmp_path / "x.gguf", b"<unk>", b"hell\x02")
     check(path)

@@ -24,7 +24,8 @@ PACKAGE = ROOT / "localai"
 
 # Imports run down this list: to a lower row, or within a room. The same order as in the design.
 ROWS = (
-    ("__main__", "cli"),
+    ("__main__",),
+    ("cli",),
     ("commands",),
     ("chat", "batch", "seance", "doctor", "bench"),
     ("answers",),

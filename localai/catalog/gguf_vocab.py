@@ -80,8 +80,10 @@ def _check_bytes(header: Header, spelled: set[bytes]) -> None:
     if header.text("tokenizer.ggml.model") not in _SPELLS_BYTES:
         return
     missing = [byte for byte in range(256) if not spelled & {_spelling(byte), bytes((byte,))}]
-    # Without any, it was made so; llama.cpp then knows only what the vocabulary spells out.
-    if missing and not spelled.isdisjoint(map(_spelling, range(256))):
+    # Without any, it was made so, and llama.cpp knows only what the vocabulary spells out; but
+    # such a vocabulary has scores: without them it belongs to another tokenizer.
+    made_so = spelled.isdisjoint(map(_spelling, range(256)))
+    if missing and not (made_so and "tokenizer.ggml.scores" in header.metadata):
         name = _spelling(missing[0]).decode()
         raise bad(header.path, f"the vocabulary has no token {name}, so the file is damaged")
 

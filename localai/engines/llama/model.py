@@ -16,7 +16,7 @@ from localai.errors import BadModel
 BATCH = 512  # tokens a step; the library's own size of one evaluation
 _SEQUENCES = 32
 _SEQUENCES_EXACT = 8  # recurrent layers keep a whole state for each sequence
-_FIRST_CACHE_BYTES = 96 << 20  # of keys and values at the start; it grows when needed
+_FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when needed
 _LEAST_CELLS = 4096
 _MARGIN = 0.5  # of the free memory, what keys and values may take
 
