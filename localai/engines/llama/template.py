@@ -137,20 +137,19 @@ class ChatTemplate:
 
     def _ids(self, parts: list[tuple[str, bool]]) -> list[int]:
         """Tokenize parts of a rendered text, each (text, whether it is a hidden spelling)."""
-        ids: list[int] = []
-        for position, (text, hidden) in enumerate(parts):
-            if hidden:
-                ids += plain(self._vocab, text, self._vocab.is_marker)
-            elif position == 0:
-                begins = (
-                    text.startswith(bos) if (bos := self._vocab.text(self._vocab.bos)) else False
-                )
-                ids += self._vocab.tokenize(
-                    text, add_special=self._vocab.adds_bos and not begins, parse_special=True
-                )
-            else:
-                ids += self._after_hidden(text)
-        return ids
+        vocab = self._vocab
+        first = parts[0][0]  # the template's own: what is hidden stands at odd places
+        bos = vocab.text(vocab.bos)
+        if vocab.adds_bos and bos:
+            first = first.removeprefix(bos)  # the vocabulary adds what the template has written
+        if len(parts) == 1:
+            return vocab.tokenize(first, add_special=True, parse_special=True)
+        edges = vocab.tokenize("", add_special=True)
+        begin = edges[: edges[:1] == [vocab.bos]]
+        ids = begin + vocab.tokenize(first, parse_special=True)
+        for text, hidden in parts[1:]:
+            ids += plain(vocab, text, vocab.is_marker) if hidden else self._after_hidden(text)
+        return ids + edges[len(begin) :]
 
     def _after_hidden(self, text: str) -> list[int]:
         """Tokenize template text that follows a hidden spelling, without a space of its own."""
@@ -238,8 +237,8 @@ class _Masks:
         if not self._hidden:
             return [(rendered, False)]
         parts = re.split(f"{self._open}([0-9]+){self._close}", rendered)
-        named = [
+        return [
             (self._hidden[int(part)], True) if position % 2 else (part, False)
             for position, part in enumerate(parts)
+            if part or not position
         ]
-        return [part for part in named if part[0]]
