@@ -96,6 +96,16 @@ def test_a_long_fixed_prefix_survives_the_process(
     third.engine.close()
 
 
+def test_the_beginning_of_a_message_may_be_the_fixed_part(tiny: InProcess, home: Path) -> None:
+    tiny.ask(f"{TALK}\nWhat is 2 + 3?", fixed_text=len(TALK))
+    tiny.engine.close()
+    again = InProcess()
+    reply = again.ask(f"{TALK}\nWhat is 4 + 4?", fixed_text=len(TALK))
+    again.engine.close()
+    assert reply.usage.reused_tokens > 1000
+    assert reply.usage.prompt_tokens - reply.usage.reused_tokens < 40
+
+
 def test_stop_strings_end_the_answer(tiny: InProcess) -> None:
     reply = tiny.ask("Count to 9.", stop=("5", "7"))
     assert reply.text == "1, 2, 3, 4, "

@@ -43,6 +43,7 @@ _RANGES: Final = (
     ("shortconv.l_cache", 2, MAX_WIDTH),
     ("full_attention_interval", 1, MAX_LAYERS),
     ("attention.indexer.block_size", 1, MAX_CONTEXT),
+    ("attention.sliding_window", 0, 1 << 30),  # near 2^31, sizes in llama.cpp overflow
 )
 _LAYER_LISTS: Final = ("attention.head_count", "attention.head_count_kv", "feed_forward_length")
 _EPSILONS: Final = ("layer_norm_epsilon", "layer_norm_rms_epsilon", "group_norm_epsilon")

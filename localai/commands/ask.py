@@ -20,6 +20,7 @@ from localai.terminal.output import output_to
 from localai.terminal.text import decode
 from localai.warm.client import ColdEngine
 
+_ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
 _YES_NO = "yes,no"
 
 
@@ -140,8 +141,11 @@ def _spec(given: dict[str, Any], prompt: Prompt | None) -> ModelSpec:
 
 
 def _request(given: dict[str, Any], prompt: Prompt | None, text: str) -> TextRequest:
+    lead = 0
     if prompt:
-        text = prompt.render(text, _variables(given["variables"]))
+        variables = _variables(given["variables"])
+        text = prompt.render(text, variables)
+        lead = len(prompt.render(_ANY_INPUT, variables).partition(_ANY_INPUT)[0])
     elif given["variables"]:
         raise BadInput("--var sets a variable of a prompt file, and there is none", "add -p NAME")
     system: str | None = given["system"] or (prompt.system if prompt else None)
@@ -149,7 +153,8 @@ def _request(given: dict[str, Any], prompt: Prompt | None, text: str) -> TextReq
     return TextRequest(
         messages=() if given["raw"] else _conversation(system, Message("user", text)),
         raw=_raw(text, system) if given["raw"] else None,
-        fixed=0 if given["raw"] or not system else 1,
+        fixed=1 if system else 0,
+        fixed_text=lead,
         sampling=_sampling(given, prompt),
         max_tokens=given["max_tokens"] or (prompt and prompt.max_tokens) or None,
         stop=given["stop"] or (prompt.stop if prompt else ()),

@@ -48,7 +48,8 @@ class TextRequest:
 
     messages: tuple[Message, ...] = ()
     raw: str | None = None  # continue this text without a chat template
-    fixed: int = 0  # so many leading messages are the same at the next use (kept on disk)
+    fixed: int = 0  # so many leading messages are the same at the next use (kept on disk),
+    fixed_text: int = 0  # and so many leading characters of the message after them
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int | None = None  # None: until the model ends or the context is full
     stop: tuple[str, ...] = ()

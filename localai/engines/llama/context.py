@@ -16,23 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from localai.engines.llama.library import CACHE_TYPES, FLASH_ATTENTION_AUTO, complaints, native
+from localai.engines.llama.model import Sizes
 from localai.errors import NotEnoughMemory
 
 Tokens = npt.NDArray[np.int32]
 Logits = npt.NDArray[np.float32]
 
 _libc = ctypes.CDLL(None)
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a context is made with."""
-
-    cells: int  # tokens kept in memory, all sequences together
-    sequences: int
-    batch: int  # tokens evaluated in one step, at most
-    threads: int
-    cache_type: str
 
 
 @dataclass(frozen=True)

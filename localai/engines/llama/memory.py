@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from localai.engines.llama.context import Context, Run, Sizes, Tokens
+from localai.engines.llama.context import Context, Run, Tokens
 from localai.engines.llama.job import Job
+from localai.engines.llama.model import Sizes
 from localai.engines.llama.residents import Residents, Slot, TokenBuffer
 from localai.engines.llama.states import LEAST_TOKENS, States
 from localai.errors import NotEnoughMemory

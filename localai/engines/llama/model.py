@@ -1,13 +1,16 @@
-"""Loading a GGUF model: device, threads, and how large its context may be."""
+"""Loading a GGUF model: device, threads, and how large its context may be.
+
+Imports nothing heavy, so that the library can read the file while the rest is imported.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from localai.catalog.gguf_header import Header
 from localai.engines.base import ModelSpec
-from localai.engines.llama.context import Context, Sizes
 from localai.engines.llama.library import complaints, native, start
 from localai.engines.llama.states import fingerprint
 from localai.engines.llama.vocab import Vocab
@@ -19,6 +22,17 @@ _SEQUENCES_EXACT = 8  # recurrent layers keep a whole state for each sequence
 _FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when needed
 _LEAST_CELLS = 4096
 _MARGIN = 0.5  # of the free memory, what keys and values may take
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a context is made with."""
+
+    cells: int  # tokens kept in memory, all sequences together
+    sequences: int
+    batch: int  # tokens evaluated in one step, at most
+    threads: int
+    cache_type: str
 
 
 def physical_cores() -> int:
@@ -111,10 +125,6 @@ class Model:
             threads=self.spec.threads or physical_cores(),
             cache_type=self.spec.cache_type,
         )
-
-    def make_context(self, sizes: Sizes) -> Context:
-        """Make a context over this model."""
-        return Context(self.pointer, self.vocab.size, sizes)
 
     def close(self) -> None:
         """Free the model; its contexts must be gone."""

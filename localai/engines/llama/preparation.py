@@ -138,12 +138,14 @@ class Preparation:
         return replace(request, messages=(*request.messages[:-1], last))
 
     def _fixed(self, request: TextRequest, ids: list[int]) -> int:
-        """Return how many leading tokens the request's fixed messages make."""
-        if not request.fixed or request.raw is not None:
+        """Return how many leading tokens the fixed part of a request makes."""
+        head = request.messages[: request.fixed]
+        if request.fixed_text and len(request.messages) > request.fixed:
+            partly = request.messages[request.fixed]
+            head += (Message(partly.role, partly.content[: request.fixed_text]),)
+        if not head or len(ids) < LEAST_TOKENS:
             return 0
-        fixed = self._template.encode(
-            request.messages[: request.fixed], answer=False, think=request.think
-        )
+        fixed = self._template.encode(head, answer=False, think=request.think)
         shared = common_prefix(TokenBuffer(fixed).view, TokenBuffer(ids[:-1]).view)
         return shared if shared >= LEAST_TOKENS else 0
 

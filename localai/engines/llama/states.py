@@ -10,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from localai.engines.llama.context import Context, Tokens
 from localai.engines.llama.library import build
+
+if TYPE_CHECKING:
+    from localai.engines.llama.context import Context, Tokens
 
 LEAST_TOKENS = 256  # below this, evaluating is as quick as reading
 _MOST_BYTES = 2 * 1024**3

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from localai.catalog.gguf import check
 from localai.engines.base import Delta, Emit, ModelSpec, TextRequest
-from localai.engines.llama.memory import Memory
 from localai.engines.llama.model import Model
-from localai.engines.llama.preparation import Preparation
-from localai.engines.llama.scheduler import Scheduler
-from localai.engines.llama.states import States
 from localai.errors import LocalaiError
 from localai.records import unpack
-from localai.settings import load as load_settings
 
 
 class LlamaText:
@@ -40,16 +36,15 @@ class LlamaText:
 
     def __init__(self, spec: ModelSpec, emit: Emit) -> None:
         self._emit = emit
-        self._model = Model(spec, check(Path(spec.files[0])))
-        self._preparation = Preparation(self._model)
-        memory = Memory(
-            self._model.make_context,
-            self._model.sizes(),
-            self._model.most_cells(),
-            States(load_settings().folders.cache / "states", self._model.fingerprint),
-            exact=self._model.exact,
-        )
-        self.scheduler = Scheduler(memory, self._model.vocab, emit)
+        header = check(Path(spec.files[0]))
+        with ThreadPoolExecutor(1) as pool:
+            # The library reads the file without the interpreter's lock: meanwhile the modules
+            # that need numpy and Jinja are imported, which takes a quarter as long.
+            loading = pool.submit(Model, spec, header)
+            from localai.engines.llama.assembly import Preparation, assemble
+        self._model = model = loading.result()
+        self._preparation = Preparation(model)
+        self.scheduler = assemble(model, emit)
         self._lock = threading.Lock()
         self._preparing: dict[str, bool] = {}  # request id -> whether it was cancelled since
         self._arrived: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
