@@ -367,6 +367,7 @@ def test_a_repeated_token_is_refused(spelling: Path, tmp_path: Path) -> None:
         ({"llama__expert_gating_func": 99}, "expert_gating_func"),
         ({"llama__attention__key_length": 1 << 24}, "key_length"),
         ({"llama__wkv__head_size": 0}, "wkv.head_size"),
+        ({"llama__attention__sliding_window": (1 << 31) + 32}, "sliding_window"),
         ({"llama__full_attention_interval": 0}, "full_attention_interval"),
     ],
 )
