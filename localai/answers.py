@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from localai.engines.base import Delta, Usage
 from localai.terminal.console import Console
 from localai.terminal.output import check_reader
-from localai.terminal.progress import Progress
+from localai.waiting import Waiting
 
 Think = Literal["auto", "off", "show"]
 
@@ -92,7 +91,7 @@ def read(
         Whoever read stdout has left.
     """
     answer = Answer(model)
-    with _Waiting(console, model) as waiting:
+    with Waiting(console, model) as waiting:
         for delta in deltas:
             check_reader(console.stdout)
             waiting.note(delta)
@@ -112,31 +111,3 @@ def read(
     if answer.usage and answer.usage.cut_tokens:
         console.warn(f"{answer.usage.cut_tokens} tokens of the input were cut away")
     return answer
-
-
-class _Waiting:
-    """What is shown until the first word: the model loads, then the prompt is read."""
-
-    def __init__(self, console: Console, model: str) -> None:
-        self._console = console
-        self._loading = Progress(console, f"loading {model}")
-        self._reading: Progress | None = None
-        self._stack = ExitStack()
-
-    def __enter__(self) -> _Waiting:
-        self._stack.enter_context(self._loading)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def note(self, delta: Delta) -> None:
-        """Go on to what the delta tells of."""
-        if delta.kind != "progress":
-            self._stack.close()
-            return
-        if self._reading is None:
-            self._stack.close()
-            self._reading = Progress(self._console, "reading the prompt", "tokens")
-            self._stack.enter_context(self._reading)
-        self._reading.update(delta.done, delta.total)

@@ -10,6 +10,7 @@ import click
 from localai import __version__, settings
 from localai.errors import BadInput, ClosedPipe, ExitCode, Interrupted, LocalaiError
 from localai.terminal.console import Console
+from localai.terminal.text import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
@@ -29,7 +30,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; an unknown name gets a did-you-mean."""
         if cmd_name not in COMMANDS:
-            raise BadInput(f"there is no command {cmd_name!r}{_near(cmd_name)}", "localai --help")
+            near = nearest(cmd_name, COMMANDS)
+            raise BadInput(f"there is no command {cmd_name!r}", near or "localai --help")
         module, _, function = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), function)
         assert isinstance(command, click.Command)
@@ -41,17 +43,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
-def _near(name: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, COMMANDS, 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", prog_name="localai", message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""Give local generative models to the shell: everything runs on your own machine.
+    """Give local generative models to the shell: everything runs on your own machine.
 
     \b
     Examples:
@@ -59,7 +54,7 @@ def cli() -> None:
       localai ask -m tiny "Explain the above in one sentence:" < text.txt
       git diff | localai ask -p commit-message
       if localai ask -m tiny --test "Is Rome the capital of Italy?"; then echo yes; fi
-    """
+    """  # noqa: D301 (click reads the \b)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from localai.errors import BadConstraint
+from localai.terminal.text import closest
 
 if TYPE_CHECKING:
     from localai.schemas import JsonObject
@@ -230,10 +231,8 @@ def _field(line: str) -> tuple[str, JsonObject]:
 
 
 def _type_hint(kind: str) -> str:
-    from difflib import get_close_matches  # needed for a mistake alone
-
-    near = get_close_matches(kind.lower(), [*_FIELD_TYPES, *_OTHER_NAMES], n=1)
+    near = closest(kind.lower(), [*_FIELD_TYPES, *_OTHER_NAMES])
     known = ", ".join(_FIELD_TYPES)
     if not near:
         return f"Types are {known}"
-    return f"Did you mean {_OTHER_NAMES.get(near[0], near[0])}? Types are {known}"
+    return f"Did you mean {_OTHER_NAMES.get(near, near)}? Types are {known}"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from localai.errors import BadConstraint
+from localai.terminal.text import closest
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -175,8 +175,8 @@ def _check_keywords(part: JsonObject, at: str) -> None:
 
 
 def _near(key: str) -> str:
-    found = get_close_matches(key, ENFORCED, n=1, cutoff=0.75)
-    return f"Did you mean {found[0]}?" if found else "Take it out"
+    found = closest(key, ENFORCED, 0.75)
+    return f"Did you mean {found}?" if found else "Take it out"
 
 
 def _refused(key: str, at: str, why: str, next_step: str = "Change it") -> BadConstraint:

@@ -7,7 +7,7 @@ the default here. Folders follow the XDG base directory specification (through `
 from __future__ import annotations
 
 import os
-import tomllib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -52,20 +52,28 @@ class Settings:
 def folders(environ: Mapping[str, str] | None = None) -> Folders:
     """Return the folders of this user; `XDG_*` variables are obeyed on every system."""
     environ = os.environ if environ is None else environ
+
+    def place(kind: str) -> Path:
+        root = environ.get(f"XDG_{kind.upper()}_HOME", "")
+        return Path(root, "localai") if root.startswith("/") else _default_folder(kind)
+
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    return Folders(
+        config=place("config"),
+        data=place("data"),
+        state=place("state"),
+        cache=place("cache"),
+        runtime=Path(runtime, "localai") if runtime.startswith("/") else place("cache") / "run",
+    )
+
+
+def _default_folder(kind: str) -> Path:
+    if sys.platform == "linux":  # the specification's own, without 15 ms of imports
+        places = {"config": ".config", "data": ".local/share", "state": ".local/state"}
+        return Path.home() / places.get(kind, ".cache") / "localai"
     import platformdirs
 
-    def place(variable: str, default: str) -> Path:
-        root = environ.get(variable, "")
-        return Path(root, "localai") if root.startswith("/") else Path(default)
-
-    cache_folder = place("XDG_CACHE_HOME", platformdirs.user_cache_dir("localai"))
-    return Folders(
-        config=place("XDG_CONFIG_HOME", platformdirs.user_config_dir("localai")),
-        data=place("XDG_DATA_HOME", platformdirs.user_data_dir("localai")),
-        state=place("XDG_STATE_HOME", platformdirs.user_state_dir("localai")),
-        cache=cache_folder,
-        runtime=place("XDG_RUNTIME_DIR", str(cache_folder / "run")),
-    )
+    return Path(getattr(platformdirs, f"user_{kind}_dir")("localai"))
 
 
 @cache
@@ -129,10 +137,12 @@ def worker_environment() -> dict[str, str]:
 
 
 def _config(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    import tomllib  # few have a file, and all would wait for the import
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(
             f"the config file {path} cannot be read: {error}", "mend it or move it away"

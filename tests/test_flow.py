@@ -3,7 +3,8 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from localai.engines.llama.flow import STYLES, Flow, Piece, Style, style_of
+from localai.engines.llama.flow import Flow, Piece
+from localai.engines.llama.thinking import STYLES, Style, style_of
 
 THINK = STYLES[0]
 words = st.text(alphabet="ab<>/think\n é😀", max_size=60)

@@ -12,7 +12,8 @@ from localai.catalog.gguf import check
 from localai.catalog.names import TINY
 from localai.engines.base import Message, ModelSpec
 from localai.engines.llama.model import Model
-from localai.engines.llama.template import CHATML, ChatTemplate, plain
+from localai.engines.llama.template import CHATML, ChatTemplate
+from localai.engines.llama.untrusted import plain
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadInput, BadModel
 

@@ -56,9 +56,14 @@ class Loaded:
     @cached_property
     def template(self) -> ChatTemplate:
         """Marks turns with the first and the last of the vocabulary's own markers."""
-        opening, closing = (self.markers or ["<|im_start|>"])[0], (self.markers or ["<|im_end|>"])[-1]
+        opening, closing = (
+            (self.markers or ["<|im_start|>"])[0],
+            (self.markers or ["<|im_end|>"])[-1],
+        )
         turn = f"{opening!r} + message['role'] + '\n' + message['content'] + {closing!r} + '\n'"
-        answer = f"{{% if add_generation_prompt %}}{{{{ {opening!r} + 'assistant\n' }}}}{{% endif %}}"
+        answer = (
+            f"{{% if add_generation_prompt %}}{{{{ {opening!r} + 'assistant\n' }}}}{{% endif %}}"
+        )
         source = f"{{% for message in messages %}}{{{{ {turn} }}}}{{% endfor %}}{answer}"
         return ChatTemplate(source, self.vocab)
 

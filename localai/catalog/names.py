@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from localai.catalog.gguf_cursor import shown
 from localai.errors import UnknownModel
+from localai.terminal.text import closest
 
 TINY: Final = Path(__file__).resolve().parent.parent / "tiny" / "tiny-chat.gguf"
 KNOWN: Final = ("tiny",)
@@ -47,13 +47,13 @@ def _expanded(name: str) -> Path:
         return Path(name)
 
 
-def _near_files(path: Path) -> list[str]:
-    """Return the names of .gguf files beside a path that is not there, the nearest first."""
+def _near_file(path: Path) -> str:
+    """Return the name of a .gguf file beside a path that is not there if it is alike, or ''."""
     try:
         names = sorted(each.name for each in path.parent.iterdir() if each.suffix == ".gguf")
     except (OSError, ValueError):
-        return []
-    return get_close_matches(path.name, names, n=1, cutoff=0.5)
+        return ""
+    return closest(path.name, names, 0.5)
 
 
 def _from_path(name: str) -> ModelFile:
@@ -64,8 +64,8 @@ def _from_path(name: str) -> ModelFile:
         found = False
     if found:
         return ModelFile(name, path)
-    near = _near_files(path)
-    meant = f"did you mean {shown(path.with_name(near[0]))}?" if near else _WORKS
+    near = _near_file(path)
+    meant = f"did you mean {shown(path.with_name(near))}?" if near else _WORKS
     raise UnknownModel(f"there is no model file {shown(name)}", meant)
 
 
@@ -93,9 +93,8 @@ def resolve(name: str, tiny: Path = TINY) -> ModelFile:
         return ModelFile(name, tiny)
     if _is_path(name):
         return _from_path(name)
-    near = get_close_matches(name.lower(), KNOWN, n=1, cutoff=0.6)
-    if near:
-        raise UnknownModel(f"no model is called {shown(name)}", f"did you mean {near[0]}?")
+    if near := closest(name.lower(), KNOWN):
+        raise UnknownModel(f"no model is called {shown(name)}", f"did you mean {near}?")
     if "/" in name or name.startswith("hf:"):
         what = f"{shown(name)} names a model on the hub, and these cannot be fetched yet"
         raise UnknownModel(what, _WORKS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from localai.errors import BadInput
 
@@ -90,10 +91,16 @@ def clip(text: str, width: int) -> str:
     return text
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """Return "did you mean `x`?" for the known word nearest to `word`, else an empty text."""
-    import difflib
+def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return the known word nearest to `word`, or an empty text; `likeness` goes from 0 to 1."""
+    if len(word) > 100:  # matching costs the product of the lengths, and this is no slip
+        return ""
+    from difflib import get_close_matches  # only where something is misspelled
 
-    # Matching costs the product of the lengths; a name that long is no slip of the finger.
-    found = difflib.get_close_matches(word, known, n=1) if len(word) <= 100 else []
-    return f"did you mean `{found[0]}`?" if found else ""
+    return next(iter(get_close_matches(word, list(known), 1, likeness)), "")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean `x`?" for the known word nearest to `word`, else an empty text."""
+    found = closest(word, known)
+    return f"did you mean `{found}`?" if found else ""

@@ -181,7 +181,7 @@ def _start(spec: ModelSpec, control: socket.socket, connection: socket.socket, e
         sock.set_inheritable(True)
     command = [
         *(sys.executable, "-m", "localai.warm.worker", json.dumps(pack(spec))),
-        *("--control", str(control.fileno()), "--connection", str(connection.fileno())),
+        *(str(control.fileno()), str(connection.fileno())),
     ]
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -1,8 +1,8 @@
-"""One process a loaded model: `python -m localai.warm.worker`, the only one that imports an engine.
+"""One process a loaded model: the only one that imports an engine.
 
-It is given two connected sockets: `control`, on which it says that the model is ready (or why not)
-and whose end means that its owner has left, and a socket on which requests arrive. It serves until
-the owner leaves, and then finishes without those whose connection is gone.
+`python -m localai.warm.worker SPEC CONTROL CONNECTION` is given two connected sockets: `control`,
+on which it says that the model is ready (or why not) and whose end means that its owner has left,
+and a socket on which requests arrive. It serves until the owner leaves.
 
 The main thread reads and writes sockets; the engine has threads of its own and sends a step's
 deltas straight from there. A client that reads slowly never holds up the engine: what the socket
@@ -11,7 +11,6 @@ does not take waits in memory, which the context's length bounds.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -31,62 +30,10 @@ from localai.errors import BadInput, LocalaiError
 from localai.records import unpack
 from localai.settings import load as load_settings
 from localai.warm import wire
+from localai.warm.connection import Connection
 
-_READ = 1 << 16  # bytes
 _STACK = 16 << 20  # bytes a thread: compiling a grammar recurses, and not all systems give 8 MB
 _MOST_SPOOLED = 1 << 28  # bytes of a request in a file
-
-
-class Connection:
-    """A client's socket: frames in, frames out, and the requests that run for it."""
-
-    def __init__(self, sock: socket.socket, key: int, selector: selectors.BaseSelector) -> None:
-        sock.setblocking(False)
-        self.socket, self.key = sock, key
-        self.requests: set[str] = set()
-        self._selector = selector
-        self._decoder = wire.Decoder()
-        self._unsent = bytearray()
-        self._lock = threading.Lock()
-        selector.register(sock, selectors.EVENT_READ, self)
-
-    def read(self) -> list[wire.Message] | None:
-        """Return the messages that have arrived; None: the client has left."""
-        try:
-            data = self.socket.recv(_READ)
-        except BlockingIOError:
-            return []
-        except OSError:
-            return None
-        return self._decoder.feed(data) if data else None
-
-    def send(self, data: bytes) -> None:
-        """Send frames from any thread; what the socket does not take at once is sent later."""
-        with self._lock:
-            if not self._unsent:
-                with contextlib.suppress(OSError):  # a client that has left is seen by `read`
-                    data = data[self.socket.send(data) :]
-            if data:
-                self._unsent += data
-                self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
-
-    def flush(self) -> None:
-        """Send what has waited; the socket takes something again."""
-        with self._lock:
-            with contextlib.suppress(OSError):
-                del self._unsent[: self.socket.send(self._unsent)]
-            if not self._unsent:
-                self._watch(selectors.EVENT_READ)
-
-    def _watch(self, events: int) -> None:
-        with contextlib.suppress(KeyError, ValueError):  # closed meanwhile
-            self._selector.modify(self.socket, events, self)
-
-    def close(self) -> None:
-        """Forget the client."""
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(self.socket)
-        self.socket.close()
 
 
 class Worker:
@@ -217,23 +164,26 @@ def _end_with_last_words(details: Any) -> None:
     os._exit(1)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Load the model named on the command line and serve it."""
-    parser = argparse.ArgumentParser(prog="python -m localai.warm.worker")
-    parser.add_argument("spec", help="the model, as JSON")
-    parser.add_argument("--control", type=int, required=True, help="file descriptor of a socket")
-    parser.add_argument("--connection", type=int, required=True, help="file descriptor of a socket")
-    options = parser.parse_args(arguments)
+def main(spec: str, control: str, connection: str) -> None:
+    """Load a model and serve it.
+
+    Parameters
+    ----------
+    spec : str
+        The `ModelSpec` as JSON.
+    control, connection : str
+        File descriptors of the two sockets.
+    """
     threading.excepthook = _end_with_last_words
     threading.stack_size(_STACK)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's; it cancels its request
-    worker = Worker(socket.socket(fileno=options.control))
-    if worker.load(unpack(ModelSpec, json.loads(options.spec))):
-        worker.connect(socket.socket(fileno=options.connection))
+    worker = Worker(socket.socket(fileno=int(control)))
+    if worker.load(unpack(ModelSpec, json.loads(spec))):
+        worker.connect(socket.socket(fileno=int(connection)))
         worker.serve()
         worker.close()
     os._exit(0)  # what is left is the system's to free, and it is quicker
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

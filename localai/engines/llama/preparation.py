@@ -7,13 +7,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from localai.engines.base import Message, TextRequest
-from localai.engines.llama.flow import Flow, style_of
+from localai.engines.llama.flow import Flow
 from localai.engines.llama.job import Job
 from localai.engines.llama.model import Model
 from localai.engines.llama.residents import TokenBuffer, common_prefix
 from localai.engines.llama.sampling import Sampler, fresh_seed
 from localai.engines.llama.states import LEAST_TOKENS
-from localai.engines.llama.template import ChatTemplate, plain
+from localai.engines.llama.template import ChatTemplate
+from localai.engines.llama.thinking import style_of
+from localai.engines.llama.untrusted import plain
 from localai.errors import BadInput, TooLong
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ the rendered text is tokenized in one call, so that the ids equal llama.cpp's ow
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn
@@ -20,6 +19,7 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from localai.engines.base import Message
+from localai.engines.llama.untrusted import Masks, plain
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadInput, BadModel
 
@@ -28,7 +28,6 @@ CHATML = (
     " + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-_PRIVATE = range(0xE000, 0xF8FF)  # Unicode's private use area: place holders come from here
 
 
 class _Refusal(Exception):
@@ -122,7 +121,7 @@ class ChatTemplate:
         self, messages: Sequence[Message], *, answer: bool = True, think: bool | None = None
     ) -> list[int]:
         """Return the token ids of a conversation; no message's text becomes a control token."""
-        masks = _Masks([message.content for message in messages])
+        masks = Masks([message.content for message in messages])
         masked = [
             Message(message.role, masks.hide(message.content, self._spelled(message.content)))
             for message in messages
@@ -190,55 +189,3 @@ class ChatTemplate:
             if not more:
                 return found
             found |= more
-
-
-def plain(vocab: Vocab, text: str, forbidden: Callable[[int], bool] | None = None) -> list[int]:
-    """Return the ids of untrusted text inside a prompt: not one of them is a control token.
-
-    A few vocabularies can build a control token out of ordinary merges, and tokens made by hand
-    are found in any text; where `forbidden` (default: control tokens) says that one came out, the
-    text is halved until none does.
-    """
-    forbidden = forbidden or vocab.is_control
-    ids = vocab.tokenize_inside(text)
-    if not any(map(forbidden, ids)):
-        return ids
-    if len(text) < 2:
-        return [token for token in ids if not vocab.is_control(token)]
-    half = len(text) // 2
-    return plain(vocab, text[:half], forbidden) + plain(vocab, text[half:], forbidden)
-
-
-class _Masks:
-    """Place holders for spelled markers while a template renders.
-
-    Each is two private characters around a number; characters that some message uses are not taken.
-    """
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        used = set().union(*map(set, texts)) if texts else set()
-        free = (chr(code) for code in _PRIVATE if chr(code) not in used)
-        self._open, self._close = next(free), next(free)
-        self._hidden: list[str] = []
-
-    def hide(self, text: str, spelled: set[str]) -> str:
-        """Return `text` with every spelled marker replaced by a place holder."""
-        if not spelled:
-            return text
-        longest_first = sorted(spelled, key=lambda marker: (-len(marker), marker))
-        return re.sub("|".join(map(re.escape, longest_first)), self._replace, text)
-
-    def _replace(self, match: re.Match[str]) -> str:
-        self._hidden.append(match[0])
-        return f"{self._open}{len(self._hidden) - 1}{self._close}"
-
-    def split(self, rendered: str) -> list[tuple[str, bool]]:
-        """Return the rendered text in parts, each (text, whether it was hidden)."""
-        if not self._hidden:
-            return [(rendered, False)]
-        parts = re.split(f"{self._open}([0-9]+){self._close}", rendered)
-        return [
-            (self._hidden[int(part)], True) if position % 2 else (part, False)
-            for position, part in enumerate(parts)
-            if part or not position
-        ]

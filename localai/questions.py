@@ -1,0 +1,160 @@
+"""What was typed after `ask`, as a request to an engine: prompt, model, sampling, constraint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localai import constraints, settings
+from localai.catalog import names
+from localai.constraints import Constraint
+from localai.engines.base import Message, ModelSpec, Sampling, TextRequest
+from localai.errors import BadInput, UnknownModel
+from localai.terminal.text import decode
+
+if TYPE_CHECKING:
+    from localai.prompts import Prompt
+
+Given = Mapping[str, Any]  # the options of a command, by their names
+
+_ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
+_YES_NO = "yes,no"
+
+
+def joined(piped: str, argument: str) -> str:
+    """Return stdin's text and the argument's, a blank line between them if there are both."""
+    piped = piped.rstrip("\n")
+    return f"{piped}\n\n{argument}" if piped and argument else piped or argument
+
+
+def prompt_file(given: Given) -> Prompt | None:
+    """Return the prompt file that was asked for, if any."""
+    if not given["prompt_file"]:
+        return None
+    from localai import prompts  # with YAML, which a plain question need not wait for
+
+    return prompts.load(given["prompt_file"])
+
+
+def spec(given: Given, prompt: Prompt | None) -> ModelSpec:
+    """Return which model to load, and how: flags, then the prompt file, then the settings."""
+    chosen = settings.load()
+    name = given["model"] or (prompt and prompt.model) or chosen.model("text")
+    if not name:
+        raise UnknownModel(
+            "no model was named, and there is no default model yet",
+            "add -m tiny or -m FILE.gguf, or set LOCALAI_MODEL",
+        )
+    return ModelSpec(
+        "text",
+        files=(str(names.resolve(name).path.resolve()),),
+        name=name,
+        gpu_layers=given["gpu_layers"] or chosen.gpu_layers or "auto",
+        threads=given["threads"] or chosen.threads,
+        context=given["ctx"] or chosen.context,
+    )
+
+
+def request(given: Given, prompt: Prompt | None, text: str) -> TextRequest:
+    """Return the request that options, a prompt file and the input make together.
+
+    Raises
+    ------
+    BadInput
+        They contradict each other, or a variable or a constraint is wrong.
+    """
+    lead = 0
+    if prompt:
+        variables = _variables(given["variables"])
+        text = prompt.render(text, variables)
+        lead = len(prompt.render(_ANY_INPUT, variables).partition(_ANY_INPUT)[0])
+    elif given["variables"]:
+        raise BadInput("--var sets a variable of a prompt file, and there is none", "add -p NAME")
+    system: str | None = given["system"] or (prompt.system if prompt else None)
+    constraint = _constraint(given, prompt)
+    return TextRequest(
+        messages=() if given["raw"] else _conversation(system, Message("user", text)),
+        raw=_raw(text, system) if given["raw"] else None,
+        fixed=1 if system else 0,
+        fixed_text=lead,
+        sampling=_sampling(given, prompt),
+        max_tokens=given["max_tokens"] or (prompt and prompt.max_tokens) or None,
+        stop=given["stop"] or (prompt.stop if prompt else ()),
+        constraint=constraint,
+        think=False if given["think"] == "off" or constraint else None,
+        truncate=given["truncate"],
+        context=given["ctx"],
+    )
+
+
+def _conversation(system: str | None, question: Message) -> tuple[Message, ...]:
+    return (Message("system", system), question) if system else (question,)
+
+
+def _raw(text: str, system: str | None) -> str:
+    if system:
+        raise BadInput("--raw has no system text: it continues the prompt alone", "leave out -s")
+    return text
+
+
+def _sampling(given: Given, prompt: Prompt | None) -> Sampling:
+    asked = {
+        "temperature": given["temp"],
+        "top_k": given["top_k"],
+        "top_p": given["top_p"],
+        "min_p": given["min_p"],
+        "repeat_penalty": given["repeat_penalty"],
+        "repeat_last_n": given["repeat_last_n"],
+        "seed": given["seed"],
+        "temperature_first": given["temp_first"],
+    }
+    if asked["temperature"] is None and prompt:
+        asked["temperature"] = prompt.temperature
+    return Sampling(**{name: value for name, value in asked.items() if value is not None})
+
+
+def _constraint(given: Given, prompt: Prompt | None) -> Constraint | None:
+    """Return the one constraint that was asked for; a flag goes before the prompt file's."""
+    makers: dict[str, Callable[[Any], Constraint]] = {
+        "choices": constraints.from_choices,
+        "regex": constraints.from_regex,
+        "schema": constraints.from_schema,
+        "grammar": constraints.from_grammar,
+        "json_object": lambda _: constraints.json_object(),
+    }
+    flags = [name for name in makers if given[name] not in (None, False)]
+    if given["test"]:
+        flags.append("test")
+    if len(flags) > 1:
+        named = " and ".join("--" + flag.replace("_", "-") for flag in flags)
+        raise BadInput(f"{named} cannot be kept together", "use one of them")
+    if given["test"]:
+        return constraints.from_choices(_YES_NO)
+    if flags:
+        return makers[flags[0]](given[flags[0]])
+    for name in ("choices", "schema", "regex"):
+        if prompt and (wanted := getattr(prompt, name)):
+            return makers[name](wanted)
+    return None
+
+
+def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return `NAME=VALUE` pairs; `NAME=@FILE` takes the file's text."""
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadInput(
+                f"--var {pair!r} is not NAME=VALUE", "for instance --var language=German"
+            )
+        values[name] = _file(Path(value[1:])) if value.startswith("@") else value
+    return values
+
+
+def _file(path: Path) -> str:
+    """Return the text of a file named on the command line."""
+    try:
+        return decode(path.read_bytes(), str(path)).rstrip("\n")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None

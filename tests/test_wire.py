@@ -1,0 +1,164 @@
+"""Messages on the wire: any cut gives the same, garbage is refused, nothing is believed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from localai.engines.base import Delta, Usage
+from localai.errors import BadInput, LocalaiError, TooLong, from_wire
+from localai.warm import wire
+from tests.test_records import plain, usages
+
+texts = st.text(max_size=30)
+names = st.text(st.characters(codec="ascii", categories=["Ll"]), min_size=1, max_size=8)
+fields = st.dictionaries(names.filter(lambda name: name not in ("v", "id", "type", "kind")), texts)
+messages = st.tuples(names, texts, fields)
+errors = st.fixed_dictionaries({"error": texts, "what": texts, "next": texts})
+deltas = st.one_of(
+    st.builds(Delta, st.sampled_from(["text", "thinking"]), text=texts),
+    st.builds(Delta, st.just("progress"), done=st.integers(0), total=st.integers(0)),
+    st.builds(
+        Delta,
+        st.just("finish"),
+        reason=st.sampled_from(["stop", "length", "cancelled"]),
+        usage=st.none() | usages,
+    ),
+    st.builds(Delta, st.just("error"), error=errors),
+)
+
+
+def frame(data: bytes, length: int | None = None) -> bytes:
+    return struct.pack(">I", len(data) if length is None else length) + data
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    at = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(at)]
+
+
+@given(said=st.lists(messages, max_size=5), places=st.lists(st.integers(0), max_size=20))
+def test_messages_cut_anywhere_are_the_same(
+    said: list[tuple[str, str, dict[str, str]]], places: list[int]
+) -> None:
+    data = b"".join(wire.encode(kind, name, **more) for kind, name, more in said)
+    decoder = wire.Decoder()
+    heard = [message for part in cut(data, places) for message in decoder.feed(part)]
+    expected = [{"v": wire.VERSION, "id": name, "type": kind, **more} for kind, name, more in said]
+    assert heard == expected
+
+
+def test_byte_by_byte_each_message_comes_with_its_last_byte() -> None:
+    first, second = wire.encode("text", "1", text="é\n"), wire.encode("cancel", "2")
+    decoder, heard = wire.Decoder(), []
+    for at, byte in enumerate(first + second):
+        for message in decoder.feed(bytes([byte])):
+            heard.append((at + 1, message["type"]))
+    assert heard == [(len(first), "text"), (len(first + second), "cancel")]
+
+
+@given(garbage=st.binary(max_size=200), places=st.lists(st.integers(0), max_size=10))
+@example(garbage=frame(b"[" * 100_000), places=[])
+@example(garbage=frame(b"\xff\xfe"), places=[])
+@example(garbage=frame(b""), places=[2])
+def test_random_bytes_are_nothing_or_a_wire_error(garbage: bytes, places: list[int]) -> None:
+    decoder = wire.Decoder()
+    try:
+        heard = [message for part in cut(garbage, places) for message in decoder.feed(part)]
+    except wire.WireError as error:
+        assert error.what
+    else:
+        assert heard == []
+
+
+@given(body=plain)
+@example(body={"v": 1, "id": 1, "type": "text"})
+@example(body={"v": 1, "id": "1", "type": None})
+@example(body={"v": 1, "id": "1"})
+@example(body={"v": 2, "id": "1", "type": "text"})
+@example(body={"v": None, "id": "1", "type": "text"})
+@example(body=[1])
+def test_json_that_is_no_message_is_refused(body: Any) -> None:
+    with pytest.raises(wire.WireError):
+        wire.Decoder().feed(frame(json.dumps(body).encode()))
+
+
+def test_the_version_is_checked_before_anything_is_done() -> None:
+    data = wire.encode("generate", "1").replace(b'"v":1', b'"v":9')
+    with pytest.raises(wire.WireError, match="another version than 1"):
+        wire.Decoder().feed(data)
+
+
+def test_an_oversized_frame_is_refused_by_its_length_alone() -> None:
+    decoder = wire.Decoder()
+    with pytest.raises(wire.WireError, match="at most"):
+        decoder.feed(frame(b"", wire.MOST + 1))
+    # The largest that is allowed is waited for.
+    assert wire.Decoder().feed(frame(b"{", wire.MOST)) == []
+
+
+def test_a_request_that_travels_inline_fits_a_frame() -> None:
+    assert len(wire.encode("generate", "1", request={"raw": "\x01" * wire.INLINE})) < wire.MOST
+
+
+@given(delta=deltas, name=texts)
+def test_deltas_come_back_as_they_were(delta: Delta, name: str) -> None:
+    (message,) = wire.Decoder().feed(wire.encode_delta(name, delta))
+    assert message["id"] == name
+    assert wire.delta(message) == delta
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "image"},
+        {"type": ""},
+        {"type": "generate", "request": {}},
+        {"type": "finish", "reason": "stop", "usage": {"prompt_tokens": "many"}},
+        {"type": "finish", "reason": "stop", "usage": {"prompt_tokens": 1}},
+        {"type": "finish", "reason": "stop", "usage": [1]},
+        {"type": "finish", "reason": "boredom"},
+        {"type": "finish"},
+        {"type": "progress"},
+        {"type": "progress", "done": "x", "total": 1},
+        {"type": "progress", "done": 1, "total": None},
+    ],
+)
+def test_a_message_that_is_no_delta_is_refused_in_words(message: dict[str, Any]) -> None:
+    with pytest.raises(LocalaiError):
+        wire.delta({"v": 1, "id": "1", **message})
+
+
+def test_lone_surrogates_do_not_stop_a_message() -> None:
+    (message,) = wire.Decoder().feed(wire.encode("text", "\ud800", text="a\udcffb"))
+    assert message["text"].startswith("a") and message["text"].endswith("b")
+
+
+@pytest.mark.parametrize(
+    "error", [TooLong("9 tokens", "cut it"), BadInput("no"), wire.WireError("x", "y")]
+)
+def test_errors_keep_class_words_and_exit_code(error: LocalaiError) -> None:
+    (message,) = wire.Decoder().feed(wire.encode_delta("1", Delta("error", error=error.to_wire())))
+    again = from_wire(wire.delta(message).error or {})
+    assert (type(again), again.what, again.next_step) == (type(error), error.what, error.next_step)
+    assert again.code == error.code
+
+
+def test_an_unknown_error_class_is_a_plain_failure() -> None:
+    error = from_wire({"error": "SystemExit", "what": "over"})
+    assert (type(error), error.what, int(error.code)) == (LocalaiError, "over", 1)
+    assert type(from_wire({})) is LocalaiError and from_wire({}).what
+
+
+def test_usage_travels_with_the_finish() -> None:
+    usage = Usage(12, 3, 5, 0, 0.25, 0.5, 1.5, 0.75, 4294967294)
+    (message,) = wire.Decoder().feed(
+        wire.encode_delta("7", Delta("finish", reason="length", usage=usage))
+    )
+    assert wire.delta(message) == Delta("finish", reason="length", usage=usage)
