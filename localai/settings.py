@@ -95,10 +95,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     return Settings(
         folders=places,
         models=_models(environ, file),
-        gpu_layers=_first(environ, "LOCALAI_GPU_LAYERS", "LLM_GPU_LAYERS")
-        or _text(file, "gpu_layers"),
-        context=_number(environ, file, "context", "LOCALAI_CTX", "LLM_CONTEXT_WINDOW"),
-        threads=_number(environ, file, "threads", "LOCALAI_THREADS", "LLM_CPU_THREADS"),
+        gpu_layers=_layers(environ, file),
+        context=_number(environ, file, "context", 2**28, "LOCALAI_CTX", "LLM_CONTEXT_WINDOW"),
+        threads=_number(environ, file, "threads", 1024, "LOCALAI_THREADS", "LLM_CPU_THREADS"),
         debug=_truth(environ.get("LOCALAI_DEBUG", "")),
         offline=_truth(environ.get("LOCALAI_OFFLINE", "")),
         color=_color(environ),
@@ -142,16 +141,22 @@ def _config(path: Path) -> dict[str, Any]:
     import tomllib  # few have a file, and all would wait for the import
 
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        file = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # a TOML error is a ValueError
         raise BadInput(
             f"the config file {path} cannot be read: {error}", "mend it or move it away"
         ) from None
+    models = file.get("models", {})
+    if not isinstance(models, dict) or not all(isinstance(name, str) for name in models.values()):
+        raise BadInput(
+            f"the config file {path}: `models` is no table of names",
+            'write [models], text = "NAME"',
+        )
+    return file
 
 
 def _models(environ: Mapping[str, str], file: Mapping[str, Any]) -> dict[str, str]:
-    table = file.get("models", {})
-    found = {kind: str(table[kind]) for kind in _KINDS if isinstance(table, dict) and kind in table}
+    found = dict(file.get("models", {}))
     everything = environ.get("LOCALAI_MODEL", "")
     text = everything or environ.get("LLM_MODEL_FILE", "")
     if text:
@@ -173,15 +178,31 @@ def _text(file: Mapping[str, Any], key: str) -> str | None:
 
 
 def _number(
-    environ: Mapping[str, str], file: Mapping[str, Any], key: str, *names: str
+    environ: Mapping[str, str], file: Mapping[str, Any], key: str, most: int, *names: str
 ) -> int | None:
     value = _first(environ, *names) or _text(file, key)
     if value is None:
         return None
-    if not value.isdecimal() or not int(value):
-        where = f"{names[0]} (or `{key}` in the config file)"
-        raise BadInput(f"{where} is {value!r}, not a positive number")
-    return int(value)
+    if value.isascii() and value.isdecimal() and len(value) < 10 and 0 < int(value) <= most:
+        return int(value)
+    where = f"{names[0]} (or `{key}` in the config file)"
+    raise BadInput(f"{where} is {value[:40]!r}, not a positive number up to {most}")
+
+
+def _layers(environ: Mapping[str, str], file: Mapping[str, Any]) -> str | None:
+    value = _first(environ, "LOCALAI_GPU_LAYERS", "LLM_GPU_LAYERS") or _text(file, "gpu_layers")
+    if value is None or is_layers(value):
+        return value
+    raise BadInput(
+        f"LOCALAI_GPU_LAYERS (or `gpu_layers` in the config file) is {value[:40]!r}",
+        "it can be auto, all or a number of layers",
+    )
+
+
+def is_layers(value: str) -> bool:
+    """Whether a text says how many layers go to the GPU: auto, all or a number."""
+    number = value.isascii() and value.isdecimal() and len(value) < 6
+    return number or value in ("auto", "all")
 
 
 def _truth(value: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from localai import settings
 from localai.errors import BadInput
 from localai.terminal.console import Console
 
@@ -55,7 +56,7 @@ class Layers(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the value as it travels to the engine."""
         text = str(value)
-        if text in ("auto", "all") or (text.isdecimal() and len(text) < 6):
+        if settings.is_layers(text):
             return text
         self.fail(f"{text!r} is neither auto, all nor a number of layers", param, ctx)
 

@@ -144,16 +144,18 @@ class Worker:
 
 def _spooled(name: Any) -> Any:
     """Read a request from its file, which must be a regular one in our own spool folder."""
+    spool = load_settings().folders.cache / "spool"
     path = Path(str(name))
-    if path.resolve().parent != (load_settings().folders.cache / "spool").resolve():
-        raise BadInput("a request may be read from the spool folder only")
     try:
-        with path.open("rb") as file:
+        if path.parent.resolve() != spool.resolve() or path.is_symlink():
+            raise BadInput("a request may be read from the spool folder only")
+        # Without waiting: a pipe with no writer is no file of ours either.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_SPOOLED:
-                raise BadInput(f"a request of {status.st_size} bytes is too large")
+                raise BadInput("a request's file is no file, or too large")
             return json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # a link to itself, deep nesting
         raise BadInput(f"the request's file cannot be read: {error}") from None
 
 
