@@ -70,30 +70,50 @@ def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
     return decorate
 
 
-def _positive(low: int = 1) -> click.IntRange:
-    return click.IntRange(low, 2**31 - 1)
+class Number(click.ParamType[float]):
+    """A number within bounds, both included."""
+
+    name = "number"
+
+    def __init__(self, low: float, high: float = 2**31 - 1) -> None:
+        self._low, self._high = low, high
+        self._kind: type[int] | type[float] = int if isinstance(low, int) else float
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; what is none, or out of bounds, is refused with the bounds."""
+        try:
+            number = self._kind(value)
+        except (ValueError, OverflowError):
+            number = None
+        if number is None or not self._low <= number <= self._high:  # a NaN is never within
+            what = "whole number" if self._kind is int else "number"
+            bounds = f"from {self._low} to {self._high}"
+            self.fail(f"{str(value)[:40]!r} is not a {what} {bounds}", param, ctx)
+        return number
 
 
 model = click.option("-m", "--model", metavar="MODEL", help="tiny, or the path of a .gguf file.")
 
 engine = _stack(
-    click.option("--ctx", type=_positive(), metavar="N", help="Context in tokens, at least."),
-    click.option("--gpu-layers", type=Layers(), help="Layers on the GPU. [auto]"),
+    click.option("--ctx", type=Number(1), metavar="N", help="Context in tokens, at least."),
     click.option(
-        "--threads", type=click.IntRange(1, 1024), metavar="N", help="CPU threads. [cores]"
+        "--gpu-layers", type=Layers(), metavar="auto|all|N", help="Layers on the GPU. [auto]"
     ),
+    click.option("--threads", type=Number(1, 1024), metavar="N", help="CPU threads. [cores]"),
 )
 
 sampling = _stack(
-    click.option("-n", "--max-tokens", type=_positive(), metavar="N", help="Longest answer, in tokens."),
-    click.option("--temp", type=click.FloatRange(0, 100), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
-    click.option("--top-k", type=_positive(0), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
-    click.option("--top-p", type=click.FloatRange(0, 1), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
-    click.option("--min-p", type=click.FloatRange(0, 1), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
-    click.option("--repeat-penalty", type=click.FloatRange(0.01, 100), metavar="X", help="Against repetition; 1 is off. [1]"),
-    click.option("--repeat-last-n", type=_positive(0), metavar="N", help="Tokens that the penalty looks back on. [64]"),
+    click.option("-n", "--max-tokens", type=Number(1), metavar="N", help="Longest answer, in tokens."),
+    click.option("--temp", type=Number(0.0, 100.0), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
+    click.option("--top-k", type=Number(0), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
+    click.option("--top-p", type=Number(0.0, 1.0), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
+    click.option("--min-p", type=Number(0.0, 1.0), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
+    click.option("--repeat-penalty", type=Number(0.01, 100.0), metavar="X", help="Against repetition; 1 is off. [1]"),
+    click.option("--repeat-last-n", type=Number(0), metavar="N", help="Tokens that the penalty looks back on. [64]"),
     click.option("--temp-first", is_flag=True, help="Temperature before top-k, top-p and min-p, as other toolkits do."),
-    click.option("--seed", type=click.IntRange(0, 2**32 - 2), metavar="N", help="Makes a run repeatable."),
+    click.option("--seed", type=Number(0, 2**32 - 2), metavar="N", help="Makes a run repeatable."),
     click.option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 
