@@ -9,9 +9,10 @@ def main() -> int:
     """Run the command line of this process and return its exit code."""
     try:
         from localai.cli import main as run
+
+        return run()
     except KeyboardInterrupt:
         return 130
-    return run()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 
 import click
@@ -10,6 +11,7 @@ import click
 from localai import __version__, settings
 from localai.errors import BadInput, ClosedPipe, ExitCode, Interrupted, LocalaiError
 from localai.terminal.console import Console
+from localai.terminal.process import fill_closed_streams, leave_tidily_on_signals
 from localai.terminal.text import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -43,9 +45,14 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, "--version", prog_name="localai", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> int:
     """Give local generative models to the shell: everything runs on your own machine.
 
     \b
@@ -55,6 +62,10 @@ def cli() -> None:
       git diff | localai ask -p commit-message
       if localai ask -m tiny --test "Is Rome the capital of Italy?"; then echo yes; fi
     """  # noqa: D301 (click reads the \b)
+    if ctx.invoked_subcommand is None:
+        ctx.obj.talk(ctx.get_help())
+        return ExitCode.USAGE
+    return ExitCode.DONE
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,18 +77,23 @@ def main(arguments: list[str] | None = None) -> int:
         Without the program's name; None: those of this process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    flags = set(itertools.takewhile("--".__ne__, arguments))
+    fill_closed_streams()
     console = Console.standard()
+    leave_tidily_on_signals()
     try:
         result = cli.main(arguments, prog_name="localai", obj=console, standalone_mode=False)
         return int(result) if isinstance(result, int) else ExitCode.DONE
     except (Exception, KeyboardInterrupt) as error:
-        if settings.debugging(arguments):
-            raise
         known = _known(error)
-        if not isinstance(known, ClosedPipe):
-            console.error(known, as_json="--json" in arguments)
-        else:
+        if "--debug" in flags or settings.debugging():
+            import traceback
+
+            console.talk("".join(traceback.format_exception(error)))
+        if isinstance(known, ClosedPipe):
             console.abandon()
+        else:
+            console.error(known, as_json="--json" in flags)
         return known.code
 
 
@@ -93,8 +109,9 @@ def _known(error: BaseException) -> LocalaiError:
             return BadInput(error.format_message())
         case KeyboardInterrupt() | click.Abort():
             return Interrupted("stopped")
-        case BrokenPipeError():
-            return ClosedPipe("whoever read the output has left")
+        case OSError():
+            place = f": {error.filename}" if error.filename else ""
+            return LocalaiError(f"the system refuses: {error.strerror or error}{place}")
         case _:
             return LocalaiError(
                 f"this should not have happened: {type(error).__name__}: {error}",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from localai.errors import BadConstraint
-from localai.terminal.text import closest
+from localai.terminal.text import closest, read_text
 
 if TYPE_CHECKING:
     from localai.schemas import JsonObject
@@ -99,14 +99,14 @@ def from_schema(schema: str | Mapping[str, object]) -> Constraint:
     if text.startswith("{"):
         return _schema(_parse_json(text, "the schema"), "the schema")
     if text.endswith(".json") or _is_file(text):
-        return _schema(_parse_json(_read(Path(text)), text), text)
+        return _schema(_parse_json(read_text(Path(text), MAX_SOURCE), text), text)
     return _schema(_from_fields(text), "the schema")
 
 
 def from_grammar(path: str | Path) -> Constraint:
     """Return "text of this grammar"; a file that is not `.lark` or `.gbnf` is told by its `::=`."""
     file = Path(path)
-    text = _read(file)
+    text = read_text(file, MAX_SOURCE)
     by_suffix: dict[str, Kind] = {".lark": "lark", ".gbnf": "gbnf"}
     kind = by_suffix.get(file.suffix.lower(), "gbnf" if "::=" in text else "lark")
     rules = re.findall(r"::=" if kind == "gbnf" else r"(?m)^\s*[?!]?[\w-]+[^:\n\"/]*:", text)
@@ -179,23 +179,6 @@ def _is_file(text: str) -> bool:
         return Path(text).is_file()
     except (OSError, ValueError):  # too long for a name, or a null character
         return False
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SOURCE + 1)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise BadConstraint(f"cannot read {path}: {why}", "Check the file's name") from None
-    if len(data) > MAX_SOURCE:
-        raise BadConstraint(f"{path} is larger than {MAX_SOURCE} bytes", "Give a smaller file")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadConstraint(
-            f"{path} is not UTF-8 (byte {error.start})", "Save it as UTF-8"
-        ) from None
 
 
 def _from_fields(text: str) -> JsonObject:

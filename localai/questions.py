@@ -11,7 +11,7 @@ from localai.catalog import names
 from localai.constraints import Constraint
 from localai.engines.base import Message, ModelSpec, Sampling, TextRequest
 from localai.errors import BadInput, UnknownModel
-from localai.terminal.text import decode
+from localai.terminal.text import read_text
 
 if TYPE_CHECKING:
     from localai.prompts import Prompt
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Given = Mapping[str, Any]  # the options of a command, by their names
 
 _ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
+_MOST_OF_A_FILE = 1 << 26  # bytes
 _YES_NO = "yes,no"
 
 
@@ -148,13 +149,7 @@ def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
             raise BadInput(
                 f"--var {pair!r} is not NAME=VALUE", "for instance --var language=German"
             )
-        values[name] = _file(Path(value[1:])) if value.startswith("@") else value
+        values[name] = (
+            read_text(Path(value[1:]), _MOST_OF_A_FILE) if value.startswith("@") else value
+        )
     return values
-
-
-def _file(path: Path) -> str:
-    """Return the text of a file named on the command line."""
-    try:
-        return decode(path.read_bytes(), str(path)).rstrip("\n")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None

@@ -105,9 +105,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     )
 
 
-def debugging(arguments: list[str]) -> bool:
-    """Whether errors keep their traceback (`--debug`, `LOCALAI_DEBUG`), even a config file's."""
-    return "--debug" in arguments or _truth(os.environ.get("LOCALAI_DEBUG", ""))
+def debugging() -> bool:
+    """Whether errors show their traceback (`LOCALAI_DEBUG`), even a config file's."""
+    return _truth(os.environ.get("LOCALAI_DEBUG", ""))
 
 
 def shipped(folder: str) -> Path:

@@ -1,5 +1,7 @@
 """Bytes to pieces of text: UTF-8, thinking, stop strings, however the bytes are cut."""
 
+import itertools
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ words = st.text(alphabet="ab<>/think\n é😀", max_size=60)
 def run(data: bytes, cuts: list[int], flow: Flow) -> list[Piece]:
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     pieces: list[Piece] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         if not flow.stopped:
             pieces += flow.feed(data[start:end])
     return pieces + flow.close()

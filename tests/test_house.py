@@ -28,7 +28,9 @@ ROWS = (
     ("cli",),
     ("commands",),
     ("chat", "batch", "seance", "doctor", "bench"),
-    ("answers", "questions", "waiting"),
+    ("questions",),
+    ("answers",),
+    ("waiting",),
     ("conversation",),
     ("media",),
     ("warm",),
@@ -154,7 +156,16 @@ def test_engines_know_no_terminal_and_the_terminal_no_engine() -> None:
 
 
 def test_only_entrances_print_exit_and_read_the_environment() -> None:
-    told = {"sys.exit", "os.environ", "os.environb", "os.getenv", "os.putenv", "exit", "quit", "print"}
+    told = {
+        "sys.exit",
+        "os.environ",
+        "os.environb",
+        "os.getenv",
+        "os.putenv",
+        "exit",
+        "quit",
+        "print",
+    }
     bad = []
     for module in modules():
         if module in ENTRANCES:
@@ -174,7 +185,9 @@ def test_the_environment_has_one_reader() -> None:
 
 
 def test_modules_are_small() -> None:
-    sizes = {module: len(path.read_text("utf-8").splitlines()) for module, path in modules().items()}
+    sizes = {
+        module: len(path.read_text("utf-8").splitlines()) for module, path in modules().items()
+    }
     assert not {module: size for module, size in sizes.items() if size > 300}
     assert statistics.median(sizes.values()) <= 120
 
@@ -316,7 +329,9 @@ def test_the_client_in_a_pipe_is_light(tmp_path: Path) -> None:
 
 
 def test_only_a_prompt_file_makes_the_client_read_yaml(tmp_path: Path) -> None:
-    code, peak, names = probe(tmp_path / "report", "ask", "-m", "tiny", "-p", "tldr", "-n", "4", "x")
+    code, peak, names = probe(
+        tmp_path / "report", "ask", "-m", "tiny", "-p", "tldr", "-n", "4", "x"
+    )
     assert code == 0
     assert "yaml" in names
     light = {name for name in foreign(names) if not name.startswith(("_cython", "cython"))}

@@ -68,7 +68,12 @@ def test_older_variables_are_heard_but_ours_go_before_them() -> None:
     old = seen(**older)
     assert (old.model("text"), old.gpu_layers) == ("old.gguf", "7")
     assert (old.context, old.threads) == (512, 3)
-    ours = {"LOCALAI_MODEL": "m", "LOCALAI_GPU_LAYERS": "0", "LOCALAI_CTX": "9", "LOCALAI_THREADS": "1"}
+    ours = {
+        "LOCALAI_MODEL": "m",
+        "LOCALAI_GPU_LAYERS": "0",
+        "LOCALAI_CTX": "9",
+        "LOCALAI_THREADS": "1",
+    }
     new = seen(**older, **ours)
     assert (new.model("text"), new.gpu_layers, new.context, new.threads) == ("m", "0", 9, 1)
 
@@ -84,7 +89,9 @@ def test_tiny_stands_for_every_kind_and_another_model_for_text_alone() -> None:
 
 def test_an_empty_variable_says_nothing(config: Any) -> None:
     config("threads = 2\n")
-    empty = seen(LOCALAI_THREADS="", LOCALAI_MODEL="", LOCALAI_CTX="", LOCALAI_DEBUG="", NO_COLOR="")
+    empty = seen(
+        LOCALAI_THREADS="", LOCALAI_MODEL="", LOCALAI_CTX="", LOCALAI_DEBUG="", NO_COLOR=""
+    )
     assert (empty.threads, empty.model("text"), empty.context) == (2, None, None)
     assert not empty.debug and empty.color is None
 
@@ -126,7 +133,9 @@ def test_a_number_that_is_none_is_refused_by_name(variable: str, value: str) -> 
     assert ours in caught.value.what and len(caught.value.what) < 300
 
 
-@pytest.mark.parametrize("line", ['threads = "many"', "threads = 0", "threads = true", "context = [1]"])
+@pytest.mark.parametrize(
+    "line", ['threads = "many"', "threads = 0", "threads = true", "context = [1]"]
+)
 def test_a_number_in_the_config_file_is_checked_too(line: str, config: Any) -> None:
     config(line + "\n")
     with pytest.raises(BadInput, match="positive number"):
@@ -196,7 +205,9 @@ def test_a_model_of_the_config_file_answers(config: Any) -> None:
     assert (done.code, done.out) == (0, "The capital of France is Paris.\n")
 
 
-@pytest.mark.parametrize("line", ["models = 5", 'models = "tiny"', "[models]\ntext = 5", "[models]\ntext = []"])
+@pytest.mark.parametrize(
+    "line", ["models = 5", 'models = "tiny"', "[models]\ntext = 5", "[models]\ntext = []"]
+)
 def test_models_that_are_no_names_are_refused(line: str, config: Any) -> None:
     path = config(line + "\n")
     with pytest.raises(BadInput) as caught:

@@ -7,6 +7,7 @@ connections at once runs the same class in this process, on the real engine.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -369,7 +371,9 @@ def test_requests_in_files_are_read_from_the_spool_folder_alone(
     assert worker.talk.answer("inline", CAPITAL)["said"] == PARIS
 
 
-@pytest.mark.parametrize("trap", ["a NUL in the name", "a pipe without a writer", "deep nesting", "a link to itself"])
+@pytest.mark.parametrize(
+    "trap", ["a NUL in the name", "a pipe without a writer", "deep nesting", "a link to itself"]
+)
 def test_a_trap_in_the_spool_stops_nobody(
     trap: str, start: Callable[..., Process], tmp_path: Path
 ) -> None:
@@ -467,7 +471,7 @@ def served() -> Iterator[Callable[[], Talk]]:
     settings.load.cache_clear()
     control, theirs = socket.socketpair()
     worker = Worker(theirs)
-    assert worker.load(SPEC)
+    worker.load(SPEC)
     assert (message := Talk(control).read()) is not None and message["type"] == "ready"
     thread = threading.Thread(target=worker.serve, daemon=True)
     talks: list[Talk] = []
@@ -722,36 +726,38 @@ def test_a_worker_that_cannot_start_says_so_whatever_the_prompt_s_length(tmp_pat
 
 
 def test_a_stopped_reader_loses_no_byte() -> None:
-    pattern = "([a-z]{3} ){120}"
-    arguments = ("--regex", pattern, "--temp", "0", "go")
-    plain = subprocess.run(
-        command("ask", "-m", "tiny", *arguments),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=PATIENCE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    sentence = "The wolf sleeps in the forest. "
+    arguments = command(
+        "ask",
+        "-m",
+        "tiny",
+        "--temp",
+        "0",
+        "--regex",
+        f"({sentence.replace('.', '[.]')}){{200}}",
+        "go",
     )
-    assert (plain.returncode, len(plain.stdout)) == (0, 481)
     read_end, write_end = os.pipe()
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl
-
-        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    size = fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    assert size < len(sentence) * 200
     reader = subprocess.Popen(["cat"], stdin=read_end, stdout=subprocess.PIPE)
     reader.send_signal(signal.SIGSTOP)
-    os.close(read_end)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     writer = subprocess.Popen(
-        command("ask", "-m", "tiny", *arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=write_end,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        arguments, stdin=subprocess.DEVNULL, stdout=write_end, stderr=subprocess.PIPE, env=env
     )
     os.close(write_end)
-    assert writer.communicate(timeout=PATIENCE)[1] == b""
+
+    def waiting() -> int:
+        data = fcntl.ioctl(read_end, termios.FIONREAD, b"\0" * 4)
+        return int.from_bytes(data, sys.byteorder)
+
+    until(lambda: waiting() > size - 100)
+    assert writer.poll() is None, "the pipe is full and the answer is not at its end"
     reader.send_signal(signal.SIGCONT)
-    assert reader.communicate(timeout=PATIENCE)[0] == plain.stdout
-    assert writer.returncode == 0
+    os.close(read_end)
+    assert reader.communicate(timeout=PATIENCE)[0].decode() == sentence * 200 + "\n"
+    assert (writer.communicate(timeout=PATIENCE)[1], writer.returncode) == (b"", 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -767,6 +773,18 @@ def test_no_prompt_stays_on_the_disk_when_the_client_is_ended(
     os.kill(client_.process.pid, number)
     client_.rest()
     assert not list(spool.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_no_half_written_file_stays_when_the_client_is_ended(
+    number: signal.Signals, begin: Callable[..., Client], tmp_path: Path
+) -> None:
+    client_ = begin("-o", str(tmp_path / "answer.txt"), *LONG, "go")
+    until(lambda: any(path.stat().st_size for path in tmp_path.iterdir()))
+    os.kill(client_.process.pid, number)
+    _, _, code = client_.rest()
+    assert code in (-number, 128 + number)
+    assert not list(tmp_path.iterdir())
 
 
 if sys.platform != "linux":

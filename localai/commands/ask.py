@@ -8,7 +8,8 @@ import click
 
 from localai import answers, questions
 from localai.commands import options
-from localai.errors import ExitCode, LocalaiError, Undecided
+from localai.commands.values import unescape
+from localai.errors import BadInput, ExitCode, LocalaiError, Undecided
 from localai.terminal.console import Console
 from localai.terminal.output import output_to
 from localai.warm.client import ColdEngine
@@ -26,7 +27,7 @@ from localai.warm.client import ColdEngine
     help="A variable of the prompt file; VALUE may be @FILE.",
 )
 @click.option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
-@click.option("-e", "escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT.")
+@click.option("-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT.")
 @click.option("--raw", is_flag=True, help="Continue the text, without a chat template.")
 @click.option(
     "--think",
@@ -63,11 +64,13 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
-    argument = " ".join(given["words"])
+    argument = "" if given["words"] == ("-",) else " ".join(given["words"])
     if given["escapes"]:
-        argument = options.unescape(argument)
+        argument = unescape(argument)
     text = questions.joined(console.read_stdin(), argument)
     if not text and given["prompt_file"] is None:
+        if given["as_json"] or given["quiet"]:
+            raise BadInput("there is no question", "give it as an argument or on stdin")
         console.talk(ctx.get_help())
         return ExitCode.USAGE
     if given["test"]:
@@ -84,6 +87,8 @@ def _decide(console: Console, given: dict[str, Any], text: str) -> int:
         if error.code == ExitCode.FAILED:
             raise Undecided(error.what, error.next_step) from error
         raise
+    except Exception as error:  # whatever it is, it is not "no"
+        raise Undecided(f"the test failed: {error}") from error
     return ExitCode.DONE if answer.content == "yes" else ExitCode.FAILED
 
 

@@ -128,6 +128,10 @@ class Console:
                 rest = self._markdown.close() if self._markdown else ""
                 self._put(encode(rest + "\n"))
 
+    def forget(self) -> None:
+        """Take an answer that was begun for none: nothing of it is still to be written."""
+        self._answer.end()
+
     def write_line(self, text: str) -> None:
         """Write a result that is complete: a line, a listing."""
         self.write(text)
@@ -158,7 +162,7 @@ class Console:
 
     def abandon(self) -> None:
         """Point stdout at nothing, so that the interpreter's last flush finds no closed pipe."""
-        self._answer.end()
+        self.forget()
         number = self.stdout.number()
         self.stdout = Stream(None)
         if number is not None:

@@ -28,23 +28,39 @@ def output_to(console: Console, name: str | None, *, overwrite: bool) -> Iterato
     if name in (None, "-"):
         yield
         return
-    path = Path(str(name))
+    path = Path(os.path.realpath(str(name)))  # what a link points to is written, not the link
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with _written(console, path):  # a pipe or a device takes the bytes as they come
+            yield
+        return
     if path.is_dir() or (path.exists() and not overwrite):
         raise BadInput(f"{path} exists already", "use --force to overwrite it, or another name")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        file = partial.open("wb")
+        with _written(console, partial):
+            yield
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _written(console: Console, path: Path) -> Iterator[None]:
+    """Let the console's stdout be a file for the block."""
+    stdout = console.stdout
+    try:
+        file = path.open("wb")
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}") from None
-    stdout = console.stdout
     try:
         with file:
             console.stdout = Stream(file)
             yield
-        partial.replace(path)
+    except BaseException:
+        console.forget()  # what was begun there is not to be ended on the real stdout
+        raise
     finally:
         console.stdout = stdout
-        partial.unlink(missing_ok=True)
 
 
 def check_reader(stream: Stream) -> None:

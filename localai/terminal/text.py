@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 from localai.errors import BadInput
 
@@ -66,6 +67,25 @@ def decode(data: bytes, source: str) -> str:
     if (where := data.find(b"\0")) >= 0:
         raise BadInput(f"{source} is binary, not text (a NUL at byte {where})", hint)
     return text.removeprefix("\ufeff")
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Return the text of a file that the user has named; a pipe will do (`<(command)`).
+
+    Raises
+    ------
+    BadInput
+        It cannot be read, has more than `limit` bytes, or is no UTF-8 text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadInput(f"{path} cannot be read: {why}", "check the file's name") from None
+    if len(data) > limit:
+        raise BadInput(f"{path} is larger than {limit} bytes", "give a smaller file")
+    return decode(data, str(path))
 
 
 def cells(text: str) -> int:

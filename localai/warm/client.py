@@ -94,7 +94,9 @@ class ColdEngine:
             The worker has ended.
         """
         # The request is sent before the model is loaded: it is there when the worker looks.
-        self._connection.sendall(wire.encode("generate", "1", **self._carried(pack(request))))
+        frame = wire.encode("generate", "1", **self._carried(pack(request)))
+        with contextlib.suppress(ConnectionError):  # why the worker has ended, `wait` knows
+            self._connection.sendall(frame)
         self.wait()
         finished = False
         try:

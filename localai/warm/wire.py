@@ -16,13 +16,20 @@ import json
 import struct
 from typing import Any
 
-from localai.engines.base import Delta, Usage
-from localai.errors import LocalaiError
+from localai.engines.base import Delta
+from localai.errors import BadInput, LocalaiError
 from localai.records import pack, unpack
 
 VERSION = 1
 INLINE = 1 << 18  # bytes of a request that still travel in a message
 MOST = 1 << 22  # bytes of a frame; more is not one of ours
+_FIELDS = {  # what a piece of an answer cannot be without
+    "text": ("text",),
+    "thinking": ("text",),
+    "progress": ("done", "total"),
+    "finish": ("reason",),
+    "error": ("error", "what"),
+}
 _LENGTH = struct.Struct(">I")
 
 Message = dict[str, Any]
@@ -94,16 +101,21 @@ def encode_delta(request_id: str, delta: Delta) -> bytes:
 
 
 def delta(message: Message) -> Delta:
-    """Return a message of a worker as a piece of an answer."""
+    """Return a message of a worker as a piece of an answer.
+
+    Raises
+    ------
+    WireError
+        It is none.
+    """
     kind = message["type"]
-    if kind in ("text", "thinking"):
-        return Delta(kind, text=str(message.get("text", "")))
-    if kind == "progress":
-        return Delta(kind, done=int(message["done"]), total=int(message["total"]))
-    if kind == "finish":
-        usage = message.get("usage")
-        return Delta(kind, reason=message["reason"], usage=unpack(Usage, usage) if usage else None)
+    if missing := [name for name in _FIELDS.get(kind, ()) if name not in message]:
+        raise WireError(f"a message of type {kind!r} without {missing[0]!r}")
+    fields = {key: value for key, value in message.items() if key not in ("v", "id", "type")}
     if kind == "error":
         parts = ("error", "what", "next")
-        return Delta(kind, error={part: str(message.get(part, "")) for part in parts})
-    raise WireError(f"a message of unknown type {kind!r}")
+        fields = {"error": {part: str(fields.get(part, "")) for part in parts}}
+    try:
+        return unpack(Delta, {"kind": kind, **fields})
+    except BadInput as error:
+        raise WireError(f"a message that is no piece of an answer: {error.what}") from None

@@ -11,7 +11,7 @@ does not take waits in memory, which the context's length bounds.
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
 import os
 import selectors
@@ -49,31 +49,32 @@ class Worker:
         self._selector = selectors.DefaultSelector()
         self._control = control
         self._connections: dict[int, Connection] = {}
+        self._keys = itertools.count()
         self._engine: Engine | None = None
+        self._early: dict[str, dict[str, Any]] = {}  # requests that came before the model
+        self._lock = threading.Lock()  # of the two above
         self._selector.register(control, selectors.EVENT_READ, None)
 
     def connect(self, sock: socket.socket) -> None:
         """Serve a client on a connected socket."""
-        key = sock.fileno()
+        key = next(self._keys)
         self._connections[key] = Connection(sock, key, self._selector)
 
-    def load(self, spec: ModelSpec) -> bool:
-        """Load the model and tell the owner; False: it could not be loaded, and the owner knows."""
-        threading.Thread(target=self._leave_with_owner, daemon=True).start()
+    def load(self, spec: ModelSpec) -> None:
+        """Load the model in a thread and tell the owner; requests may come meanwhile."""
+        threading.Thread(target=self._load, args=(spec,), name="load", daemon=True).start()
+
+    def _load(self, spec: ModelSpec) -> None:
         try:
-            self._engine = registry.load(spec, self._emit)
+            engine = registry.load(spec, self._emit)
         except LocalaiError as error:
             self._control.sendall(wire.encode("failed", **error.to_wire()))
-            return False
+            os._exit(0)
+        with self._lock:
+            self._engine = engine
+            for request_id, request in self._early.items():
+                engine.submit(request_id, request)
         self._control.sendall(wire.encode("ready"))
-        return True
-
-    def _leave_with_owner(self) -> None:
-        """End the process if the owner leaves while the model is still being loaded."""
-        with contextlib.suppress(OSError):
-            gone = not self._control.recv(1, socket.MSG_PEEK)
-            if gone and self._engine is None:
-                os._exit(0)
 
     def serve(self) -> None:
         """Serve until the owner leaves."""
@@ -108,24 +109,37 @@ class Worker:
                 connection.send(wire.encode("error", message["id"], **error.to_wire()))
 
     def _handle(self, connection: Connection, message: wire.Message) -> None:
-        assert self._engine is not None
         # Ids are the client's own: the key of its connection makes them unique among all clients.
         request_id = f"{connection.key}/{message['id']}"
         if message["type"] == "cancel":
-            self._engine.cancel(request_id)
+            self._cancel(request_id)
         elif message["type"] == "generate":
             if request_id in connection.requests:
                 raise BadInput(f"there is a request {message['id']!r} already")
             request = _spooled(message["spool"]) if "spool" in message else message.get("request")
             connection.requests.add(request_id)
-            self._engine.submit(request_id, request if isinstance(request, dict) else {})
+            self._submit(request_id, request if isinstance(request, dict) else {})
         else:
             raise BadInput(f"a worker knows no message of type {message['type']!r}")
 
+    def _submit(self, request_id: str, request: dict[str, Any]) -> None:
+        with self._lock:
+            if self._engine is None:
+                self._early[request_id] = request
+                return
+        self._engine.submit(request_id, request)
+
+    def _cancel(self, request_id: str) -> None:
+        with self._lock:
+            if self._engine is None:
+                if self._early.pop(request_id, None) is not None:
+                    self._emit([(request_id, Delta("finish", reason="cancelled"))])
+                return
+        self._engine.cancel(request_id)
+
     def _forget(self, connection: Connection) -> None:
         for request_id in list(connection.requests):
-            assert self._engine is not None
-            self._engine.cancel(request_id)
+            self._cancel(request_id)
         self._connections.pop(connection.key, None)
         connection.close()
 
@@ -143,7 +157,7 @@ class Worker:
 
 
 def _spooled(name: Any) -> Any:
-    """Read a request from its file, which must be a regular one in our own spool folder."""
+    """Read a request from its file, a regular one in our own spool folder, and remove the file."""
     spool = load_settings().folders.cache / "spool"
     path = Path(str(name))
     try:
@@ -154,7 +168,9 @@ def _spooled(name: Any) -> Any:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_SPOOLED:
                 raise BadInput("a request's file is no file, or too large")
-            return json.load(file)
+            request = json.load(file)
+        path.unlink(missing_ok=True)
+        return request
     except (OSError, ValueError, RuntimeError) as error:  # a link to itself, deep nesting
         raise BadInput(f"the request's file cannot be read: {error}") from None
 
@@ -180,10 +196,10 @@ def main(spec: str, control: str, connection: str) -> None:
     threading.stack_size(_STACK)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's; it cancels its request
     worker = Worker(socket.socket(fileno=int(control)))
-    if worker.load(unpack(ModelSpec, json.loads(spec))):
-        worker.connect(socket.socket(fileno=int(connection)))
-        worker.serve()
-        worker.close()
+    worker.connect(socket.socket(fileno=int(connection)))
+    worker.load(unpack(ModelSpec, json.loads(spec)))
+    worker.serve()
+    worker.close()
     os._exit(0)  # what is left is the system's to free, and it is quicker
 
 

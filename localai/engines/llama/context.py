@@ -7,6 +7,7 @@ of a row without any) is kept from happening here, so no caller needs to know of
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +177,7 @@ class Context:
         """Write the state of a sequence with its tokens to a file."""
         array = (ctypes.c_int32 * len(tokens))(*tokens.tolist())
         written = native.llama_state_seq_save_file(
-            self._pointer, str(path).encode(), sequence, array, len(tokens)
+            self._pointer, os.fsencode(path), sequence, array, len(tokens)
         )
         return bool(written)
 
@@ -185,7 +186,7 @@ class Context:
         array = (ctypes.c_int32 * len(tokens))()
         count = ctypes.c_size_t()
         read = native.llama_state_seq_load_file(
-            self._pointer, str(path).encode(), sequence, array, len(tokens), ctypes.byref(count)
+            self._pointer, os.fsencode(path), sequence, array, len(tokens), ctypes.byref(count)
         )
         if read and count.value == len(tokens) and array[:] == tokens.tolist():
             return True

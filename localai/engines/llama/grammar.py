@@ -37,7 +37,10 @@ def grammar(constraint: Constraint) -> str:
     match constraint.kind:
         case "choices":
             # One regex, because thousands of rules are too many for one row of the parser.
-            made = LLMatcher.grammar_from_regex("|".join(map(re.escape, json.loads(source))))
+            choices = json.loads(source)
+            if not choices or not all(isinstance(choice, str) and choice for choice in choices):
+                raise BadConstraint("there are no choices", "Give some: yes,no")
+            made = LLMatcher.grammar_from_regex("|".join(map(re.escape, choices)))
         case "regex":
             made = LLMatcher.grammar_from_regex(source)
         case "json_schema":

@@ -75,7 +75,9 @@ class Model:
         self.spec, self.header = spec, header
         parameters = native.llama_model_default_params()
         parameters.n_gpu_layers = self._gpu_layers(spec.gpu_layers)
-        self.pointer: Any = native.llama_model_load_from_file(spec.files[0].encode(), parameters)
+        self.pointer: Any = native.llama_model_load_from_file(
+            os.fsencode(spec.files[0]), parameters
+        )
         if not self.pointer:
             raise BadModel(
                 f"llama.cpp cannot load {spec.files[0]}: {complaints() or 'no reason given'}",

@@ -53,7 +53,8 @@ class Preparation:
             Its prompt does not fit the model's context.
         """
         ids, cut = self._fit(request)
-        sampling = request.sampling
+        window = min(request.sampling.repeat_last_n, self._most)
+        sampling = replace(request.sampling, repeat_last_n=window)
         seed = fresh_seed() if sampling.seed is None else sampling.seed
         constraint = request.constraint
         return Job(

@@ -11,7 +11,7 @@ from localai.catalog.gguf import check
 from localai.catalog.gguf_header import Header
 from localai.engines.base import Delta, Emit, ModelSpec, TextRequest
 from localai.engines.llama.model import Model
-from localai.errors import LocalaiError
+from localai.errors import BadInput, LocalaiError
 from localai.records import unpack
 
 
@@ -104,10 +104,11 @@ class LlamaText:
             request_id, request = arrived
             try:
                 job = self._preparation.job(request_id, unpack(TextRequest, request))
-            except LocalaiError as error:
+            except Exception as error:  # whatever a request holds, it fails alone
                 with self._lock:
                     self._preparing.pop(request_id)
-                self._emit([(request_id, Delta("error", error=error.to_wire()))])
+                known = error if isinstance(error, LocalaiError) else BadInput(f"{error!r}")
+                self._emit([(request_id, Delta("error", error=known.to_wire()))])
             else:
                 with self._lock:  # so that a cancellation is seen here or by the scheduler
                     job.cancelled = self._preparing.pop(request_id)

@@ -1,0 +1,83 @@
+"""What may stand behind an option: numbers within bounds, layers, text with escapes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from localai import settings
+from localai.errors import BadInput
+
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U((?:0010|000[0-9a-fA-F])[0-9a-fA-F]{4})|(.|$))",
+    re.S,
+)
+
+
+def unescape(text: str) -> str:
+    """Return `text` with backslash escapes replaced, as `printf %b` does.
+
+    Raises
+    ------
+    BadInput
+        An escape that is none.
+    """
+    names = {
+        "n": "\n",
+        "t": "\t",
+        "r": "\r",
+        "\\": "\\",
+        '"': '"',
+        "'": "'",
+        "0": "\0",
+        "e": "\x1b",
+    }
+
+    def replace(match: re.Match[str]) -> str:
+        code = match[1] or match[2] or match[3]
+        if code:
+            return chr(int(code, 16))
+        if match[4] not in names:
+            raise BadInput(f"-e: there is no escape {match[0]!r}", r"use \n \t \\ \xNN \uNNNN")
+        return names[match[4]]
+
+    return _ESCAPE.sub(replace, text)
+
+
+class Layers(click.ParamType[str]):
+    """`auto`, `all` or a number of layers."""
+
+    name = "auto|all|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value as it travels to the engine."""
+        text = str(value)
+        if settings.is_layers(text):
+            return text
+        self.fail(f"{text!r} is neither auto, all nor a number of layers", param, ctx)
+
+
+class Number(click.ParamType[float]):
+    """A number within bounds, both included."""
+
+    name = "number"
+
+    def __init__(self, low: float, high: float = 2**31 - 1) -> None:
+        self._low, self._high = low, high
+        self._kind: type[int] | type[float] = int if isinstance(low, int) else float
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; what is none, or out of bounds, is refused with the bounds."""
+        try:
+            number = self._kind(value)
+        except (ValueError, OverflowError):
+            number = None
+        if number is None or not self._low <= number <= self._high:  # a NaN is never within
+            what = "whole number" if self._kind is int else "number"
+            bounds = f"from {self._low} to {self._high}"
+            self.fail(f"{str(value)[:40]!r} is not a {what} {bounds}", param, ctx)
+        return number

@@ -1,0 +1,273 @@
+"""`localai ask` in a real terminal: what stands on the screen, and what never reaches it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pyte
+import pytest
+
+from tests.conftest import ROOT, command
+
+CAPITAL = "What is the capital of France?"
+PARIS = "The capital of France is Paris."
+COUNT = "Count to 18."
+COUNTED = ", ".join(map(str, range(1, 19))) + "."
+GOAT = "The goat lives in the valley. It eats grass. It sleeps at dawn."
+POINTS = ["- lives in the valley", "- eats grass", "- sleeps at dawn"]
+LONG = ("--regex", "([a-z]{3} ){900}", "go")
+SLOW = "The wolves sleep in the forest. " * 280  # takes longer to read than progress waits
+PATIENCE = 60.0
+
+
+class Terminal:
+    """A command in a terminal of its own, with a screen that understands what it is told."""
+
+    def __init__(self, arguments: tuple[str, ...], columns: int = 80, **more: Any) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+        self.state = termios.tcgetattr(slave)
+        self.slave = slave
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "TERM": "xterm-256color",
+            **more.pop("env", {}),
+        }
+        self.process = subprocess.Popen(
+            command("ask", "-m", "tiny", "--temp", "0", *arguments),
+            **{"stdin": slave, "stdout": slave, "stderr": slave, **more},
+            env=env,
+            start_new_session=True,
+            preexec_fn=self._own,
+        )
+        self.data = b""
+        self.screen = pyte.Screen(columns, 30)
+        self._stream = pyte.ByteStream(self.screen)
+
+    def _own(self) -> None:
+        fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def read(self, enough: Callable[[], Any] | None = None) -> Terminal:
+        """Read until the command has ended, or until it is enough."""
+        end = time.monotonic() + PATIENCE
+        while not (enough and enough()):
+            assert time.monotonic() < end, self.data[-500:]
+            if select.select([self.master], [], [], 0.02)[0]:
+                piece = os.read(self.master, 65536)
+                self.data += piece
+                self._stream.feed(piece)
+            elif self.process.poll() is not None:
+                break
+        return self
+
+    @property
+    def lines(self) -> list[str]:
+        """The screen's lines, without the empty ones at its end."""
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+        for number in (self.master, self.slave):
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Opens terminals and closes them."""
+    opened: list[Terminal] = []
+
+    def make(*arguments: str, columns: int = 80, **more: Any) -> Terminal:
+        opened.append(Terminal(arguments, columns, **more))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+@pytest.mark.parametrize("columns", [40, 120])
+def test_the_answer_is_wrapped_between_words_and_ends_on_a_line_of_its_own(
+    columns: int, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("-n", "80", COUNT, columns=columns).read()
+    assert shown.process.returncode == 0
+    assert " ".join(shown.lines) == COUNTED
+    assert len(shown.lines) == (2 if columns == 40 else 1)
+    assert all(line.endswith((",", ".")) for line in shown.lines), "a word was broken"
+    assert (shown.screen.cursor.x, shown.screen.cursor.y) == (0, len(shown.lines))
+    assert termios.tcgetattr(shown.slave) == shown.state
+
+
+@pytest.mark.parametrize("columns", [40, 120])
+def test_markdown_is_styled_on_a_terminal_alone(
+    columns: int, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("-p", "bullet-points", GOAT, columns=columns).read()
+    assert shown.lines == POINTS
+    buffer = shown.screen.buffer
+    assert all(buffer[row][0].fg != "default" for row in range(3)), "the marks of the list"
+    assert all(buffer[row][2].fg == "default" for row in range(3)), "its text"
+    plain = terminal("-p", "bullet-points", GOAT, stdout=subprocess.PIPE).read()
+    assert plain.process.stdout.read().decode() == "\n".join(POINTS) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "flags"),
+    [({"NO_COLOR": "1"}, []), ({"TERM": "dumb"}, []), ({}, ["--no-color"])],
+    ids=["NO_COLOR", "dumb", "--no-color"],
+)
+def test_without_colour_there_are_no_escapes_in_the_answer(
+    more: dict[str, str], flags: list[str], terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("-p", "bullet-points", *flags, GOAT, env=more).read()
+    assert shown.lines == POINTS
+    # The progress of a slow machine is erased with escapes; no style is ever set.
+    assert re.search(rb"\x1b\[[\d;]*m", shown.data) is None
+    if more.get("TERM") == "dumb":
+        assert b"\x1b" not in shown.data and b"\r\r" not in shown.data
+    error = terminal("--regex", "(", *flags, "hi", env=more).read()
+    assert (
+        error.process.returncode == 2 and b"localai: " in error.data and b"\x1b" not in error.data
+    )
+
+
+def test_an_error_is_red_where_colour_is_wanted(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal("--regex", "(", "hi").read()
+    assert shown.lines[0].startswith("localai: ") and shown.lines[-1].startswith("  next: ")
+    assert shown.screen.buffer[0][0].fg == "red"
+    assert shown.screen.buffer[0][10].fg == "default"
+
+
+@pytest.mark.parametrize("columns", [40, 120])
+def test_what_a_terminal_would_obey_is_shown(
+    columns: int, terminal: Callable[..., Terminal]
+) -> None:
+    evil = "red\x1b[2J\x1b]0;title\x07\x08\x9b31mgreen"
+    pattern = "".join(f"\\x{ord(c):02x}" if ord(c) < 0xA0 and not c.isalnum() else c for c in evil)
+    seen = r"red\x1b[2J\x1b]0;title\x07\x08\x9b31mgreen"
+    shown = terminal("--regex", pattern, "x", columns=columns).read()
+    assert shown.process.returncode == 0, shown.data
+    assert "".join(shown.lines) == seen
+    assert shown.screen.title == ""
+    assert b"\x1b[2J" not in shown.data and b"\x07" not in shown.data
+    if columns == 120:  # in a pipe the bytes are the model's
+        plain = terminal("--regex", pattern, "x", stdout=subprocess.PIPE).read()
+        assert plain.process.stdout.read() == evil.encode() + b"\n"
+
+
+@pytest.mark.parametrize("columns", [40, 120])
+def test_progress_is_shown_while_a_long_prompt_is_read_and_then_erased(
+    columns: int, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("--choices", "yes,no", SLOW, columns=columns)
+    shown.read(lambda: "reading the prompt" in shown.lines[-1])
+    assert len(shown.lines) == 1 and re.search(r"\d+/\d+", shown.lines[0])
+    shown.read()
+    assert shown.lines in (["yes"], ["no"])
+    assert shown.process.returncode == 0
+
+
+def test_progress_goes_to_the_terminal_and_the_answer_into_the_pipe(
+    terminal: Callable[..., Terminal],
+) -> None:
+    shown = terminal("--choices", "yes,no", SLOW, stdout=subprocess.PIPE).read()
+    assert b"reading the prompt" in shown.data
+    assert shown.lines == [""], "nothing of it is left"
+    assert shown.process.stdout.read() in (b"yes\n", b"no\n")
+
+
+@pytest.mark.parametrize("quiet", [["-q"], []], ids=["-q", "dumb"])
+def test_progress_is_not_drawn_when_quiet_or_where_it_cannot_be_erased(
+    quiet: list[str], terminal: Callable[..., Terminal]
+) -> None:
+    env = {} if quiet else {"TERM": "dumb"}
+    shown = terminal("--choices", "yes,no", *quiet, SLOW, env=env).read()
+    assert shown.data in (b"yes\r\n", b"no\r\n")
+
+
+def test_no_question_at_all_is_help_at_once_and_exit_2(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal().read()  # nobody types anything
+    assert shown.process.returncode == 2
+    assert b"Usage: localai ask" in shown.data
+
+
+def test_words_are_shown_as_they_come(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal(*LONG)
+    shown.read(lambda: len("".join(shown.lines)) > 12)
+    assert shown.process.poll() is None, "shown before the answer has ended"
+
+
+def worker_of(process: subprocess.Popen[bytes]) -> psutil.Process:
+    found = [
+        c for c in psutil.Process(process.pid).children() if "localai.warm.worker" in c.cmdline()
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def wait_gone(process: psutil.Process) -> None:
+    end = time.monotonic() + 15
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end, "the worker has stayed"
+        time.sleep(0.01)
+
+
+def test_ctrl_c_gives_the_prompt_back_at_the_beginning_of_a_line(
+    terminal: Callable[..., Terminal],
+) -> None:
+    shown = terminal(*LONG)
+    shown.read(lambda: len("".join(shown.lines)) > 12)
+    worker = worker_of(shown.process)
+    begin = time.monotonic()
+    os.write(shown.master, b"\x03")
+    shown.read()
+    assert shown.process.returncode == 130
+    assert time.monotonic() - begin < 5
+    assert shown.lines[-1] == "localai: stopped"
+    assert shown.screen.cursor.x == 0
+    assert b"Traceback" not in shown.data
+    assert termios.tcgetattr(shown.slave) == shown.state
+    wait_gone(worker)
+
+
+def test_ctrl_c_while_the_model_loads_leaves_a_clean_screen(
+    terminal: Callable[..., Terminal],
+) -> None:
+    shown = terminal("--choices", "yes,no", SLOW)
+    shown.read(lambda: b"\x1b[K" in shown.data)
+    os.write(shown.master, b"\x03")
+    shown.read()
+    assert shown.process.returncode == 130
+    assert [line for line in shown.lines if line and line != "^C"] == ["localai: stopped"]
+
+
+def test_a_closed_terminal_ends_client_and_worker(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal(*LONG)
+    shown.read(lambda: len("".join(shown.lines)) > 12)
+    worker = worker_of(shown.process)
+    os.close(shown.slave)
+    os.close(shown.master)
+    shown.process.wait(PATIENCE)
+    assert shown.process.returncode in (-signal.SIGHUP, 128 + signal.SIGHUP, 141, 1)
+    wait_gone(worker)
