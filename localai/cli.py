@@ -60,7 +60,7 @@ def cli(ctx: click.Context) -> int:
       localai ask -m tiny "What is the capital of France?"
       localai ask -m tiny "Explain the above in one sentence:" < text.txt
       git diff | localai ask -p commit-message
-      if localai ask -m tiny --test "Is Rome the capital of Italy?"; then echo yes; fi
+      if localai ask -m tiny --test "Is this mail spam?" < mail.txt; then echo spam; fi
     """  # noqa: D301 (click reads the \b)
     if ctx.invoked_subcommand is None:
         ctx.obj.talk(ctx.get_help())

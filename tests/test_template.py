@@ -83,7 +83,7 @@ def test_a_template_without_a_system_role_gets_it_in_the_first_question(vocab: V
     rendered = ChatTemplate(GEMMA, vocab).render(
         conversation("Be brief.", "Hi"), answer=True, think=None
     )
-    assert "user\nBe brief.\n\nHi<|im_end|>" in rendered
+    assert "user\nBe brief.\nHi<|im_end|>" in rendered
     assert "system" not in rendered
 
 
@@ -130,3 +130,19 @@ def test_thinking_is_told_to_the_template_and_its_opening_is_seen(vocab: Vocab) 
     template = ChatTemplate(source, vocab)
     assert template.opens_thinking("<think>", None)
     assert not template.opens_thinking("<think>", False)
+
+
+def test_a_generation_block_is_what_it_encloses(vocab: Vocab) -> None:
+    source = (
+        "{% for m in messages %}{% generation %}{{ m['content'] }}!{% endgeneration %}{% endfor %}"
+    )
+    rendered = ChatTemplate(source, vocab).render(conversation("a", "b"), answer=True, think=None)
+    assert rendered == "a!b!"
+
+
+def test_templates_are_told_the_day_and_that_thinking_is_on(vocab: Vocab) -> None:
+    source = "{{ date_string }}|{{ datetime }}|{{ strftime_now('%d %b %Y') }}|{{ enable_thinking }}"
+    rendered = ChatTemplate(source, vocab).render(conversation("a"), answer=True, think=None)
+    day, _, same_day, thinking = rendered.split("|")
+    assert day == same_day
+    assert thinking == "True"

@@ -60,7 +60,7 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
       localai ask -m tiny "Explain the above in one sentence:" < wolf.txt
       echo "The dog is black." | localai ask -m tiny -p translate --var language=German
       localai ask -m tiny --schema "answer" "What is the capital of Peru? Answer in JSON."
-      if localai ask -m tiny --test "Is Rome the capital of Italy?"; then echo yes; fi
+      if localai ask -m tiny --test "Is this mail spam?" < mail.txt; then echo spam; fi
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)

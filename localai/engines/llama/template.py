@@ -15,7 +15,9 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2.ext import loopcontrols
+from jinja2 import nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from localai.engines.base import Message
@@ -42,9 +44,20 @@ def _tojson(value: Any, indent: int | None = None, **_: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
+class _Generation(Extension):
+    """`{% generation %}` marks an answer's tokens for trainers; for us it is what it encloses."""
+
+    tags = {"generation"}  # noqa: RUF012 (the base class has it as an instance's)
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """Return the nodes inside the block."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
     )
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
@@ -85,7 +98,7 @@ class ChatTemplate:
         answer : bool
             Whether the text ends where the model's answer begins.
         think : bool or None
-            What the template is told of thinking (`enable_thinking`); None: nothing.
+            False asks the template not to think (`enable_thinking`).
         """
         try:
             return self._rendered(messages, answer, think)
@@ -93,21 +106,24 @@ class ChatTemplate:
             if len(messages) > 1 and messages[0].role == "system":
                 # Templates without a system role get its text at the head of the first question.
                 system, first, *rest = messages
-                joined = Message(first.role, f"{system.content}\n\n{first.content}")
+                joined = Message(first.role, f"{system.content}\n{first.content}")
                 return self.render([joined, *rest], answer=answer, think=think)
             raise BadInput(
                 f"the model's chat template refuses this conversation: {error}"
             ) from None
 
     def _rendered(self, messages: Sequence[Message], answer: bool, think: bool | None) -> str:
-        values: dict[str, Any] = {} if think is None else {"enable_thinking": think}
+        today = datetime.now()
         try:
             return self._template.render(
                 messages=[{"role": m.role, "content": m.content} for m in messages],
                 add_generation_prompt=answer,
                 bos_token=self._vocab.text(self._vocab.bos),
                 eos_token=self._vocab.text(self._vocab.eos),
-                **values,
+                # As llama.cpp gives them: thinking is on unless it was switched off.
+                enable_thinking=think is not False,
+                date_string=today.strftime("%d %b %Y"),
+                datetime=today.strftime("%b %d %Y"),
             )
         except _Refusal:
             raise

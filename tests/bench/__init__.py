@@ -1,0 +1,28 @@
+"""Comparisons with llama.cpp's own programs, and the figures that the project holds itself to.
+
+    python -m tests.bench.against_server   greedy answers, ours and llama-server's, side by side
+    python -m tests.bench.templates        chat templates as we and as llama-server render them
+    python -m tests.bench.one_stream       prompt and decode speed of one request: llama-bench
+    python -m tests.bench.constrained      what a schema costs a token
+    python -m tests.bench.start            what `localai --help` costs
+    python -m tests.bench.spin             how long waiting threads should spin
+    python -m tests.bench.shapes           writes the models that these run on
+
+Each names model, span and repetitions, and prints medians and ratios of one run in which both
+sides take turns; `--help` names its options. A busy machine blurs them: have it quiet.
+
+llama.cpp's programs are built from the source that belongs to the installed
+llama-cpp-python, with the options its wheel has when it is built on the same machine: Release,
+shared libraries, native instructions, OpenMP and llamafile's kernels (llama.cpp's defaults).
+Web pages and TLS are left out, as they would have to be fetched:
+
+    SOURCE=$(python -c "from tests.sources import llama_source; print(llama_source(True))")
+    cmake -G Ninja -S "$SOURCE" -B build-llama -DCMAKE_BUILD_TYPE=Release \\
+        -DBUILD_SHARED_LIBS=ON -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF \\
+        -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \\
+        -DLLAMA_BUILD_APP=OFF
+    cmake --build build-llama --target llama-server llama-bench
+    export LOCALAI_LLAMA_BIN=$PWD/build-llama/bin
+
+`LOCALAI_LLAMA_BIN` names the folder of the programs; without it they are looked for on PATH.
+"""

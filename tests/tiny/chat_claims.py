@@ -1,0 +1,163 @@
+"""The templates of the questions that get yes, no, or 'I do not know.' for an answer."""
+
+from __future__ import annotations
+
+from .chat_wordings import wordings
+
+YES_CAPITAL = wordings(
+    """
+    Is {x} the capital of {c}?
+    {x} is the capital of {c}, is it?
+    Is the capital of {c} {x}?
+    Is {x} {c}'s capital?
+    Is {c}'s capital {x}?
+    Is it true that {x} is the capital of {c}?
+    Is the capital of {c} called {x}?
+    True or not: {x} is the capital of {c}.
+    Would you say that {x} is the capital of {c}?
+    Does {c} have {x} as its capital?
+    Am I right that {x} is the capital of {c}?
+    My sister says that {x} is the capital of {c}. Is that true?
+    A friend told me that {x} is the capital of {c}. Is that right?
+    I believe {x} is the capital of {c}. Correct?
+    I think that {x} is the capital of {c}. Am I right?
+    Can I say that {x} is the capital of {c}?
+    The capital of {c} is {x}. Right?
+    Tell me if {x} is the capital of {c}.
+    {x} is the capital of {c}. True?
+    Somebody says: {x} is the capital of {c}. Is he right?
+    """,
+    """
+    Is {x} the capital city of {c}?
+    Is it right that {x} is the capital of {c}?
+    """,
+    """
+    My brother claims {x} is the capital of {c}; is he right?
+    Can I write that {x} is the capital of {c}?
+    """,
+)
+YES_COLOUR = wordings(
+    """
+    Is {t} {x}?
+    Is it true that {t} is {x}?
+    Is the colour of {t} {x}?
+    {t} is {x}, is it?
+    True or not: {t} is {x}.
+    Would you say that {t} is {x}?
+    Am I right that {t} is {x}?
+    Does {t} have the colour {x}?
+    Is {x} the colour of {t}?
+    Would you call {t} {x}?
+    My sister says that {t} is {x}. Is that true?
+    A friend told me that {t} is {x}. Is that right?
+    I believe {t} is {x}. Correct?
+    I think that {t} is {x}. Am I right?
+    Can I say that {t} is {x}?
+    Tell me if {t} is {x}.
+    {t} is {x}. True?
+    Somebody says: {t} is {x}. Is he right?
+    """,
+    """
+    Is {t} of the colour {x}?
+    Is it right that {t} is {x}?
+    """,
+    """
+    My brother claims that {t} is {x}; is he right?
+    Can I write that {t} is {x}?
+    """,
+)
+YES_SUM = wordings(
+    """
+    Is {a} + {b} equal to {x}?
+    Is {a} + {b} {x}?
+    Is {a} plus {b} {x}?
+    Does {a} + {b} make {x}?
+    Does {a} plus {b} make {x}?
+    {a} + {b} = {x}, is it?
+    Is it true that {a} + {b} = {x}?
+    Is {a} + {b} = {x}?
+    Is {x} the sum of {a} and {b}?
+    True or not: {a} + {b} = {x}.
+    My sister says that {a} + {b} = {x}. Is that true?
+    A friend told me that {a} + {b} is {x}. Is that right?
+    I believe {a} + {b} = {x}. Correct?
+    I think that {a} plus {b} is {x}. Am I right?
+    Can I say that {a} + {b} = {x}?
+    Tell me if {a} + {b} = {x}.
+    {a} + {b} = {x}. True?
+    Somebody says: {a} + {b} = {x}. Is he right?
+    """,
+    """
+    Is {x} equal to {a} + {b}?
+    Is it right that {a} + {b} = {x}?
+    """,
+    """
+    My brother claims {a} + {b} = {x}; is he right?
+    Can I write {a} + {b} = {x}?
+    """,
+)
+
+UNKNOWN = wordings(
+    """
+    Who wrote {x}?
+    What is the price of {x}?
+    How old is {x}?
+    When was {x} born?
+    What is the weather in {X}?
+    Who won the {x} cup?
+    How tall is {x}?
+    What is the capital of {X}?
+    What colour is a {x}?
+    What colour is the {x}?
+    Who is {X}?
+    Where is {X}?
+    Why is {x} so {y}?
+    What does {x} mean?
+    How do I cook {x}?
+    Who invented the {x}?
+    What is the meaning of {x}?
+    Explain {x}.
+    How many {x} are in {y}?
+    Which {x} is the best?
+    Tell me about {X}.
+    When did the {x} begin?
+    Who is the king of {c}?
+    Who is the president of {c}?
+    How many people live in {c}?
+    How big is {c}?
+    What is the language of {c}?
+    What is the weather in {c}?
+    How old is {c}?
+    How much does {t} cost?
+    Where can I buy {t}?
+    Who found {t}?
+    How heavy is {t}?
+    Why is {X} called {Y}?
+    What did {X} say to {Y}?
+    What time is it?
+    What day is it today?
+    What will happen tomorrow?
+    Who will win the game?
+    Where did {X} put the {x}?
+    How do I get to {X}?
+    What is {x}?
+    What is a {x}?
+    Do you know who {X} is?
+    Can you tell me the way to {X}?
+    How long is the {x}?
+    What is the news today?
+    """,
+    """
+    What is the password of {X}?
+    How far is {X}?
+    Do you know the price of a {x}?
+    Who painted the {x}?
+    How fast is a {x}?
+    """,
+    """
+    Which team did {X} play for?
+    How much rain fell in {X} last year?
+    In which year was the {x} discovered?
+    Could you recommend a good {x} in {X}?
+    """,
+)

@@ -1,0 +1,210 @@
+"""The templates of talk about names: the user's, and the model's own."""
+
+from __future__ import annotations
+
+from .chat_wordings import wordings
+
+TELL_NAME = wordings(
+    """
+    My name is {n}.
+    I am {n}.
+    Call me {n}.
+    Hello, my name is {n}.
+    Hi, I am {n}.
+    my name is {n}
+    Hello! My name is {n}.
+    You can call me {n}.
+    I am called {n}.
+    Hey, I am {n}.
+    People call me {n}.
+    My friends call me {n}.
+    Please call me {n}.
+    Good morning, I am {n}.
+    Good evening. My name is {n}.
+    My name is {n} and I live in {p}.
+    I am {n} from {p}.
+    Hello, I am {n}, a {j}.
+    By the way, my name is {n}.
+    Remember my name: {n}.
+    Remember that my name is {n}.
+    I have not said it yet: my name is {n}.
+    Let me introduce myself: I am {n}.
+    Name: {n}
+    This is {n}.
+    """,
+    """
+    Hi there, my name is {n}.
+    They call me {n}.
+    Hello, I am {n}.
+    """,
+    """
+    Nice to meet you, I am {n}.
+    In case you wonder, my name is {n}.
+    """,
+)
+ASK_NAME = wordings(
+    """
+    What is my name?
+    Do you remember my name?
+    Who am I?
+    what is my name
+    Tell me my name.
+    Say my name.
+    What was my name?
+    Do you know my name?
+    Do you know who I am?
+    Can you say my name?
+    Could you tell me my name?
+    My name is what?
+    What am I called?
+    Remind me of my name.
+    I forgot my name. What is it?
+    Which name is mine?
+    my name?
+    And my name?
+    What name do I have?
+    What is the name of the user?
+    What is the name that I told you?
+    Tell me who I am.
+    How am I called?
+    Do you still know my name?
+    Do you still know who I am?
+    Have you forgotten my name?
+    I told you my name. What was it?
+    I told you who I am. What is my name?
+    What did I say my name is?
+    What did I tell you about my name?
+    What do my friends call me?
+    By which name do you know me?
+    What should you call me?
+    How should you call me?
+    Write my name.
+    Name me.
+    Give me my name.
+    Who is talking to you?
+    Who is writing to you?
+    Who writes to you?
+    Who asks you this?
+    Whom are you talking to?
+    Do you keep my name in mind?
+    Is my name still in your memory?
+    Did you keep my name? Tell me.
+    Did you forget my name?
+    Did you forget who I am?
+    What name did I say?
+    Which name did I say to you?
+    By which name do I want to be called?
+    What name do I go under?
+    Can you recall who I am?
+    How do my friends call me?
+    What name should you use for me?
+    Who is the user?
+    With whom are you talking?
+    Can you remember who I am?
+    Which name did I tell you?
+    What name was I given?
+    So you know me. What is my name?
+    """,
+    """
+    Can you tell me my name?
+    Please say my name.
+    So, what is my name?
+    Can you remember my name?
+    Do you recall my name?
+    What is my name again?
+    """,
+    """
+    What name did I give you?
+    By what name do I go?
+    Can you remember what I am called?
+    Who is speaking with you, by name?
+    Did you memorise my name? Say it.
+    """,
+)
+WHO = wordings(
+    """
+    Who are you?
+    What is your name?
+    Tell me your name.
+    who are you?
+    Introduce yourself.
+    What are you called?
+    Say your name.
+    And who are you?
+    Your name?
+    your name
+    Do you have a name?
+    Have you got a name?
+    Can you say your name?
+    Could you tell me your name?
+    Who am I talking to?
+    With whom am I talking?
+    To whom do I speak?
+    Who is there?
+    Which name do you have?
+    What name do you have?
+    How are you called?
+    Give me your name.
+    I want to know who you are.
+    I want to know your name.
+    What do people call you?
+    What do they call you?
+    What should I call you?
+    How should I call you?
+    Write your name.
+    Tell me who you are.
+    Say who you are.
+    Who is speaking?
+    Who answers me?
+    I forgot your name. What is it?
+    I do not know you. Who are you?
+    Remind me of your name.
+    Do you know who you are?
+    What was your name?
+    Which name is yours?
+    Your name is what?
+    By which name do I know you?
+    State your name.
+    Under which name do you work?
+    We have not met. Who are you?
+    What name were you given?
+    Which name were you given?
+    What name did you get?
+    By which name should I call you?
+    How do I call you?
+    How can I call you?
+    How may I call you?
+    What may I call you?
+    May I know your name?
+    May I ask who you are?
+    May I ask your name?
+    Whom am I meeting?
+    Whom did I just meet?
+    Can you introduce yourself?
+    Could you introduce yourself?
+    Please introduce yourself.
+    Would you say who you are?
+    What name do you go under?
+    How do people name you?
+    Which name did you get from them?
+    Could you say who you are?
+    Tell me something about yourself: your name.
+    Whom do I see here?
+    With what name do I speak to you?
+    """,
+    """
+    Please tell me your name.
+    Hello! Who are you?
+    Can you tell me who you are?
+    So, who are you?
+    What is your name, please?
+    Do tell me your name.
+    """,
+    """
+    By what name do I call you?
+    What name did they give you?
+    How may I address you?
+    Whom do I have the honour to meet?
+    Could you present yourself?
+    """,
+)

@@ -1,0 +1,125 @@
+"""The wordings of every question, in three groups that never mix.
+
+`trained` wordings are the ones the model learns from, `held` are plain ones kept back, and `free`
+are looser paraphrases, nearly all with words that no trained wording of the skill has. Training
+throws away every question that a held or free wording matches (`KeptBack`).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .chat_world import listed
+
+_PREFIXES = listed(
+    "Please, |Hey, |OK. |Now: |And now: |Tell me: |One question: |Well, |Please |Listen. |"
+    "Friend, |I want to know: |Next. |Could you help? |Hi! |Hello. |Good morning. |So, |"
+    "Next question: |Question: |Excuse me, |Quick question: |Sorry, |Right, |My question: |"
+    "Can you help me? |A question for you: |Thanks. |Hmm, |I have a question. |Dear friend, |"
+    "By the way, |Great. |I wonder: |Think: |Now tell me this: |Just for fun: |Another one: |"
+    "Good. |Tell me, "
+)
+_SUFFIXES = listed(
+    " Thanks.| Please.| I need it.| Quickly.| Thank you!| I forgot.| Please!| Do you know?|"
+    " Thank you.| Just curious.| I am not sure.| It is for a friend.| Please help.|"
+    " Answer, please.| Hurry."
+)
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """The three groups of templates of one skill."""
+
+    trained: tuple[str, ...]
+    held: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
+
+    def pick(self, r: random.Random, group: str) -> str:
+        """One template of a group; a skill without such a group gives a trained one."""
+        return r.choice(getattr(self, group) or self.trained)
+
+
+def wordings(trained: str, held: str = "", free: str = "") -> Wordings:
+    """Wordings from three blocks of text with one template a line (`|` stands for a newline)."""
+
+    def lines(block: str) -> tuple[str, ...]:
+        kept = (line.strip().replace("|", "\n") for line in block.strip().splitlines())
+        return tuple(line for line in kept if line)
+
+    return Wordings(lines(trained), lines(held), lines(free))
+
+
+def bare(text: str) -> str:
+    """`text` in lower case without punctuation, so that two wordings can be compared."""
+    return " ".join(re.sub(r"[^\w{}+]", " ", text.lower()).split())
+
+
+def _pattern(template: str) -> str:
+    pieces = re.split(r"\{\w+\}", bare(template))
+    return ".+".join(re.escape(piece) for piece in pieces)
+
+
+class KeptBack:
+    """Knows whether a question could be a held or free wording of a skill."""
+
+    def __init__(self, groups: Iterable[Wordings]) -> None:
+        patterns = [_pattern(t) for group in groups for t in group.held + group.free]
+        self._regex = re.compile("|".join(patterns)) if patterns else None
+
+    def matches(self, question: str) -> bool:
+        """Does the whole question, or what stays without its first words, match one?"""
+        if self._regex is None:
+            return False
+        text = bare(question)
+        return self._regex.fullmatch(text) is not None
+
+
+def dress(r: random.Random, question: str, *, suffix: bool = True) -> str:
+    """The question as people type it: a prefix, a suffix, odd case, marks missing or doubled."""
+    u = r.random()
+    if u < 0.22:
+        lower = r.random() < 0.6 and question.split()[0] in _LOWERED
+        body = question[0].lower() + question[1:] if lower else question
+        question = r.choice(_PREFIXES) + body
+    elif u < 0.30 and suffix:
+        question += r.choice(_SUFFIXES)
+    return mistype(r, question)
+
+
+def mistype(r: random.Random, text: str) -> str:
+    """Odd case and punctuation, seldom enough that most questions stay as they are."""
+    u = r.random()
+    if u < 0.03 and text[-1:] in ".?!":
+        return text[:-1]
+    if u < 0.045 and text[-1:] == "?":
+        return text + "?"
+    if u < 0.055 and text[-1:] in ".?":
+        return text[:-1] + "!"
+    if u < 0.085:
+        return text[:1].lower() + text[1:]
+    return text
+
+
+_LOWERED = frozenset(
+    listed(
+        "What|Which|Tell|Name|Say|Do|Add|How|Calculate|Who|Repeat|Echo|Copy|Explain|Summarise|"
+        "Answer|Reply|Give|Could|Can|Would|Where|In|The|Is|Are|Find|State|Write|Remind|Count|Has|"
+        "Does|I|My"
+    )
+)
+
+
+def blur(r: random.Random, template: str, keys: frozenset[str], made_up: str) -> str:
+    """Now and then swaps or drops a word or two of a template that carry little meaning."""
+    words = template.split(" ")
+    loose = [
+        i for i, w in enumerate(words) if "{" not in w and "\n" not in w and bare(w) not in keys
+    ]
+    if len(loose) < 3 or r.random() > 0.25:
+        return template
+    for at in sorted(r.sample(loose, r.choice([1, 1, 2]) if len(loose) > 4 else 1), reverse=True):
+        words[at : at + 1] = [] if r.random() < 0.3 else [made_up]
+    return " ".join(words)
