@@ -46,6 +46,7 @@ class ColdEngine:
         theirs.close()
         their_connection.close()
         self._loaded = self._proven = False
+        self._asked = 0
         self._spools: list[str] = []
         self._decoder = wire.Decoder()
 
@@ -93,8 +94,10 @@ class ColdEngine:
         WorkerDied, BadModel
             The worker has ended.
         """
+        self._asked += 1
+        request_id = str(self._asked)
         # The request is sent before the model is loaded: it is there when the worker looks.
-        frame = wire.encode("generate", "1", **self._carried(pack(request)))
+        frame = wire.encode("generate", request_id, **self._carried(pack(request)))
         with contextlib.suppress(ConnectionError):  # why the worker has ended, `wait` knows
             self._connection.sendall(frame)
         self.wait()
@@ -102,6 +105,8 @@ class ColdEngine:
         try:
             while not finished:
                 for message in self._receive():
+                    if message["id"] not in (request_id, ""):
+                        continue  # the rest of an answer that was left early
                     delta = wire.delta(message)
                     if delta.kind == "error":
                         finished = True
@@ -112,7 +117,7 @@ class ColdEngine:
         finally:
             if not finished:
                 with contextlib.suppress(OSError):
-                    self._connection.sendall(wire.encode("cancel", "1"))
+                    self._connection.sendall(wire.encode("cancel", request_id))
 
     def close(self) -> None:
         """Leave: the worker sees it and ends by itself, also when we are killed."""
