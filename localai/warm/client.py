@@ -134,12 +134,18 @@ class ColdEngine:
         if len(text) * 4 < wire.INLINE or len(text.encode("utf-8", "replace")) < wire.INLINE:
             return {"request": request}
         folder = load_settings().folders.cache / "spool"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = str(folder / f"{os.urandom(16).hex()}.json")
-        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._spools.append(name)
-        with open(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._spools.append(name)
+            with open(handle, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+        except OSError as error:
+            raise LocalaiError(
+                f"so long an input is handed over in {folder}: {error.strerror}",
+                "make room there, or set XDG_CACHE_HOME to another folder",
+            ) from None
         return {"spool": name}
 
     def _receive(self) -> list[wire.Message]:
