@@ -98,6 +98,30 @@ def test_a_long_fixed_prefix_survives_the_process(
     third.engine.close()
 
 
+def test_idle_talks_leave_the_context_and_come_back(tiny: InProcess) -> None:
+    talks = [f"{TALK[at * 200 : at * 200 + 1200]} My name is Kensou." for at in range(4)]
+    firsts = [tiny.ask(talk, max_tokens=12).text for talk in talks]
+    memory = tiny.engine.scheduler.memory
+    until(lambda: not memory.chores)
+    assert memory.cells > 800
+    assert tiny.ask("What is 7 + 8?").text == "7 + 8 = 15."
+    assert memory.cells < 200
+    fresh = InProcess()
+    for talk, first in zip(talks, firsts, strict=True):
+        again = tiny.ask(talk, first, "What is 2 + 3?")
+        assert again.usage.prompt_tokens - again.usage.reused_tokens < 40
+        assert again.text == fresh.ask(talk, first, "What is 2 + 3?").text
+    fresh.engine.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something that another thread brings about."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_the_beginning_of_a_message_may_be_the_fixed_part(tiny: InProcess, home: Path) -> None:
     tiny.ask(f"{TALK}\nWhat is 2 + 3?", fixed_text=len(TALK))
     tiny.engine.close()

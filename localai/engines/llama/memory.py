@@ -12,9 +12,12 @@ from dataclasses import replace
 from localai.engines.llama.context import Context, Run, Tokens
 from localai.engines.llama.job import Job
 from localai.engines.llama.model import Sizes
+from localai.engines.llama.parking import Parked, Parking
 from localai.engines.llama.residents import Residents, Slot, TokenBuffer
 from localai.engines.llama.states import LEAST_TOKENS, States
 from localai.errors import NotEnoughMemory
+
+_WORTH_PARKING = 64  # tokens
 
 
 class Memory:
@@ -45,6 +48,7 @@ class Memory:
         self._states, self._exact = states, exact
         self.context = make_context(sizes)
         self._residents = Residents(sizes.sequences, exact)
+        self._parking = Parking()
         self._unsaved: list[Slot] = []  # slots that hold exactly a fixed prefix not yet on disk
 
     @property
@@ -53,13 +57,32 @@ class Memory:
         return self.context.sizes.batch
 
     @property
+    def cells(self) -> int:
+        """How many cells of the context are in use."""
+        return self._residents.cells()
+
+    @property
     def unsaved(self) -> bool:
-        """Whether there are states to be written when there is time."""
+        """Whether there are states to be written before the process ends."""
         return bool(self._unsaved)
+
+    @property
+    def chores(self) -> bool:
+        """Whether there is something to be done while nobody waits."""
+        return self.unsaved or self._unparked() is not None
+
+    def do_chore(self) -> None:
+        """Write a state that is to be kept, or copy an idle memory out of the context."""
+        if self._unsaved:
+            slot = self._unsaved.pop()
+            self._states.save(self.context, slot.sequence, slot.memory)
+        elif idle := self._unparked():
+            idle.copy = Parked(idle.memory.copy(), self.context.export(idle.sequence))
 
     def saved_by(self, prompt: Tokens) -> int:
         """Return how many tokens of `prompt` need no evaluation now."""
-        return self._residents.donor(prompt)[1]
+        parked = (self._residents.saving(each.tokens, prompt) for each in self._parking)
+        return max(self._residents.donor(prompt)[1], *parked, 0)
 
     def place(self, job: Job) -> bool:
         """Give a job a slot, with as much of its prompt as is known; False: it has to wait.
@@ -69,6 +92,7 @@ class Memory:
         NotEnoughMemory
             Waiting would not help.
         """
+        self._recall(job.tokens.view)
         donor, saved = self._residents.donor(job.tokens.view)
         slot = self._slot_for(donor, saved)
         if slot is None or not self._make_room(job, saved, donor):
@@ -83,8 +107,10 @@ class Memory:
                 donor.touch()
         slot.busy, slot.tokens = True, job.tokens
         slot.touch()
+        slot.copy = None
         job.slot = slot
         self._restore(job, slot)
+        self._park(donor)
         return True
 
     def release(self, slot: Slot, *, forget: bool = False) -> None:
@@ -117,14 +143,43 @@ class Memory:
             return True
         return self._grow(self.batch)
 
-    def save_one(self) -> None:
-        """Write one of the states that are to be kept."""
-        slot = self._unsaved.pop()
-        self._states.save(self.context, slot.sequence, slot.memory)
-
     def close(self) -> None:
         """Free the context."""
         self.context.close()
+
+    def _unparked(self) -> Slot | None:
+        """Return an idle memory that is worth a copy and has none."""
+        idle = (slot for slot in self._residents.slots if not slot.busy and slot.copy is None)
+        return next(
+            (s for s in idle if s.length >= _WORTH_PARKING and s not in self._unsaved), None
+        )
+
+    def _park(self, donor: Slot | None) -> None:
+        """Let idle memories leave the context, those that have been copied and give nothing."""
+        for slot in self._residents.slots:
+            if slot.copy is not None and not slot.busy and slot is not donor:
+                self._trim(slot, 0)
+
+    def _recall(self, prompt: Tokens) -> None:
+        """Take a parked memory back into the context if it saves more than all that are there."""
+        best = max(
+            self._parking,
+            key=lambda parked: self._residents.saving(parked.tokens, prompt),
+            default=None,
+        )
+        if best is None:
+            return
+        saved = self._residents.saving(best.tokens, prompt)
+        slot = self._residents.free() or self._residents.oldest()
+        if saved < self._residents.donor(prompt)[1] + _WORTH_PARKING or slot is None:
+            return
+        self._trim(slot, 0)
+        if self._residents.cells() + len(best.tokens) > self.context.sizes.cells:
+            return
+        if self.context.admit(slot.sequence, best.state):
+            self._parking.take(best)
+            slot.tokens, slot.length = TokenBuffer(best.tokens), len(best.tokens)
+            slot.touch()
 
     def _slot_for(self, donor: Slot | None, saved: int) -> Slot | None:
         """Return the donor itself where all of its memory is used, else an empty or idle slot."""
@@ -173,6 +228,8 @@ class Memory:
     def _trim(self, slot: Slot, length: int) -> None:
         if slot in self._unsaved:
             self._unsaved.remove(slot)
+        if slot.copy is not None and length < slot.length:
+            self._parking.park(slot.copy)
         if length < slot.length:
             self.context.trim(slot.sequence, length)
         self._residents.shorten(slot, length)

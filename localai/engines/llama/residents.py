@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from localai.engines.llama.context import Tokens
+from localai.engines.llama.parking import Parked
 
 _clock = itertools.count(1)
 
@@ -56,6 +57,7 @@ class Slot:
     parent: Slot | None = None  # whose cells the first `shared` tokens are
     shared: int = 0
     used: int = 0  # a clock's reading, for the least recently used
+    copy: Parked | None = None  # of an idle memory, ready to leave the context
 
     @property
     def memory(self) -> Tokens:
@@ -96,8 +98,12 @@ class Residents:
 
         The last token of a prompt is always evaluated: its logits choose the next one.
         """
-        common = common_prefix(slot.memory, prompt[: len(prompt) - 1])
-        return 0 if self.exact and common != slot.length else common
+        return self.saving(slot.memory, prompt)
+
+    def saving(self, memory: Tokens, prompt: Tokens) -> int:
+        """Return how many tokens of `prompt` a memory of these tokens saves."""
+        common = common_prefix(memory, prompt[: len(prompt) - 1])
+        return 0 if self.exact and common != len(memory) else common
 
     def donor(self, prompt: Tokens) -> tuple[Slot | None, int]:
         """Return the slot that saves most of `prompt`, an idle one if two save the same."""
@@ -137,6 +143,7 @@ class Residents:
             owner = (slot, length) if length else (slot.parent, min(inherited, slot.shared))
             heir.parent, heir.shared = owner
         slot.length = length
+        slot.copy = None
         slot.shared = min(slot.shared, length)
         if not slot.shared:
             slot.parent = None

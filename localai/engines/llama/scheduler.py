@@ -36,7 +36,7 @@ class Scheduler:
     """
 
     def __init__(self, memory: Memory, vocab: Vocab, emit: Emit) -> None:
-        self._memory, self._vocab, self._emit = memory, vocab, emit
+        self.memory, self._vocab, self._emit = memory, vocab, emit
         self._jobs: dict[str, Job] = {}  # every request that has not ended
         self._waiting: list[Job] = []
         self._active: list[Job] = []
@@ -62,7 +62,7 @@ class Scheduler:
             if job := self._jobs.get(job_id):
                 job.cancelled = True
                 if self._stepping == {job_id}:
-                    self._memory.context.abort()
+                    self.memory.context.abort()
                 self._wake.notify()
 
     def close(self) -> None:
@@ -71,10 +71,10 @@ class Scheduler:
             self._closing = True
             for job in self._jobs.values():
                 job.cancelled = True
-            self._memory.context.abort()
+            self.memory.context.abort()
             self._wake.notify()
         self._thread.join()
-        self._memory.close()
+        self.memory.close()
 
     def _run(self) -> None:
         while self._wait():
@@ -83,8 +83,8 @@ class Scheduler:
             self._admit()
             if self._active:
                 self._step()
-            elif self._memory.unsaved:
-                self._memory.save_one()
+            elif self.memory.chores and not (self._closing and not self.memory.unsaved):
+                self.memory.do_chore()
             if self._out:
                 deltas, self._out = self._out, []
                 self._emit(deltas)
@@ -92,9 +92,11 @@ class Scheduler:
     def _wait(self) -> bool:
         """Wait for something to do; False: there is nothing left, and there will not be."""
         with self._wake:
-            while not (self._jobs or self._memory.unsaved):
+            while not (self._jobs or self.memory.unsaved):
                 if self._closing:
                     return False
+                if self.memory.chores:
+                    break
                 self._wake.wait()
         return True
 
@@ -105,7 +107,7 @@ class Scheduler:
             try:
                 if self._prefix_is_coming(job):
                     continue
-                if not self._memory.place(job):
+                if not self.memory.place(job):
                     break
             except LocalaiError as error:
                 self._fail(job, error)
@@ -119,7 +121,7 @@ class Scheduler:
         over their state only there.
         """
         prompt = job.tokens.view[:-1]
-        saved = self._memory.saved_by(job.tokens.view) if self._active else 0
+        saved = self.memory.saved_by(job.tokens.view) if self._active else 0
         for other in self._active:
             assert other.slot is not None
             common = common_prefix(other.tokens.view, prompt)
@@ -140,7 +142,7 @@ class Scheduler:
         self._active.sort(key=lambda active: active.rank)
 
     def _plan(self) -> list[tuple[Job, Run]]:
-        room = self._memory.batch
+        room = self.memory.batch
         plan: list[tuple[Job, Run]] = []
         for job in sorted(self._active, key=lambda job: job.pending > 1):
             assert job.slot is not None
@@ -156,11 +158,11 @@ class Scheduler:
     def _step(self) -> None:
         plan = self._plan()
         with self._wake:
-            self._memory.context.rearm()
+            self.memory.context.rearm()
             if any(job.cancelled for job, _ in plan):
                 return
             self._stepping = frozenset(job.id for job, _ in plan)
-        status = self._memory.context.evaluate([run for _, run in plan])
+        status = self.memory.context.evaluate([run for _, run in plan])
         with self._wake:
             self._stepping = frozenset()
         if status == 0:
@@ -170,22 +172,22 @@ class Scheduler:
         elif status == _ABORTED:
             for job, _ in plan:
                 assert job.slot is not None
-                self._memory.settle(job.slot)
+                self.memory.settle(job.slot)
         else:
             for job, _ in plan:
                 self._fail(job, LocalaiError(f"llama.cpp refused a step (status {status})"))
 
     def _advance(self, plan: list[tuple[Job, Run]]) -> None:
-        rows = iter(self._memory.context.logits(sum(run.logits for _, run in plan)))
+        rows = iter(self.memory.context.logits(sum(run.logits for _, run in plan)))
         index = -1
         for job, run in plan:
-            self._memory.advance(job, run)
+            self.memory.advance(job, run)
             self.evaluated += len(run.tokens)
             index += len(run.tokens)
             if run.logits:
                 try:
                     matcher = None if job.flow.thinking else job.matcher
-                    context = self._memory.context
+                    context = self.memory.context
                     self._take(job, job.sampler.choose(context, next(rows), index, matcher))
                 except LocalaiError as error:
                     self._fail(job, error)
@@ -226,14 +228,14 @@ class Scheduler:
 
     def _make_way(self) -> None:
         """No cell was left in the middle of an answer: free some, or let the youngest wait."""
-        if self._memory.make_way():
+        if self.memory.make_way():
             return
         youngest = self._active[-1]
         if len(self._active) == 1:
             self._finish(youngest, "length")
             return
         assert youngest.slot is not None
-        self._memory.release(youngest.slot, forget=True)
+        self.memory.release(youngest.slot, forget=True)
         youngest.slot = None
         self._active.remove(youngest)
         with self._wake:
@@ -263,6 +265,6 @@ class Scheduler:
         if job in self._active:
             self._active.remove(job)
         if job.slot:
-            self._memory.release(job.slot)
+            self.memory.release(job.slot)
             job.slot = None
         job.sampler.close()
