@@ -103,7 +103,6 @@ def test_idle_talks_leave_the_context_and_come_back(tiny: InProcess) -> None:
     firsts = [tiny.ask(talk, max_tokens=12).text for talk in talks]
     memory = tiny.engine.scheduler.memory
     until(lambda: not memory.chores)
-    assert memory.cells > 800
     assert tiny.ask("What is 7 + 8?").text == "7 + 8 = 15."
     assert memory.cells < 200
     fresh = InProcess()

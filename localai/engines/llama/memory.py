@@ -110,7 +110,7 @@ class Memory:
         slot.copy = None
         job.slot = slot
         self._restore(job, slot)
-        self._park(donor)
+        self._park()
         return True
 
     def release(self, slot: Slot, *, forget: bool = False) -> None:
@@ -154,10 +154,10 @@ class Memory:
             (s for s in idle if s.length >= _WORTH_PARKING and s not in self._unsaved), None
         )
 
-    def _park(self, donor: Slot | None) -> None:
-        """Let idle memories leave the context, those that have been copied and give nothing."""
+    def _park(self) -> None:
+        """Let idle memories that have been copied leave the context; what they share stays."""
         for slot in self._residents.slots:
-            if slot.copy is not None and not slot.busy and slot is not donor:
+            if slot.copy is not None and not slot.busy:
                 self._trim(slot, 0)
 
     def _recall(self, prompt: Tokens) -> None:
