@@ -4,9 +4,9 @@
 on which it says that the model is ready (or why not) and whose end means that its owner has left,
 and a socket on which requests arrive. It serves until the owner leaves.
 
-The main thread reads and writes sockets; the engine has threads of its own and sends a step's
-deltas straight from there. A client that reads slowly never holds up the engine: what the socket
-does not take waits in memory, which the context's length bounds.
+The main thread reads sockets, another sends, and the engine has threads of its own: a step's
+deltas are packed and sent while the next step is evaluated. A client that reads slowly never holds
+up the engine: what the socket does not take waits in memory, which the context's length bounds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import queue
 import selectors
 import signal
 import socket
@@ -53,6 +54,7 @@ class Worker:
         self._engine: Engine | None = None
         self._early: dict[str, dict[str, Any]] = {}  # requests that came before the model
         self._lock = threading.Lock()  # of the two above
+        self._outgoing: queue.SimpleQueue[list[tuple[str, Delta]]] = queue.SimpleQueue()
         self._selector.register(control, selectors.EVENT_READ, None)
 
     def connect(self, sock: socket.socket) -> None:
@@ -63,10 +65,11 @@ class Worker:
     def load(self, spec: ModelSpec) -> None:
         """Load the model in a thread and tell the owner; requests may come meanwhile."""
         threading.Thread(target=self._load, args=(spec,), name="load", daemon=True).start()
+        threading.Thread(target=self._send_all, name="send", daemon=True).start()
 
     def _load(self, spec: ModelSpec) -> None:
         try:
-            engine = registry.load(spec, self._emit)
+            engine = registry.load(spec, self._outgoing.put)
         except LocalaiError as error:
             self._control.sendall(wire.encode("failed", **error.to_wire()))
             os._exit(0)
@@ -133,7 +136,7 @@ class Worker:
         with self._lock:
             if self._engine is None:
                 if self._early.pop(request_id, None) is not None:
-                    self._emit([(request_id, Delta("finish", reason="cancelled"))])
+                    self._outgoing.put([(request_id, Delta("finish", reason="cancelled"))])
                 return
         self._engine.cancel(request_id)
 
@@ -143,8 +146,13 @@ class Worker:
         self._connections.pop(connection.key, None)
         connection.close()
 
-    def _emit(self, deltas: list[tuple[str, Delta]]) -> None:
-        """Send a step's deltas, one write a connection; called in the engine's thread."""
+    def _send_all(self) -> None:
+        """Send each step's deltas while the engine evaluates the next one."""
+        while True:
+            self._send(self._outgoing.get())
+
+    def _send(self, deltas: list[tuple[str, Delta]]) -> None:
+        """Send a step's deltas, one write a connection."""
         frames: dict[int, bytearray] = {}
         for request_id, delta in deltas:
             key, _, own_id = request_id.partition("/")

@@ -59,6 +59,8 @@ class Flow:
         return pieces if self.stopped else pieces + self._show(rest)
 
     def _advance(self, text: str) -> list[Piece]:
+        if self._plain:
+            return [("text", text)] if text else []
         if self.stopped:
             return []
         self._held += text
@@ -70,6 +72,11 @@ class Flow:
             pieces += self._show(self._held[:split])
             self._held = self._held[split:]
         return pieces
+
+    @property
+    def _plain(self) -> bool:
+        """Whether nothing can come any more but text: most of an answer."""
+        return not (self._stops or self._start or self.thinking or self._trim or self.stopped)
 
     def _turn(self, pieces: list[Piece]) -> bool:
         """Pass the first mark or stop string in what is held; return whether there was one."""

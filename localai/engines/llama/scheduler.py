@@ -144,11 +144,15 @@ class Scheduler:
     def _plan(self) -> list[tuple[Job, Run]]:
         room = self.memory.batch
         plan: list[tuple[Job, Run]] = []
-        for job in sorted(self._active, key=lambda job: job.pending > 1):
+        answers_first = self._active
+        if len(answers_first) > 1:
+            answers_first = sorted(answers_first, key=lambda job: job.pending > 1)
+        for job in answers_first:
             assert job.slot is not None
             start = job.slot.length
-            stop = min((stop for stop in job.stops if stop > start), default=len(job.tokens))
-            end = min(len(job.tokens), stop, start + room)
+            end = min(len(job.tokens), start + room)
+            if start < job.prompt_length:
+                end = min(stop for stop in (*job.stops, end) if stop > start or stop == end)
             if end > start:
                 tokens = job.tokens.view[start:end].tolist()
                 plan.append((job, Run(job.slot.sequence, start, tokens, end == len(job.tokens))))
