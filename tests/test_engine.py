@@ -12,7 +12,9 @@ import jsonschema
 import pytest
 
 from localai import constraints
+from localai.catalog.gguf_header import Header
 from localai.engines.base import Sampling
+from localai.engines.llama.template import CHATML
 from tests.conftest import GREEDY, InProcess
 
 TALK = " ".join(
@@ -349,3 +351,19 @@ def test_closing_in_the_middle_of_answers_is_quick(engine_of: Callable[..., InPr
     engine.engine.close()
     assert time.monotonic() - start < 20
     assert GREEDY.temperature == 0
+
+
+def test_thinking_that_the_template_opens_is_told_apart(
+    engine_of: Callable[..., InProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thinks = CHATML + "{% if enable_thinking %}<think>\n{% endif %}"
+    monkeypatch.setattr(Header, "chat_template", property(lambda self: thinks))
+    engine = engine_of()
+    thought = engine.ask("What is 7 + 8?")
+    assert thought.thinking != ""
+    assert thought.text == ""  # the tiny model never closes what it has not learned to open
+    straight = engine.ask("What is 7 + 8?", think=False)
+    assert (straight.thinking, straight.text) == ("", "7 + 8 = 15.")
+    # A constraint is for the answer: while the model thinks it is free.
+    free = engine.ask("What is 7 + 8?", constraint=constraints.from_choices("yes,no"))
+    assert free.thinking != ""
