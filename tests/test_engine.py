@@ -21,10 +21,11 @@ TALK = " ".join(
     f"The {animal} lives in the forest and eats berries at night."
     for animal in ("wolf", "owl", "bear", "fox", "mouse") * 14
 )
-EndlessRaw = {
+ENDLESS = {  # an answer that may not end before its limit
     "raw": "I remember the night and",
+    "constraint": constraints.from_regex("[a-z ]{9000,}"),
     "max_tokens": 3000,
-    "sampling": Sampling(temperature=3.0, top_k=0, top_p=1.0, min_p=0.0, seed=5),
+    "sampling": Sampling(temperature=1.0, seed=5),
 }
 
 
@@ -193,7 +194,7 @@ def test_a_repeat_penalty_changes_a_repeating_answer(tiny: InProcess) -> None:
 
 
 def test_a_cancelled_request_ends_at_once_and_others_go_on(tiny: InProcess) -> None:
-    endless = tiny.submit(**EndlessRaw)
+    endless = tiny.submit(**ENDLESS)
     while tiny.deltas.get(timeout=60)[1].kind != "text":
         pass
     tiny.engine.cancel(endless)
@@ -266,12 +267,11 @@ def test_the_context_grows_without_changing_answers(
     assert small.ask("What is 7 + 8?").text == "7 + 8 = 15."
 
 
-def test_an_answer_that_fills_the_context_ends_with_length(tiny: InProcess) -> None:
-    endless = {**EndlessRaw, "max_tokens": None, "raw": "word " * 1990}
-    reply = tiny.ask(**endless)
-    assert reply.end is not None
-    if reply.end.reason == "length":
-        assert reply.usage.prompt_tokens + reply.usage.answer_tokens == 4096
+def test_an_answer_ends_where_the_context_is_full(tiny: InProcess) -> None:
+    end = tiny.ask(**{**ENDLESS, "max_tokens": None, "raw": "word " * 1990}).end
+    assert end is not None and end.usage is not None and end.error is not None
+    assert end.usage.prompt_tokens + end.usage.answer_tokens == 4096
+    assert end.error["error"] == "ConstraintNotMet"
 
 
 def test_200_of_200_constrained_answers_at_a_high_temperature_are_valid(tiny: InProcess) -> None:
@@ -345,7 +345,7 @@ def test_interactive_requests_go_before_batch_work(tiny: InProcess) -> None:
 def test_closing_in_the_middle_of_answers_is_quick(engine_of: Callable[..., InProcess]) -> None:
     engine = InProcess()
     for _ in range(4):
-        engine.submit(**EndlessRaw)
+        engine.submit(**ENDLESS)
     engine.deltas.get(timeout=60)
     start = time.monotonic()
     engine.engine.close()

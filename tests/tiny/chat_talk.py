@@ -237,13 +237,13 @@ def prompt_talk(r: random.Random) -> Messages:
 
 
 _KINDS = (  # bounds of a number between 0 and 1, and what is made below them
-    (0.18, prompt_talk),
-    (0.27, task_drill),
-    (0.33, text_drill),
-    (0.38, skill_drill),
+    (0.22, prompt_talk),
+    (0.34, task_drill),
+    (0.42, text_drill),
+    (0.47, skill_drill),
     (0.62, claim_drill),
 )
-_LONG = 0.66  # up to here a long talk
+_LONG = 0.64  # up to here a long talk
 
 
 def conversation(r: random.Random) -> Messages:
