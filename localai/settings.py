@@ -124,13 +124,13 @@ def worker_environment() -> dict[str, str]:
 
     A native assertion must not start a debugger (`GGML_NO_BACKTRACE`), and the interpreter finds
     this very package whatever the working folder holds. Threads that wait for each other spin for
-    about a microsecond and then sleep (`GOMP_SPINCOUNT`): on a quiet machine that is as fast as
+    some ten microseconds, then sleep (`GOMP_SPINCOUNT`): on a quiet machine that is as fast as
     spinning on, and on one that has other work it is several times faster (`tests/bench/spin.py`).
     """
     package_root = str(Path(__file__).resolve().parent.parent)
     path = os.environ.get("PYTHONPATH", "")
     return {
-        "GOMP_SPINCOUNT": "300",
+        "GOMP_SPINCOUNT": "3000",
         **os.environ,
         "GGML_NO_BACKTRACE": "1",
         "PYTHONPATH": package_root + (os.pathsep + path if path else ""),

@@ -24,7 +24,7 @@ from tests.bench.ours import Ours, words
 from tests.bench.shapes import shape_file
 from tests.bench.table import show
 
-COUNTS = (100, 300, 1000, 300_000)
+COUNTS = (300, 1000, 3000, 300_000)
 DECODE = 24  # tokens
 
 
