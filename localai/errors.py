@@ -2,6 +2,7 @@
 
     LocalaiError            1    the command failed
     |-- WorkerDied          1    the engine's process ended in the middle of a request
+    |-- NoHost              1    there can be no warm host, or it does not answer
     |-- Undecided           2    a yes-or-no test that failed: 1 would mean "no"
     |-- BadInput            2    wrong usage, or an input that cannot be read
     |   `-- BadConstraint   2    a schema, regex or grammar that cannot be kept
@@ -66,6 +67,10 @@ class LocalaiError(Exception):
 
 class WorkerDied(LocalaiError):
     """The engine's process ended in the middle of a request."""
+
+
+class NoHost(LocalaiError):
+    """There can be no warm host, or it does not answer."""
 
 
 class Undecided(LocalaiError):

@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from localai.errors import BadInput
+from localai.quantities import duration, is_layers, size
 
 _KINDS = ("text", "vision", "image", "hear", "speak")
+_KEEP_ALIVE = "5m"
+_MEMORY_LIMIT = "80%"
+_ENGINE_VARIABLES = (  # beginnings of the names that change what an engine does or where it looks
+    *("CUDA_", "HIP_", "ROCR_", "HSA_", "GGML_", "GGUF_", "LLAMA_", "VK_", "METAL_", "MTL_"),
+    *("OMP_", "GOMP_", "KMP_", "LD_LIBRARY_PATH", "DYLD_", "XDG_CACHE_HOME", "HOME", "PYTHONPATH"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,9 @@ class Settings:
     gpu_layers: str | None  # "auto", "all" or a number as text
     context: int | None  # tokens, at least
     threads: int | None
+    warm: bool  # models stay loaded between calls, in the warm host's workers
+    keep_alive: float  # seconds that a model stays without work; negative: for ever
+    memory_limit: str  # what all loaded models may take: bytes, or a share of the free memory
     debug: bool
     offline: bool
     color: bool | None  # True: forced, False: never, None: ask the terminal
@@ -98,6 +108,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         gpu_layers=_layers(environ, file),
         context=_number(environ, file, "context", 2**28, "LOCALAI_CTX", "LLM_CONTEXT_WINDOW"),
         threads=_number(environ, file, "threads", 1024, "LOCALAI_THREADS", "LLM_CPU_THREADS"),
+        warm=_truth(environ.get("LOCALAI_WARM") or _text(file, "warm") or "1"),
+        keep_alive=_keep_alive(environ, file),
+        memory_limit=_memory_limit(environ, file),
         debug=_truth(environ.get("LOCALAI_DEBUG", "")),
         offline=_truth(environ.get("LOCALAI_OFFLINE", "")),
         color=_color(environ),
@@ -119,8 +132,18 @@ def shipped(folder: str) -> Path:
     return package / "_shipped" / folder
 
 
-def worker_environment() -> dict[str, str]:
+def engine_environment() -> dict[str, str]:
+    """Return the variables that engines look at: two commands that differ there share no worker."""
+    return {name: value for name, value in os.environ.items() if name.startswith(_ENGINE_VARIABLES)}
+
+
+def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for an engine's process.
+
+    Parameters
+    ----------
+    asked : mapping or None
+        The `engine_environment` of the command that asks for it; None: this process's own.
 
     A native assertion must not start a debugger (`GGML_NO_BACKTRACE`), and the interpreter finds
     this very package whatever the working folder holds. Threads that wait for each other spin for
@@ -128,10 +151,16 @@ def worker_environment() -> dict[str, str]:
     spinning on, and on one that has other work it is several times faster (`tests/bench/spin.py`).
     """
     package_root = str(Path(__file__).resolve().parent.parent)
-    path = os.environ.get("PYTHONPATH", "")
+    base = dict(os.environ)
+    if asked is not None:
+        foreign = [name for name in base if name.startswith(_ENGINE_VARIABLES)]
+        base = {name: base[name] for name in base if name not in foreign} | dict(asked)
+    path = base.get("PYTHONPATH", "")
+    if package_root in path.split(os.pathsep):
+        package_root, path = path, ""
     return {
         "GOMP_SPINCOUNT": "3000",
-        **os.environ,
+        **base,
         "GGML_NO_BACKTRACE": "1",
         "PYTHONPATH": package_root + (os.pathsep + path if path else ""),
         "PYTHONSAFEPATH": "1",
@@ -202,10 +231,25 @@ def _layers(environ: Mapping[str, str], file: Mapping[str, Any]) -> str | None:
     )
 
 
-def is_layers(value: str) -> bool:
-    """Whether a text says how many layers go to the GPU: auto, all or a number."""
-    number = value.isascii() and value.isdecimal() and len(value) < 6
-    return number or value in ("auto", "all")
+def _keep_alive(environ: Mapping[str, str], file: Mapping[str, Any]) -> float:
+    value = _first(environ, "LOCALAI_KEEP_ALIVE") or _text(file, "keep_alive") or _KEEP_ALIVE
+    seconds = duration(value)
+    if seconds is None:
+        raise BadInput(
+            f"LOCALAI_KEEP_ALIVE (or `keep_alive` in the config file) is {value[:40]!r}",
+            "it can be 300, 5m, 1h, 0 (leave at once) or -1 (stay)",
+        )
+    return seconds
+
+
+def _memory_limit(environ: Mapping[str, str], file: Mapping[str, Any]) -> str:
+    value = _first(environ, "LOCALAI_MEMORY_LIMIT") or _text(file, "memory_limit") or _MEMORY_LIMIT
+    if not size(value, 1 << 40):
+        raise BadInput(
+            f"LOCALAI_MEMORY_LIMIT (or `memory_limit` in the config file) is {value[:40]!r}",
+            "it can be a size like 8G, or a share of the free memory like 80%",
+        )
+    return value
 
 
 def _truth(value: str) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from localai.catalog.names import TINY
@@ -20,6 +23,7 @@ from localai.records import pack
 
 ROOT = Path(__file__).resolve().parent.parent
 GREEDY = Sampling(temperature=0)
+PATIENCE = 60.0  # seconds; a hang is a failure, a slow machine is not
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +36,59 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(folder))
     # One thread: these machines are shared, and threads that wait for each other spin.
     monkeypatch.setenv("LOCALAI_THREADS", "1")
+    monkeypatch.setenv("LOCALAI_WARM", "0")  # `warm` starts a host, and sees it off
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
     from localai import settings
 
     settings.load.cache_clear()
     return folder
+
+
+def ours(home: Path) -> list[psutil.Process]:
+    """All hosts and workers that were started in a test's home."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any("localai.warm." in part for part in process.cmdline()) and process.environ().get(
+                "HOME"
+            ) == str(home):
+                found.append(process)
+    return found
+
+
+def until(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait for a condition and return what it gave."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := true():
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"not within {seconds} seconds")
+
+
+@pytest.fixture
+def warm(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home with a warm host, started by its first command; nothing of it is left afterwards."""
+    from localai import settings
+    from localai.errors import NoHost
+    from localai.warm import reach
+
+    monkeypatch.setenv("LOCALAI_WARM", "1")
+    settings.load.cache_clear()
+    yield home
+    settings.load.cache_clear()
+    with contextlib.suppress(NoHost):
+        reach.stop(None)
+    until(lambda: not ours(home))
+
+
+@pytest.fixture(params=["cold", "warm"])
+def warmth(request: pytest.FixtureRequest) -> str:
+    """Each test that takes it runs with a worker a command, and with the warm host."""
+    if request.param == "warm":
+        request.getfixturevalue("warm")
+    return str(request.param)
 
 
 @dataclass(frozen=True)

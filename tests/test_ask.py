@@ -22,12 +22,19 @@ CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
 
 
+@pytest.fixture(autouse=True)
+def both(warmth: str) -> None:
+    """Every test here runs cold and warm."""
+
+
 def mark(*arguments: str, **more: Any) -> tuple[str, int]:
     """A fingerprint of the prompt that reaches the model: a seeded wild answer, and its length.
 
-    Equal prompts give equal marks, and different ones, for all practical purposes, do not.
+    Equal prompts give equal marks, and different ones, for all practical purposes, do not. A mark
+    is always made cold: what is in a warm model's memory was evaluated in other steps, which round
+    differently, and a wild answer shows it.
     """
-    wild = ("--json", "--temp", "2", "--seed", "7", "--regex", "[a-z]{12}")
+    wild = ("--cold", "--json", "--temp", "2", "--seed", "7", "--regex", "[a-z]{12}")
     done = run("ask", "-m", "tiny", *wild, *arguments, **more)
     assert done.code == 0, done.err
     return done.json["answer"], done.json["tokens"]["prompt"]
@@ -196,7 +203,9 @@ def test_stats_are_one_line_on_stderr_and_quiet_takes_it_away() -> None:
 def test_a_seed_repeats_an_answer_and_another_changes_it() -> None:
     def wild(*more: str) -> str:
         return str(
-            run("ask", "-m", "tiny", "--raw", "--temp", "1.5", "-n", "24", *more, "I remember").out
+            run(
+                "ask", "-m", "tiny", "--cold", "--raw", "--temp", "1.5", "-n", "24", *more, "I am"
+            ).out
         )
 
     first = wild("--seed", "1")
@@ -503,7 +512,7 @@ def test_no_failure_of_test_looks_like_a_no(tmp_path: Path) -> None:
         "no room for the spool": ask(
             "--test", stdin="a" * 400_000, env={"XDG_CACHE_HOME": str(tmp_path / "file")}
         ).code,
-        "no memory file": ask("--test", "x", preexec_fn=_few_files).code,
+        "no memory file": ask("--cold", "--test", "x", preexec_fn=_few_files).code,
         "unwritable output": ask("--test", "-o", str(tmp_path / "file" / "x"), "x").code,
     }
     assert not {why: code for why, code in codes.items() if code < 2}

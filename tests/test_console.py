@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from localai import settings
 from localai.errors import BadInput, ClosedPipe, LocalaiError, UnknownModel
+from localai.quantities import amount, span
 from localai.terminal.console import Console
-from localai.terminal.progress import Progress, amount, duration
+from localai.terminal.progress import Progress
 from localai.terminal.streams import Held, Stream
 from localai.terminal.text import cells, clip, decode, encode, json_safe, one_line, sanitise
 
@@ -465,4 +466,4 @@ def test_amounts(number: float, words: str) -> None:
     [(0.2, "0 s"), (89, "89 s"), (100, "2 min"), (4000, "67 min"), (7500, "2 h 05 min")],
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert span(seconds) == words

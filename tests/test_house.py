@@ -41,7 +41,7 @@ ROWS = (
     ("schemas",),
     ("terminal",),
     ("settings",),
-    ("records",),
+    ("records", "quantities", "machine"),
     ("errors",),
     ("", "tiny"),  # the package itself: its version
 )

@@ -91,7 +91,7 @@ def test_json_that_is_no_message_is_refused(body: Any) -> None:
 
 def test_the_version_is_checked_before_anything_is_done() -> None:
     data = wire.encode("generate", "1").replace(b'"v":1', b'"v":9')
-    with pytest.raises(wire.WireError, match="another version than 1"):
+    with pytest.raises(wire.OtherVersion, match="version 9; this is version 1"):
         wire.Decoder().feed(data)
 
 

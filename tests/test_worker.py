@@ -31,27 +31,17 @@ from localai.catalog.names import TINY
 from localai.engines.base import ModelSpec
 from localai.errors import BadModel, WorkerDied
 from localai.records import pack
-from localai.warm import client, wire
+from localai.warm import wire
 from localai.warm.client import ColdEngine
+from localai.warm.process import WorkerProcess
 from localai.warm.worker import Worker
-from tests.conftest import ROOT, command, request
+from tests.conftest import PATIENCE, ROOT, command, request, until
 
 SPEC = ModelSpec("text", (str(TINY),), "tiny", threads=1)
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
 # A constraint that takes thousands of tokens: an answer that lasts for many seconds.
 LONG = ("--regex", "([a-z]{3} ){900}", "--temp", "0")
-PATIENCE = 60.0  # seconds; a hang is a failure, a slow machine is not
-
-
-def until(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Wait for a condition and return what it gave."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := true():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not within {seconds} seconds")
 
 
 class Talk:
@@ -105,19 +95,28 @@ class Process:
     """A worker in its own process, and its two sockets."""
 
     def __init__(self, spec: ModelSpec = SPEC) -> None:
-        self.errors = os.memfd_create("errors") if hasattr(os, "memfd_create") else os.dup(2)
-        control, theirs = socket.socketpair()
-        connection, their_connection = socket.socketpair()
-        self.pid = client._start(spec, theirs, their_connection, self.errors)
-        theirs.close()
-        their_connection.close()
-        self.control, self.talk = Talk(control), Talk(connection)
+        self.process = WorkerProcess(spec)
+        self.pid = self.process.pid
+        self.control, self.talk = Talk(self.process.control), self.connect()
         self.status: int | None = None
 
+    def connect(self) -> Talk:
+        """One more client of the worker."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self.process.control, [wire.encode("connect")], [theirs.fileno()])
+        return Talk(ours)
+
+    def told(self) -> wire.Message:
+        """What the worker says of itself, without what its requests do."""
+        while (message := self.control.read()) and message["type"] == "stage":
+            pass
+        assert message is not None
+        return message
+
     def ended(self) -> bool:
-        if self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.status = os.waitstatus_to_exitcode(status) if pid else None
+        if self.process.ended():
+            self.status = self.process.death(proven=True).code
         return self.status is not None
 
     def leave(self) -> int:
@@ -129,15 +128,13 @@ class Process:
         return self.status
 
     def words(self) -> str:
-        return os.pread(self.errors, 1 << 20, 0).decode("utf-8", "replace")
+        return "\n".join(self.process.words())
 
     def close(self) -> None:
-        if not self.ended():
-            os.kill(self.pid, signal.SIGKILL)
-            until(self.ended)
-        self.control.socket.close()
+        self.process.kill()
+        until(self.ended)
         self.talk.socket.close()
-        os.close(self.errors)
+        self.process.close()
 
 
 @pytest.fixture
@@ -165,7 +162,7 @@ def test_it_says_ready_serves_two_at_once_and_leaves_with_its_owner(
     # Sent before the model is loaded: they wait.
     worker.talk.generate("a", CAPITAL)
     worker.talk.generate("b", "What colour is a lemon?")
-    assert worker.control.read() == {"v": wire.VERSION, "id": "", "type": "ready"}
+    assert worker.told() == {"v": wire.VERSION, "id": "", "type": "ready", "device": "CPU"}
     ends = worker.talk.ends({"a", "b"})
     assert ends["a"]["said"] == PARIS
     assert "yellow" in ends["b"]["said"]
@@ -409,11 +406,12 @@ def test_garbage_closes_the_connection_but_not_the_worker(
     garbage: bytes, start: Callable[..., Process]
 ) -> None:
     worker = start()
-    assert worker.control.read() is not None
+    assert worker.told()["type"] == "ready"
     worker.talk.socket.sendall(garbage)
     message = worker.talk.read()
     assert message is not None
-    assert (message["type"], message["error"]) == ("error", "WireError") and message["what"]
+    assert message["type"] == "error" and message["what"]
+    assert message["error"] in ("WireError", "OtherVersion")
     assert worker.talk.read() is None
     assert not worker.ended()
     worker.control.socket.close()
@@ -433,8 +431,7 @@ def test_what_cannot_be_loaded_is_told_on_the_control(
     spec: ModelSpec, error: str, start: Callable[..., Process]
 ) -> None:
     worker = start(spec)
-    message = worker.control.read()
-    assert message is not None
+    message = worker.told()
     assert (message["type"], message["error"]) == ("failed", error) and message["what"]
     until(worker.ended)
     assert worker.status == 0
@@ -554,7 +551,8 @@ def test_a_client_who_comes_after_another_hears_nothing_of_its_request(
 
 def test_the_client_streams_cancels_and_leaves_no_process(home: Path) -> None:
     with ColdEngine(SPEC) as engine:
-        pid = engine._process
+        assert engine._process is not None
+        pid = engine._process.pid
         deltas = list(engine.ask(request(CAPITAL)))
         assert "".join(delta.text for delta in deltas) == PARIS
         assert deltas[-1].kind == "finish" and deltas[-1].usage is not None
@@ -566,12 +564,14 @@ def test_a_worker_that_dies_before_its_first_word_blames_the_file_and_later_itse
 ) -> None:
     with ColdEngine(SPEC) as engine:
         engine.wait()
-        os.kill(engine._process, signal.SIGSEGV)
+        assert engine._process is not None
+        os.kill(engine._process.pid, signal.SIGSEGV)
         with pytest.raises(BadModel, match="SIGSEGV"):
             list(engine.ask(request(CAPITAL)))
     with ColdEngine(SPEC) as engine:
         engine.wait()
-        os.kill(engine._process, signal.SIGKILL)
+        assert engine._process is not None
+        os.kill(engine._process.pid, signal.SIGKILL)
         with pytest.raises(WorkerDied, match="SIGKILL"):
             list(engine.ask(request(CAPITAL)))
 

@@ -8,11 +8,11 @@ import click
 
 from localai import answers, questions
 from localai.commands import options
+from localai.commands.engine import engine_for
 from localai.commands.values import unescape
 from localai.errors import BadInput, ExitCode, LocalaiError, Undecided
 from localai.terminal.console import Console
 from localai.terminal.output import output_to
-from localai.warm.client import ColdEngine
 
 
 @click.command(context_settings={"max_content_width": 100})
@@ -98,7 +98,7 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> answers.Answe
     spec = questions.spec(given, prompt)
     silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
-    with target, ColdEngine(spec) as engine:
+    with target, engine_for(console, given, spec) as engine:
         if not (given["raw"] or silent or request.constraint):
             console.use_markdown()
         deltas = engine.ask(request)

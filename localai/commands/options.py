@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from localai.commands.values import Layers, Number
+from localai.commands.values import Duration, Layers, Number
 from localai.terminal.console import Console
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -24,12 +24,23 @@ def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
 
 model = click.option("-m", "--model", metavar="MODEL", help="tiny, or the path of a .gguf file.")
 
-engine = _stack(
+machine = _stack(
     click.option("--ctx", type=Number(1), metavar="N", help="Context in tokens, at least."),
     click.option(
         "--gpu-layers", type=Layers(), metavar="auto|all|N", help="Layers on the GPU. [auto]"
     ),
     click.option("--threads", type=Number(1, 1024), metavar="N", help="CPU threads. [cores]"),
+)
+
+engine = _stack(
+    machine,
+    click.option("--cold", is_flag=True, help="Load the model for this call alone."),
+    click.option(
+        "--keep-alive",
+        type=Duration(),
+        metavar="TIME",
+        help="Stay loaded for 300, 5m, 1h; -1: for ever. [5m]",
+    ),
 )
 
 sampling = _stack(

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from localai import settings
 from localai.errors import BadInput
+from localai.quantities import duration, is_layers
 
 _ESCAPE = re.compile(
     r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U((?:0010|000[0-9a-fA-F])[0-9a-fA-F]{4})|(.|$))",
@@ -54,9 +54,25 @@ class Layers(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the value as it travels to the engine."""
         text = str(value)
-        if settings.is_layers(text):
+        if is_layers(text):
             return text
         self.fail(f"{text!r} is neither auto, all nor a number of layers", param, ctx)
+
+
+class Duration(click.ParamType[float]):
+    """A time like `300`, `5m` or `1h`; -1 for ever."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the time in seconds."""
+        seconds = duration(str(value))
+        if seconds is None:
+            hint = "use 300, 5m, 1h, 0 (leave at once) or -1 (stay)"
+            self.fail(f"{str(value)[:40]!r} is not a time: {hint}", param, ctx)
+        return seconds
 
 
 class Number(click.ParamType[float]):

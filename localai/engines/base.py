@@ -76,7 +76,8 @@ class Usage:
 
 
 FinishReason = Literal["stop", "length", "cancelled"]
-DeltaKind = Literal["text", "thinking", "progress", "finish", "error"]
+DeltaKind = Literal["text", "thinking", "progress", "finish", "error", "stage"]
+Stage = Literal["waits", "prepares", "runs"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Delta:
 
     `text` and `thinking` carry `text`; `progress` carries `done` and `total` prompt tokens;
     `finish` carries `reason` and `usage` and ends the request, as `error` does with `error`
-    (the plain data of `errors.LocalaiError.to_wire`).
+    (the plain data of `errors.LocalaiError.to_wire`). `stage` is for the books of the worker's
+    owner alone: what a request does from now on.
     """
 
     kind: DeltaKind
@@ -95,6 +97,7 @@ class Delta:
     reason: FinishReason = "stop"
     usage: Usage | None = None
     error: dict[str, str] | None = None
+    stage: Stage = "waits"
 
 
 Emit = Callable[[list[tuple[str, Delta]]], None]
@@ -122,7 +125,13 @@ class ModelSpec:
 
 
 class Engine(Protocol):
-    """A loaded model. Made in a worker by `registry.load`, used from its one serving thread."""
+    """A loaded model. Made in a worker by `registry.load`, used from its one serving thread.
+
+    A request's id is `client/number`: what stands before the slash names whom it is for, so that
+    an engine can be fair.
+    """
+
+    device: str  # where the model lies, for people: "CPU", "GPU"
 
     def submit(self, request_id: str, request: dict[str, Any]) -> None:
         """Take a request (plain data); its deltas go to the `Emit` given at load. Never blocks."""

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
+from localai.quantities import amount, span
+
 _PATIENCE = 0.5  # seconds before anything is shown
 _TICK = 0.2  # seconds between two drawings
 
@@ -95,7 +97,7 @@ class Progress:
     def line(self) -> str:
         """Return the line as it is drawn now."""
         if self._first is None:
-            return f"{self.label}  {duration(self._clock() - self._begin)}"
+            return f"{self.label}  {span(self._clock() - self._begin)}"
         parts = [self.label, self._amount()]
         begin, start = self._first
         seconds = self._clock() - begin
@@ -103,7 +105,7 @@ class Progress:
             rate = (self._done - start) / seconds
             parts.append(f"{self._count(rate)}/s")
             if self._total > self._done:
-                parts.append(f"{duration((self._total - self._done) / rate)} left")
+                parts.append(f"{span((self._total - self._done) / rate)} left")
         return "  ".join(parts)
 
     def _amount(self) -> str:
@@ -124,21 +126,3 @@ class Progress:
         while not self._over.wait(pause):
             self._screen.status(self.line())
             pause = _TICK
-
-
-def amount(number: float) -> str:
-    """Return bytes in words of at most seven letters: `512 B`, `1.4 MB`, `4.7 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 999.5:
-            whole = unit == "B" or number >= 99.95
-            return f"{number:.0f} {unit}" if whole else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
-
-
-def duration(seconds: float) -> str:
-    """Return a span of time in words: `3 s`, `4 min`, `1 h 05 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"

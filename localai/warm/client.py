@@ -1,4 +1,4 @@
-"""Gives a command its engine: starts a worker, asks it, and leaves nothing behind.
+"""Gives a command its engine: a worker of the warm host, or one of its own.
 
 Imports the standard library and our own light modules only: the time from the shell's prompt to
 the first token is made here.
@@ -6,30 +6,27 @@ the first token is made here.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
 import socket
-import sys
-from collections.abc import Iterator
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
 from localai.engines.base import Delta, ModelSpec
-from localai.errors import BadModel, LocalaiError, WorkerDied, from_wire
-from localai.records import pack
-from localai.settings import load as load_settings
-from localai.settings import worker_environment
-from localai.warm import wire
+from localai.errors import LocalaiError, NoHost, WorkerDied, from_wire
+from localai.records import pack, unpack
+from localai.settings import engine_environment
+from localai.warm import place, wire
+from localai.warm.channel import Channel, Gone, Lost
+from localai.warm.process import Death, WorkerProcess
+from localai.warm.reach import Host, pause, reach_host
 
-_READ = 1 << 16  # bytes
-_LAST_WORDS = 2000  # bytes of a dead worker's stderr
-_NATIVE = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+_PATIENCE = 10.0  # seconds for a host to come up, or to say how a worker has ended
 
 
-class ColdEngine:
-    """A worker that lives as long as the command.
+class ClientEngine(ABC):
+    """A worker as a command sees it.
 
     Parameters
     ----------
@@ -39,18 +36,9 @@ class ColdEngine:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
-        self._errors = _scratch()
-        self._control, theirs = socket.socketpair()
-        self._connection, their_connection = socket.socketpair()
-        self._process = _start(spec, theirs, their_connection, self._errors)
-        theirs.close()
-        their_connection.close()
-        self._loaded = self._proven = False
-        self._asked = 0
-        self._spools: list[str] = []
-        self._decoder = wire.Decoder()
+        self._open: Channel | None = None
 
-    def __enter__(self) -> ColdEngine:
+    def __enter__(self) -> ClientEngine:
         return self
 
     def __exit__(
@@ -61,26 +49,12 @@ class ColdEngine:
     ) -> None:
         self.close()
 
-    def wait(self) -> None:
-        """Wait until the model is loaded.
-
-        Raises
-        ------
-        LocalaiError
-            What the worker says about why it is not.
-        """
-        if self._loaded:
-            return
-        decoder = wire.Decoder()
-        messages: list[wire.Message] = []
-        while not messages:
-            data = self._control.recv(_READ)
-            if not data:
-                raise self._death()
-            messages = decoder.feed(data)
-        if messages[0]["type"] != "ready":
-            raise from_wire(messages[0])
-        self._loaded = True
+    @property
+    def channel(self) -> Channel:
+        """The connection to the worker."""
+        if self._open is None:
+            self._open = Channel(self._reach())
+        return self._open
 
     def ask(self, request: Any) -> Iterator[Delta]:
         """Send a request (a dataclass of `engines.base`) and yield its deltas as they come.
@@ -90,128 +64,189 @@ class ColdEngine:
         Raises
         ------
         LocalaiError
-            The error that the worker answers with.
-        WorkerDied, BadModel
-            The worker has ended.
+            The error that the worker answers with, or how it has ended.
         """
-        self._asked += 1
-        request_id = str(self._asked)
-        # The request is sent before the model is loaded: it is there when the worker looks.
-        frame = wire.encode("generate", request_id, **self._carried(pack(request)))
-        with contextlib.suppress(ConnectionError):  # why the worker has ended, `wait` knows
-            self._connection.sendall(frame)
-        self.wait()
-        finished = False
-        try:
-            while not finished:
-                for message in self._receive():
-                    if message["id"] not in (request_id, ""):
-                        continue  # the rest of an answer that was left early
-                    delta = wire.delta(message)
-                    if delta.kind == "error":
-                        finished = True
-                        raise from_wire(delta.error or {})
-                    self._proven = self._proven or delta.kind in ("text", "thinking")
-                    finished = delta.kind == "finish"
-                    yield delta
-        finally:
-            if not finished:
-                with contextlib.suppress(OSError):
-                    self._connection.sendall(wire.encode("cancel", request_id))
+        while True:
+            try:
+                yield from self.channel.ask(request)
+                return
+            except Gone:
+                self._leave_channel()
+            except Lost:
+                raise self.lost() from None
+
+    def wait(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises
+        ------
+        LocalaiError
+            Why it is not.
+        """
+        while True:
+            try:
+                return self.channel.wait()
+            except Gone:
+                self._leave_channel()
+            except Lost:
+                raise self.lost() from None
+
+    def lost(self) -> LocalaiError:
+        """Return how the worker has ended; the next request asks for another one."""
+        assert self._open is not None
+        error = self._ended(self._open.proven)
+        self._leave_channel()
+        return error
 
     def close(self) -> None:
-        """Leave: the worker sees it and ends by itself, also when we are killed."""
-        for name in self._spools:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-        self._control.close()
-        self._connection.close()
-        os.close(self._errors)
+        """Leave: what runs for us is cancelled, also when we are killed."""
+        self._leave_channel()
 
-    def _carried(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the request for a message: itself, or the name of its file if it is big."""
-        text = json.dumps(request, ensure_ascii=False)
-        if len(text) * 4 < wire.INLINE or len(text.encode("utf-8", "replace")) < wire.INLINE:
-            return {"request": request}
-        folder = load_settings().folders.cache / "spool"
-        name = str(folder / f"{os.urandom(16).hex()}.json")
+    def _leave_channel(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    @abstractmethod
+    def _reach(self) -> socket.socket:
+        """Return a socket to a worker, which may still be loading."""
+
+    @abstractmethod
+    def _ended(self, proven: bool) -> LocalaiError:
+        """Return how the worker that has just ended did so."""
+
+
+class ColdEngine(ClientEngine):
+    """A worker that lives as long as the command."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        self._process: WorkerProcess | None = None
+        self._open = Channel(self._reach())
+
+    def close(self) -> None:
+        """Leave; the worker ends by itself."""
+        super().close()
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _reach(self) -> socket.socket:
+        if self._process is None:
+            self._process = WorkerProcess(self._spec)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            frame = wire.encode("connect")
+            socket.send_fds(self._process.control, [frame], [theirs.fileno()])
+        return ours
+
+    def _ended(self, proven: bool) -> LocalaiError:
+        process, self._process = self._process, None
+        assert process is not None
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            self._spools.append(name)
-            with open(handle, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-        except OSError as error:
-            raise LocalaiError(
-                f"so long an input is handed over in {folder}: {error.strerror}",
-                "make room there, or set XDG_CACHE_HOME to another folder",
-            ) from None
-        return {"spool": name}
-
-    def _receive(self) -> list[wire.Message]:
-        try:
-            data = self._connection.recv(_READ)
-        except ConnectionError:
-            data = b""
-        if not data:
-            raise self._death()
-        return self._decoder.feed(data)
-
-    def _death(self) -> LocalaiError:
-        """Return the error that tells how the worker has ended."""
-        code = os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
-        size = os.fstat(self._errors).st_size
-        said = os.pread(self._errors, _LAST_WORDS, max(0, size - _LAST_WORDS))
-        words = said.decode("utf-8", "replace").strip().splitlines()
-        reason = f": {words[-1]}" if words else ""
-        name = self._spec.files[0]
-        if code < 0 and -code in _NATIVE and not self._proven:
-            return BadModel(
-                f"the engine ended by {_signal_name(-code)} when it first used {name}{reason}",
-                "the file may be damaged: fetch it anew, or take another model",
-            )
-        how = f"by {_signal_name(-code)}" if code < 0 else f"with status {code}"
-        return WorkerDied(
-            f"the engine's process ended {how} in the middle of the answer{reason}",
-            "try again; with --debug to see all that it said",
-        )
+            decoder = wire.Decoder()
+            while data := process.control.recv(1 << 16):
+                for message in decoder.feed(data):
+                    if message["type"] == "failed":
+                        return from_wire(message)
+        except OSError:
+            pass  # it has closed with something of ours unread
+        process.ended(wait=True)
+        error = process.death(proven=proven).error()
+        process.close()
+        return error
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"
+class WarmEngine(ClientEngine):
+    """A worker of the warm host, which is started if there is none.
 
+    Parameters
+    ----------
+    keep_alive : float
+        Seconds that the model stays without work; negative: for ever.
 
-def _start(spec: ModelSpec, control: socket.socket, connection: socket.socket, errors: int) -> int:
-    """Start the worker's process and return its id.
-
-    It has a session of its own, so that Ctrl-C on the terminal is for the client alone, and what a
-    native library prints goes to `errors`, never to the user's stdout.
+    Raises
+    ------
+    NoHost
+        There is no host, and none can be started.
+    LocalaiError
+        What the host says about why there is no worker.
     """
-    for sock in (control, connection):
-        sock.set_inheritable(True)
-    command = [
-        *(sys.executable, "-m", "localai.warm.worker", json.dumps(pack(spec))),
-        *(str(control.fileno()), str(connection.fileno())),
-    ]
-    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, errors, 1),
-    ]
-    if not load_settings().debug:
-        actions.append((os.POSIX_SPAWN_DUP2, errors, 2))
-    return os.posix_spawn(
-        sys.executable, command, worker_environment(), file_actions=actions, setsid=True
-    )
+
+    def __init__(self, spec: ModelSpec, keep_alive: float) -> None:
+        super().__init__(spec)
+        self._keep_alive = keep_alive
+        self._host: Host | None = None
+        self._open = Channel(self._reach())
+
+    @property
+    def channel(self) -> Channel:
+        """The connection to the worker; one that has ended meanwhile is replaced."""
+        if self._open is not None and self._open.ended:
+            self._leave_channel()
+        return super().channel
+
+    def close(self) -> None:
+        """Leave both the worker and the host."""
+        super().close()
+        if self._host is not None:
+            self._host.close()
+            self._host = None
+
+    def _reach(self) -> socket.socket:
+        if self._host is not None:
+            self._host.close()
+        serve = wire.encode(
+            "serve",
+            build=place.build(),
+            spec=pack(self._spec),
+            environment=engine_environment(),
+            keep_alive=self._keep_alive,
+        )
+        until = time.monotonic() + _PATIENCE
+        while True:
+            self._host = reach_host(until)
+            answer, descriptors = self._host.ask(serve)
+            if answer is None or answer["type"] == "replaced":
+                self._host.close()  # it leaves: another one will serve us
+                pause(until)
+                continue
+            if answer["type"] == "error":
+                raise from_wire(answer)
+            return socket.socket(fileno=descriptors[0])
+
+    def _ended(self, proven: bool) -> LocalaiError:
+        assert self._host is not None
+        message = self._host.hear(_PATIENCE)
+        if message is None:
+            return WorkerDied(
+                "the warm host and the engine's process have ended in the middle of the answer",
+                "try again",
+            )
+        if message["type"] == "died":
+            return unpack(Death, message["death"]).error(proven)
+        return from_wire(message)
 
 
-def _scratch() -> int:
-    """Return the descriptor of a file without a name."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("localai-worker")
-    import tempfile  # not on Linux, where its import would cost every start
+def open_engine(
+    spec: ModelSpec, *, warm: bool, keep_alive: float, warn: Callable[[str], None]
+) -> ClientEngine:
+    """Return the engine for a command.
 
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+    Parameters
+    ----------
+    warm : bool
+        Through the warm host; else a worker that ends with the command.
+    warn : callable
+        Told when there can be no host: the command goes on without it.
+    """
+    if not warm:
+        return ColdEngine(spec)
+    try:
+        return WarmEngine(spec, keep_alive)
+    except NoHost as error:
+        why = error.what
+    except OSError as error:
+        why = error.strerror or str(error)
+    warn(f"no warm host ({why}): the model is loaded for this call alone")
+    return ColdEngine(spec)

@@ -1,7 +1,8 @@
-"""A client's socket in the process that serves it: frames in, frames out, never waiting."""
+"""A socket in a process that serves many: frames in, frames out, never waiting."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import selectors
 import socket
@@ -13,12 +14,19 @@ _READ = 1 << 16  # bytes
 
 
 class Connection:
-    """A client's socket: frames in, frames out, and the requests that run for it."""
+    """A socket: frames in, frames out.
 
-    def __init__(self, sock: socket.socket, key: int, selector: selectors.BaseSelector) -> None:
+    Parameters
+    ----------
+    sock : socket
+        Belongs to the connection from here on.
+    selector : selector
+        Told what to watch; its key's `data` is the connection.
+    """
+
+    def __init__(self, sock: socket.socket, selector: selectors.BaseSelector) -> None:
         sock.setblocking(False)
-        self.socket, self.key = sock, key
-        self.requests: set[str] = set()
+        self.socket = sock
         self._selector = selector
         self._decoder = wire.Decoder()
         self._unsent = bytearray()
@@ -26,24 +34,48 @@ class Connection:
         selector.register(sock, selectors.EVENT_READ, self)
 
     def read(self) -> list[wire.Message] | None:
-        """Return the messages that have arrived; None: the client has left."""
+        """Return the messages that have arrived; None: the other side has left.
+
+        Raises
+        ------
+        WireError
+            What has arrived is no message.
+        """
         try:
-            data = self.socket.recv(_READ)
+            data = self._receive()
         except BlockingIOError:
             return []
         except OSError:
             return None
         return self._decoder.feed(data) if data else None
 
+    def _receive(self) -> bytes:
+        return self.socket.recv(_READ)
+
     def send(self, data: bytes) -> None:
         """Send frames from any thread; what the socket does not take at once is sent later."""
         with self._lock:
             if not self._unsent:
-                with contextlib.suppress(OSError):  # a client that has left is seen by `read`
+                with contextlib.suppress(OSError):  # that the other has left is seen by `read`
                     data = data[self.socket.send(data) :]
             if data:
                 self._unsent += data
                 self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
+
+    def hand(self, data: bytes, sock: socket.socket) -> bool:
+        """Send a frame that carries a socket, and close ours; False: it cannot be taken now."""
+        with self._lock, sock:
+            try:
+                return not self._unsent and socket.send_fds(
+                    self.socket, [data], [sock.fileno()]
+                ) == len(data)
+            except OSError:
+                return False
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait for the other side to read."""
+        return len(self._unsent)
 
     def flush(self) -> None:
         """Send what has waited; the socket takes something again."""
@@ -58,7 +90,20 @@ class Connection:
             self._selector.modify(self.socket, events, self)
 
     def close(self) -> None:
-        """Forget the client."""
+        """Forget the other side."""
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(self.socket)
         self.socket.close()
+
+
+class Taking(Connection):
+    """A connection whose other side sends sockets along."""
+
+    def __init__(self, sock: socket.socket, selector: selectors.BaseSelector) -> None:
+        super().__init__(sock, selector)
+        self.taken: collections.deque[socket.socket] = collections.deque()
+
+    def _receive(self) -> bytes:
+        data, descriptors, _, _ = socket.recv_fds(self.socket, _READ, 8)
+        self.taken.extend(socket.socket(fileno=number) for number in descriptors)
+        return data

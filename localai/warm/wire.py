@@ -4,10 +4,17 @@ A frame is a length (4 bytes, big-endian) and so many bytes of UTF-8 JSON: one o
 version of this protocol), `id` (the request it belongs to) and `type`. Big data does not travel:
 a request beyond `INLINE` bytes lies in a file of the cache folder, and the message names it.
 
-    client to worker    generate {request | spool}, cancel {}
+    client to worker    generate {request | spool}, cancel {}, load {}
     worker to client    text {text}, thinking {text}, progress {done, total},
-                        finish {reason, usage}, error {error, what, next}
-    worker's control    ready {}, failed {error, what, next}
+                        finish {reason, usage}, error {error, what, next},
+                        ready {} (answers load), gone {} (the worker leaves; ask for another)
+    owner to control    connect {} with a socket, leave {at_once}, refuse {digests}
+    control to owner    ready {device}, failed {error, what, next},
+                        stage {stage, digest} (where a request stands: what the books need)
+    client to host      serve {build, spec, environment, keep_alive}, status {}, stop {names}
+    host to client      worker {} with a socket, died {death}, error {error, what, next},
+                        status {host, models}, stopped {models},
+                        replaced {} (the host gives way to another: ask that one)
 """
 
 from __future__ import annotations
@@ -40,10 +47,14 @@ class WireError(LocalaiError):
     """What arrived is no message of this protocol."""
 
 
+class OtherVersion(WireError):
+    """What arrived is a message of another version of this protocol."""
+
+
 def encode(kind: str, request_id: str = "", **fields: Any) -> bytes:
     """Return a message as a frame."""
     body = {"v": VERSION, "id": request_id, "type": kind, **fields}
-    data = _JSON.encode(body).encode("utf-8", "replace")
+    data = _JSON.encode(body).encode("utf-8", "surrogatepass")
     return _LENGTH.pack(len(data)) + data
 
 
@@ -80,8 +91,10 @@ def _message(data: bytes) -> Message:
         message = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise WireError(f"a message that is no JSON: {error}") from None
-    if not isinstance(message, dict) or message.get("v") != VERSION:
-        raise WireError(f"a message of another version than {VERSION}")
+    if not isinstance(message, dict) or not isinstance(message.get("v"), int):
+        raise WireError("a message without a version")
+    if message["v"] != VERSION:
+        raise OtherVersion(f"a message of version {message['v']}; this is version {VERSION}")
     if not isinstance(message.get("type"), str) or not isinstance(message.get("id"), str):
         raise WireError("a message without a type or an id")
     return message
@@ -99,6 +112,8 @@ def encode_delta(request_id: str, delta: Delta) -> bytes:
             return encode("finish", request_id, reason=delta.reason, usage=usage)
         case "error":
             return encode("error", request_id, **(delta.error or {}))
+        case "stage":
+            raise WireError("a stage is for the worker's owner alone")
 
 
 def delta(message: Message) -> Delta:

@@ -1,8 +1,8 @@
 """One process a loaded model: the only one that imports an engine.
 
-`python -m localai.warm.worker SPEC CONTROL CONNECTION` is given two connected sockets: `control`,
-on which it says that the model is ready (or why not) and whose end means that its owner has left,
-and a socket on which requests arrive. It serves until the owner leaves.
+`python -m localai.warm.worker SPEC CONTROL` is given a connected socket, on which its owner (the
+warm host, or a command of its own) sends it clients' sockets, and it says where it stands. When
+the owner leaves or says so, it ends the requests that it has and leaves.
 
 The main thread reads sockets, another sends, and the engine has threads of its own: a step's
 deltas are packed and sent while the next step is evaluated. A client that reads slowly never holds
@@ -11,6 +11,7 @@ up the engine: what the socket does not take waits in memory, which the context'
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -18,49 +19,60 @@ import queue
 import selectors
 import signal
 import socket
-import stat
 import sys
 import threading
 import traceback
-from pathlib import Path
 from typing import Any
 
 from localai.engines import registry
 from localai.engines.base import Delta, Engine, ModelSpec
 from localai.errors import BadInput, LocalaiError
 from localai.records import unpack
-from localai.settings import load as load_settings
 from localai.warm import wire
-from localai.warm.connection import Connection
+from localai.warm.connection import Connection, Taking
+from localai.warm.spool import take_spooled
 
 _STACK = 16 << 20  # bytes a thread: compiling a grammar recurses, and not all systems give 8 MB
-_MOST_SPOOLED = 1 << 28  # bytes of a request in a file
+_MOST_REQUESTS = 1024  # that run or wait at one time
+_LOOK = 0.02  # seconds between two looks at whether the last request has ended
+
+
+class Client(Connection):
+    """A client's connection and the requests that run for it."""
+
+    def __init__(self, sock: socket.socket, key: int, selector: selectors.BaseSelector) -> None:
+        super().__init__(sock, selector)
+        self.key = key
+        self.requests: set[str] = set()
+        self.awaits_load: list[str] = []  # ids of its messages that want to hear of the model
 
 
 class Worker:
-    """Serves one model to the connections that it is given.
+    """Serves one model to the clients whose sockets it is given.
 
     Parameters
     ----------
     control : socket
-        Its end means that the owner has left.
+        To the owner; its end means that the owner has left.
     """
 
     def __init__(self, control: socket.socket) -> None:
         self._selector = selectors.DefaultSelector()
-        self._control = control
-        self._connections: dict[int, Connection] = {}
+        self._control = Taking(control, self._selector)
+        self._clients: dict[int, Client] = {}
         self._keys = itertools.count()
         self._engine: Engine | None = None
         self._early: dict[str, dict[str, Any]] = {}  # requests that came before the model
-        self._lock = threading.Lock()  # of the two above
+        self._digests: dict[str, str] = {}  # requests that have not ended
+        self._refused: frozenset[str] = frozenset()  # digests of requests that end processes
+        self._leaving = False
+        self._lock = threading.Lock()  # of engine, early requests and digests
         self._outgoing: queue.SimpleQueue[list[tuple[str, Delta]]] = queue.SimpleQueue()
-        self._selector.register(control, selectors.EVENT_READ, None)
 
     def connect(self, sock: socket.socket) -> None:
         """Serve a client on a connected socket."""
         key = next(self._keys)
-        self._connections[key] = Connection(sock, key, self._selector)
+        self._clients[key] = Client(sock, key, self._selector)
 
     def load(self, spec: ModelSpec) -> None:
         """Load the model in a thread and tell the owner; requests may come meanwhile."""
@@ -69,64 +81,122 @@ class Worker:
 
     def _load(self, spec: ModelSpec) -> None:
         try:
-            engine = registry.load(spec, self._outgoing.put)
+            engine = registry.load(spec, self._take)
         except LocalaiError as error:
-            self._control.sendall(wire.encode("failed", **error.to_wire()))
+            self._control.send(wire.encode("failed", **error.to_wire()))
             os._exit(0)
         with self._lock:
             self._engine = engine
             for request_id, request in self._early.items():
                 engine.submit(request_id, request)
-        self._control.sendall(wire.encode("ready"))
+            for client in list(self._clients.values()):
+                for name in client.awaits_load:
+                    client.send(wire.encode("ready", name))
+        self._control.send(wire.encode("ready", device=engine.device))
 
     def serve(self) -> None:
-        """Serve until the owner leaves."""
-        while True:
-            for selected, events in self._selector.select():
+        """Serve until the owner has left and all requests have ended."""
+        while not (self._leaving and self._idle()):
+            for selected, events in self._selector.select(_LOOK if self._leaving else None):
                 connection = selected.data
-                if connection is None:
-                    return
                 if events & selectors.EVENT_WRITE:
                     connection.flush()
                 if events & selectors.EVENT_READ:
-                    self._read(connection)
+                    if connection is self._control:
+                        self._obey()
+                    else:
+                        self._read(connection)
+
+    def _idle(self) -> bool:
+        with self._lock:
+            return not self._digests and not any(each.unsent for each in self._clients.values())
 
     def close(self) -> None:
-        """Cancel what runs and free the model."""
+        """Tell the clients, cancel what runs and free the model."""
+        for client in list(self._clients.values()):
+            client.send(wire.encode("gone"))
         if self._engine:
             self._engine.close()
 
-    def _read(self, connection: Connection) -> None:
+    def _obey(self) -> None:
+        """Do what the owner says."""
+        messages = self._control.read()
+        if messages is None:
+            self._selector.unregister(self._control.socket)
+            self._leaving = True
+        for message in messages or ():
+            match message["type"]:
+                case "connect":
+                    self.connect(self._control.taken.popleft())
+                case "refuse":
+                    self._refused = frozenset(message["digests"])
+                case "leave":
+                    self._leaving = True
+                    if message["at_once"]:
+                        self._end_all()
+
+    def _end_all(self) -> None:
+        stopped = LocalaiError("the model was stopped in the middle of the answer", "try again")
+        for client in list(self._clients.values()):
+            for request_id in list(client.requests):
+                own_id = request_id.partition("/")[2]
+                client.send(wire.encode("error", own_id, **stopped.to_wire()))
+            self._forget(client)
+
+    def _read(self, client: Client) -> None:
         try:
-            messages = connection.read()
+            messages = client.read()
         except wire.WireError as error:
-            connection.send(wire.encode("error", **error.to_wire()))
+            client.send(wire.encode("error", **error.to_wire()))
             messages = None
         if messages is None:
-            self._forget(connection)
+            self._forget(client)
             return
         for message in messages:
             try:
-                self._handle(connection, message)
+                self._handle(client, message)
             except LocalaiError as error:
-                connection.send(wire.encode("error", message["id"], **error.to_wire()))
+                client.send(wire.encode("error", message["id"], **error.to_wire()))
 
-    def _handle(self, connection: Connection, message: wire.Message) -> None:
+    def _handle(self, client: Client, message: wire.Message) -> None:
         # Ids are the client's own: the key of its connection makes them unique among all clients.
-        request_id = f"{connection.key}/{message['id']}"
-        if message["type"] == "cancel":
-            self._cancel(request_id)
-        elif message["type"] == "generate":
-            if request_id in connection.requests:
-                raise BadInput(f"there is a request {message['id']!r} already")
-            request = _spooled(message["spool"]) if "spool" in message else message.get("request")
-            connection.requests.add(request_id)
-            self._submit(request_id, request if isinstance(request, dict) else {})
-        else:
-            raise BadInput(f"a worker knows no message of type {message['type']!r}")
+        request_id = f"{client.key}/{message['id']}"
+        match message["type"]:
+            case "cancel":
+                self._cancel(request_id)
+            case "generate" if self._leaving:
+                client.send(wire.encode("gone", message["id"]))
+            case "generate":
+                if request_id in client.requests:
+                    raise BadInput(f"there is a request {message['id']!r} already")
+                spooled = "spool" in message
+                request = take_spooled(message["spool"]) if spooled else message.get("request")
+                self._submit(client, request_id, request if isinstance(request, dict) else {})
+            case "load":
+                with self._lock:
+                    if self._engine is None:
+                        client.awaits_load.append(message["id"])
+                        return
+                client.send(wire.encode("ready", message["id"]))
+            case other:
+                raise BadInput(f"a worker knows no message of type {other!r}")
 
-    def _submit(self, request_id: str, request: dict[str, Any]) -> None:
+    def _submit(self, client: Client, request_id: str, request: dict[str, Any]) -> None:
+        digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
+        if digest in self._refused:
+            raise LocalaiError(
+                "this request has ended the engine's process several times: it is not tried again",
+                "change it, or forget that with: localai stop --all",
+            )
         with self._lock:
+            if len(self._digests) >= _MOST_REQUESTS:
+                raise LocalaiError(
+                    f"the queue is full: {_MOST_REQUESTS} requests run or wait already",
+                    "try again when some of them have ended",
+                )
+            client.requests.add(request_id)
+            self._digests[request_id] = digest
+            self._report(request_id, "waits")
             if self._engine is None:
                 self._early[request_id] = request
                 return
@@ -140,11 +210,27 @@ class Worker:
                 return
         self._engine.cancel(request_id)
 
-    def _forget(self, connection: Connection) -> None:
-        for request_id in list(connection.requests):
+    def _forget(self, client: Client) -> None:
+        for request_id in list(client.requests):
             self._cancel(request_id)
-        self._connections.pop(connection.key, None)
-        connection.close()
+        self._clients.pop(client.key, None)
+        client.close()
+
+    def _report(self, request_id: str, stage: str) -> None:
+        """Tell the owner where a request stands; one that reads no books is not told."""
+        if self._control.unsent < wire.MOST and (digest := self._digests.get(request_id)):
+            self._control.send(wire.encode("stage", request_id, stage=stage, digest=digest))
+
+    def _take(self, deltas: list[tuple[str, Delta]]) -> None:
+        """Take deltas from the engine's threads.
+
+        A stage is told at once: if what the request does now ends the process, the owner knows
+        which one it was.
+        """
+        for request_id, delta in deltas:
+            if delta.kind == "stage":
+                self._report(request_id, delta.stage)
+        self._outgoing.put(deltas)
 
     def _send_all(self) -> None:
         """Send each step's deltas while the engine evaluates the next one."""
@@ -154,33 +240,22 @@ class Worker:
     def _send(self, deltas: list[tuple[str, Delta]]) -> None:
         """Send a step's deltas, one write a connection."""
         frames: dict[int, bytearray] = {}
+        ended = []
         for request_id, delta in deltas:
             key, _, own_id = request_id.partition("/")
-            frames.setdefault(int(key), bytearray()).extend(wire.encode_delta(own_id, delta))
-            if delta.kind in ("finish", "error") and (owner := self._connections.get(int(key))):
-                owner.requests.discard(request_id)
+            if delta.kind != "stage":
+                frames.setdefault(int(key), bytearray()).extend(wire.encode_delta(own_id, delta))
+            if delta.kind in ("finish", "error"):
+                ended.append(request_id)
+                if client := self._clients.get(int(key)):
+                    client.requests.discard(request_id)
         for owner_key, data in frames.items():
-            if connection := self._connections.get(owner_key):
-                connection.send(bytes(data))
-
-
-def _spooled(name: Any) -> Any:
-    """Read a request from its file, a regular one in our own spool folder, and remove the file."""
-    spool = load_settings().folders.cache / "spool"
-    path = Path(str(name))
-    try:
-        if path.parent.resolve() != spool.resolve() or path.is_symlink():
-            raise BadInput("a request may be read from the spool folder only")
-        # Without waiting: a pipe with no writer is no file of ours either.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_SPOOLED:
-                raise BadInput("a request's file is no file, or too large")
-            request = json.load(file)
-        path.unlink(missing_ok=True)
-        return request
-    except (OSError, ValueError, RuntimeError) as error:  # a link to itself, deep nesting
-        raise BadInput(f"the request's file cannot be read: {error}") from None
+            if client := self._clients.get(owner_key):
+                client.send(bytes(data))
+        with self._lock:
+            for request_id in ended:
+                self._report(request_id, "ended")
+                self._digests.pop(request_id, None)
 
 
 def _end_with_last_words(details: Any) -> None:
@@ -190,21 +265,20 @@ def _end_with_last_words(details: Any) -> None:
     os._exit(1)
 
 
-def main(spec: str, control: str, connection: str) -> None:
+def main(spec: str, control: str) -> None:
     """Load a model and serve it.
 
     Parameters
     ----------
     spec : str
         The `ModelSpec` as JSON.
-    control, connection : str
-        File descriptors of the two sockets.
+    control : str
+        File descriptor of the socket to the owner.
     """
     threading.excepthook = _end_with_last_words
     threading.stack_size(_STACK)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's; it cancels its request
     worker = Worker(socket.socket(fileno=int(control)))
-    worker.connect(socket.socket(fileno=int(connection)))
     worker.load(unpack(ModelSpec, json.loads(spec)))
     worker.serve()
     worker.close()

@@ -50,6 +50,11 @@ class Job:
         self.prompt_length = len(self.tokens)
 
     @property
+    def client(self) -> str:
+        """Whom the job is for."""
+        return self.id.partition("/")[0]
+
+    @property
     def pending(self) -> int:
         """How many tokens are still to be evaluated."""
         return len(self.tokens) - (self.slot.length if self.slot else 0)

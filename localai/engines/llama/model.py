@@ -15,6 +15,7 @@ from localai.engines.llama.library import complaints, native, start
 from localai.engines.llama.states import fingerprint
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadModel
+from localai.machine import free_memory
 
 BATCH = 512  # tokens a step; the library's own size of one evaluation
 _SEQUENCES = 32
@@ -49,16 +50,6 @@ def physical_cores() -> int:
         except OSError:
             cores.add(str(cpu))
     return max(1, len(cores))
-
-
-def free_memory() -> int:
-    """Return the bytes of memory that can be had without swapping."""
-    try:
-        with open("/proc/meminfo") as file:
-            lines = dict(line.split(":", 1) for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 class Model:
@@ -103,6 +94,11 @@ class Model:
         if asked in ("auto", "all"):
             return -1 if native.llama_supports_gpu_offload() else 0
         return int(asked)
+
+    @property
+    def device(self) -> str:
+        """Where the model lies."""
+        return "GPU" if self._gpu_layers(self.spec.gpu_layers) else "CPU"
 
     @property
     def fingerprint(self) -> str:

@@ -15,6 +15,7 @@ from localai.engines.llama.context import Run
 from localai.engines.llama.job import Job
 from localai.engines.llama.memory import Memory
 from localai.engines.llama.residents import common_prefix
+from localai.engines.llama.turns import in_turn
 from localai.engines.llama.vocab import Vocab
 from localai.errors import ConstraintNotMet, LocalaiError
 
@@ -53,7 +54,6 @@ class Scheduler:
         with self._wake:
             self._jobs[job.id] = job
             self._waiting.append(job)
-            self._waiting.sort(key=lambda waiting: waiting.rank)
             self._wake.notify()
 
     def cancel(self, job_id: str) -> None:
@@ -102,17 +102,37 @@ class Scheduler:
 
     def _admit(self) -> None:
         with self._wake:
-            waiting = list(self._waiting)
+            waiting = in_turn(self._waiting, self._active)
         for job in waiting:
             try:
                 if self._prefix_is_coming(job):
                     continue
-                if not self.memory.place(job):
-                    break
+                while not (placed := self.memory.place(job)):
+                    if not (job.request.interactive and self._put_off_batch()):
+                        break
             except LocalaiError as error:
                 self._fail(job, error)
             else:
+                if not placed:
+                    break
                 self._start(job)
+
+    def _put_off_batch(self) -> bool:
+        """Take the place of the youngest batch request for an interactive one; False: none runs."""
+        batch = [job for job in self._active if not job.request.interactive]
+        if batch:
+            self._put_off(batch[-1])
+        return bool(batch)
+
+    def _put_off(self, job: Job, *, forget: bool = False) -> None:
+        """Let an active job wait again; what it has in memory stays, unless it is forgotten."""
+        assert job.slot is not None
+        self.memory.release(job.slot, forget=forget)
+        job.slot = None
+        self._active.remove(job)
+        with self._wake:
+            self._waiting.append(job)
+        self._emit([(job.id, Delta("stage", stage="waits"))])
 
     def _prefix_is_coming(self, job: Job) -> bool:
         """Whether another job is about to evaluate a prefix that `job` shares.
@@ -124,6 +144,8 @@ class Scheduler:
         saved = self.memory.saved_by(job.tokens.view) if self._active else 0
         for other in self._active:
             assert other.slot is not None
+            if job.request.interactive and not other.request.interactive:
+                continue  # which may itself have to wait
             common = common_prefix(other.tokens.view, prompt)
             if common >= max(saved + _WORTH_WAITING, other.slot.length + 1):
                 other.stops.add(common)
@@ -140,13 +162,16 @@ class Scheduler:
             self._waiting.remove(job)
         self._active.append(job)
         self._active.sort(key=lambda active: active.rank)
+        self._emit([(job.id, Delta("stage", stage="runs"))])
 
     def _plan(self) -> list[tuple[Job, Run]]:
+        """Return what the next step evaluates; batch work has none while somebody waits."""
         room = self.memory.batch
         plan: list[tuple[Job, Run]] = []
         answers_first = self._active
         if len(answers_first) > 1:
-            answers_first = sorted(answers_first, key=lambda job: job.pending > 1)
+            interactive = [job for job in answers_first if job.request.interactive]
+            answers_first = sorted(interactive or answers_first, key=lambda job: job.pending > 1)
         for job in answers_first:
             assert job.slot is not None
             start = job.slot.length
@@ -238,12 +263,7 @@ class Scheduler:
         if len(self._active) == 1:
             self._finish(youngest, "length")
             return
-        assert youngest.slot is not None
-        self.memory.release(youngest.slot, forget=True)
-        youngest.slot = None
-        self._active.remove(youngest)
-        with self._wake:
-            self._waiting.insert(0, youngest)
+        self._put_off(youngest, forget=True)
 
     def _finish(self, job: Job, reason: FinishReason) -> None:
         if job.matcher and not job.matcher.complete and reason != "cancelled":

@@ -68,6 +68,7 @@ class LlamaText:
         from localai.engines.llama.assembly import Preparation, assemble
 
         self._model = model = loading.result()
+        self.device = model.device
         self._preparation = Preparation(model)
         self.scheduler = assemble(model, emit)
         self._lock = threading.Lock()
@@ -102,6 +103,7 @@ class LlamaText:
     def _prepare(self) -> None:
         while (arrived := self._arrived.get()) is not None:
             request_id, request = arrived
+            self._emit([(request_id, Delta("stage", stage="prepares"))])
             try:
                 job = self._preparation.job(request_id, unpack(TextRequest, request))
             except Exception as error:  # whatever a request holds, it fails alone
@@ -110,6 +112,7 @@ class LlamaText:
                 known = error if isinstance(error, LocalaiError) else BadInput(f"{error!r}")
                 self._emit([(request_id, Delta("error", error=known.to_wire()))])
             else:
+                self._emit([(request_id, Delta("stage", stage="waits"))])
                 with self._lock:  # so that a cancellation is seen here or by the scheduler
                     job.cancelled = self._preparing.pop(request_id)
                     self.scheduler.submit(job)

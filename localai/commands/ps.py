@@ -1,0 +1,44 @@
+"""`localai ps`: the models that are loaded now."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from localai.quantities import amount, span
+from localai.terminal.console import Console
+from localai.terminal.table import table
+from localai.warm import reach
+
+_HEADS = ("MODEL", "DEVICE", "MEMORY", "REQUESTS", "IDLE", "LEAVES IN", "SINCE")
+
+
+@click.command(epilog="\b\nExamples:\n  localai ps\n  localai ps --json | jq '.models[].memory'")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@click.pass_obj
+def ps(console: Console, as_json: bool) -> None:
+    """Show the loaded models: device, memory, requests, and since when.
+
+    A model stays loaded for some time after its last request (`--keep-alive`), so that the next one
+    is answered at once.
+    """
+    found = reach.status()
+    if as_json:
+        console.write_json(found)
+        return
+    if not found["models"]:
+        console.talk("no model is loaded")
+        return
+    for line in table(_HEADS, [_row(each) for each in found["models"]], "  rr"):
+        console.write_line(line)
+
+
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
+    busy = f"{model['running']}" + (f" (+{model['waiting']})" if model["waiting"] else "")
+    idle = span(model["idle"]) if model["idle"] >= 1 else "-"
+    leaves = "-" if model["leaves_in"] is None else span(model["leaves_in"])
+    since = time.strftime("%H:%M:%S", time.localtime(model["since"]))
+    device = model["device"] or model["state"]
+    return (model["model"], device, amount(model["memory"]), busy, idle, leaves, since)

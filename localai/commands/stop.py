@@ -1,0 +1,41 @@
+"""`localai stop`: give the memory back now."""
+
+from __future__ import annotations
+
+import click
+
+from localai.catalog import names
+from localai.errors import BadInput, LocalaiError, UnknownModel
+from localai.terminal.console import Console
+from localai.terminal.text import nearest
+from localai.warm import reach
+
+
+@click.command(epilog="\b\nExamples:\n  localai stop tiny\n  localai stop --all")
+@click.argument("model", required=False)
+@click.option("--all", "everything", is_flag=True, help="All models, and the warm host itself.")
+@click.pass_obj
+def stop(console: Console, model: str | None, everything: bool) -> None:
+    """Stop a loaded model at once; what it was answering ends there.
+
+    MODEL is a name or a file as `localai ps` shows it.
+    """
+    if (model is None) != everything:
+        raise BadInput("stop one model, or all of them", "localai stop MODEL or localai stop --all")
+    for name in reach.stop(None if model is None else _called(model)) or _nothing(model):
+        console.talk(f"stopped {name}")
+
+
+def _called(model: str) -> tuple[str, ...]:
+    """Return what the model may be called in the host's books."""
+    try:
+        return (model, str(names.resolve(model).path.resolve()))
+    except LocalaiError:  # it may have been moved since it was loaded
+        return (model,)
+
+
+def _nothing(model: str | None) -> list[str]:
+    if model is not None:
+        loaded = [each["model"] for each in reach.status()["models"]]
+        raise UnknownModel(f"{model} is not loaded", nearest(model, loaded) or "localai ps")
+    return []

@@ -1,0 +1,30 @@
+"""`localai warm`: load a model before the first question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from localai import questions
+from localai.commands import options
+from localai.commands.engine import engine_for
+from localai.errors import BadInput
+from localai.terminal.console import Console
+from localai.terminal.progress import Progress
+
+
+@click.command(epilog="\b\nExamples:\n  localai warm tiny\n  localai warm tiny --keep-alive 1h")
+@click.argument("model", required=False)
+@options.engine
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@click.option("--no-color", is_flag=True, help="No colour.")
+@click.pass_obj
+def warm(console: Console, /, **given: Any) -> None:
+    """Load a model and keep it loaded, so that the first question is answered at once."""
+    options.apply(console, given)
+    if given["cold"]:
+        raise BadInput("--cold keeps nothing loaded", "leave it out")
+    spec = questions.spec(given, None)
+    with Progress(console, f"loading {spec.name}"), engine_for(console, given, spec) as engine:
+        engine.wait()

@@ -1,0 +1,26 @@
+"""Plain tables: columns under their heads, as `ps` and `df` print them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from localai.terminal.text import cells, one_line
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> list[str]:
+    """Return the lines of a table; control characters in it are shown, not kept.
+
+    Parameters
+    ----------
+    right : str
+        A letter a column: `r` stands at the right, anything else at the left; the rest at the left.
+    """
+    lines = [list(heads), *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(cells(line[at]) for line in lines) for at in range(len(heads))]
+    sides = right.ljust(len(heads))
+    return ["  ".join(map(_aligned, line, widths, sides)).rstrip() for line in lines]
+
+
+def _aligned(text: str, width: int, side: str) -> str:
+    space = " " * (width - cells(text))
+    return space + text if side == "r" else text + space

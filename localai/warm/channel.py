@@ -1,0 +1,154 @@
+"""A client's connection to a worker: many requests out, their deltas in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from localai.engines.base import Delta
+from localai.errors import from_wire
+from localai.records import pack
+from localai.warm import wire
+from localai.warm.spool import spool
+
+_READ = 1 << 16  # bytes
+
+
+class Lost(Exception):
+    """The worker has ended: its owner knows how."""
+
+
+class Gone(Exception):
+    """The worker leaves and did not take the request: another one will."""
+
+
+class Channel:
+    """One connection.
+
+    Parameters
+    ----------
+    sock : socket
+        Connected to a worker; belongs to the channel from here on.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._decoder = wire.Decoder()
+        self._asked = 0
+        self._spools: list[str] = []
+        self.proven = False  # the worker has given us text
+
+    def ask(self, request: Any) -> Iterator[Delta]:
+        """Send a request (a dataclass of `engines.base`) and yield its deltas as they come.
+
+        The last one is `finish`. Leaving the iterator early cancels the request.
+
+        Raises
+        ------
+        LocalaiError
+            The error that the worker answers with.
+        Gone, Lost
+            The worker is no more.
+        """
+        mine = self.send(request)
+        finished = False
+        try:
+            while not finished:
+                for name, delta in self.receive():
+                    if name not in (mine, ""):
+                        continue  # the rest of an answer that was left early
+                    if delta.kind == "error":
+                        finished = True
+                        raise from_wire(delta.error or {})
+                    finished = delta.kind == "finish"
+                    yield delta
+        finally:
+            if not finished:
+                self.cancel(mine)
+
+    def send(self, request: Any) -> str:
+        """Send a request and return its name."""
+        self._asked += 1
+        name = str(self._asked)
+        # It is sent before the model is loaded: it is there when the worker looks.
+        self._send(wire.encode("generate", name, **self._carried(pack(request))))
+        return name
+
+    def cancel(self, name: str) -> None:
+        """End a request within one step."""
+        self._send(wire.encode("cancel", name))
+
+    def receive(self) -> list[tuple[str, Delta]]:
+        """Wait for some deltas, each with the name of its request.
+
+        Raises
+        ------
+        Gone, Lost
+            The worker is no more.
+        """
+        found = []
+        for message in self._messages():
+            if message["type"] == "gone":
+                raise Gone
+            delta = wire.delta(message)
+            self.proven = self.proven or delta.kind in ("text", "thinking")
+            found.append((message["id"], delta))
+        return found
+
+    @property
+    def ended(self) -> bool:
+        """Whether the worker has ended while nothing was asked of it."""
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def wait(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises
+        ------
+        Gone, Lost
+            It will not be.
+        """
+        self._send(wire.encode("load"))
+        while True:
+            for message in self._messages():
+                if message["type"] == "gone":
+                    raise Gone
+                if message["type"] == "ready":
+                    return
+
+    def close(self) -> None:
+        """Leave: the worker sees it and cancels what it does for us, also when we are killed."""
+        for name in self._spools:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+        self._socket.close()
+
+    def _send(self, frame: bytes) -> None:
+        with contextlib.suppress(OSError):  # that the worker has ended is seen by `receive`
+            self._socket.sendall(frame)
+
+    def _messages(self) -> list[wire.Message]:
+        try:
+            data = self._socket.recv(_READ)
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise Lost
+        return self._decoder.feed(data)
+
+    def _carried(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the request for a message: itself, or the name of its file if it is big."""
+        text = json.dumps(request, ensure_ascii=False)
+        if len(text) * 4 < wire.INLINE or len(text.encode("utf-8", "replace")) < wire.INLINE:
+            return {"request": request}
+        self._spools.append(spool(text))
+        return {"spool": self._spools[-1]}

@@ -1,0 +1,66 @@
+"""The host's clients, and what they wish for."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from localai.engines.base import ModelSpec
+from localai.errors import BadInput
+from localai.records import unpack
+from localai.warm import wire
+from localai.warm.books import Loaded
+from localai.warm.connection import Connection
+
+
+class Guest(Connection):
+    """A client of the host."""
+
+    def __init__(self, sock: socket.socket, selector: selectors.BaseSelector) -> None:
+        super().__init__(sock, selector)
+        self.since = time.monotonic()
+        self.known = False  # it has said something
+        self.loaded: Loaded | None = None  # the worker that it was given last
+        self.stopping: list[Loaded] = []  # the workers that it waits to see ended
+        self.stopped: list[str] = []  # the names of those that have
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A client that wants a worker."""
+
+    guest: Guest
+    spec: ModelSpec
+    environment: dict[str, str]
+    keep_alive: float  # seconds; negative: for ever
+
+    @classmethod
+    def read(cls, guest: Guest, message: wire.Message) -> Wish:
+        """Return the wish that a message tells.
+
+        Raises
+        ------
+        BadInput
+            It tells none.
+        """
+        spec = unpack(ModelSpec, message.get("spec"))
+        environment, keep_alive = message.get("environment"), message.get("keep_alive")
+        if not spec.files or not isinstance(environment, dict):
+            raise BadInput("a wish names a model's file and an environment")
+        if not all(_is_variable(*pair) for pair in environment.items()):
+            raise BadInput("an environment's variables are texts")
+        if not isinstance(keep_alive, int | float) or not abs(keep_alive) < 1e12:
+            raise BadInput("a wish says for how long the model stays")
+        return cls(guest, spec, environment, float(keep_alive))
+
+    @property
+    def identity(self) -> Hashable:
+        """What two wishes must share to be served by one worker."""
+        return (self.spec.identity(), tuple(sorted(self.environment.items())))
+
+
+def _is_variable(name: str, value: object) -> bool:
+    return isinstance(value, str) and "\0" not in name + value and "=" not in name and name != ""

@@ -1,0 +1,140 @@
+"""The way to the warm host: found where it is, or started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from localai.errors import NoHost, from_wire
+from localai.settings import worker_environment
+from localai.warm import place, wire
+
+_PAUSE = 0.002  # seconds between two looks at a lock that another process holds
+
+
+class Host:
+    """A connection to the warm host."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._decoder = wire.Decoder()
+        self._heard: list[wire.Message] = []
+
+    def ask(self, frame: bytes) -> tuple[wire.Message | None, list[int]]:
+        """Send a frame; return the answer, None where the host has left, and its descriptors."""
+        descriptors: list[int] = []
+        with contextlib.suppress(OSError):
+            self._socket.sendall(frame)
+        while not self._heard:
+            try:
+                data, more, _, _ = socket.recv_fds(self._socket, 1 << 16, 4)
+            except ConnectionError:
+                data, more = b"", []
+            descriptors += more
+            if not data:
+                return None, descriptors
+            try:
+                self._heard += self._decoder.feed(data)
+            except wire.WireError:  # a host that speaks another version: it gives way
+                return None, descriptors
+        return self._heard.pop(0), descriptors
+
+    def hear(self, seconds: float) -> wire.Message | None:
+        """Return the next message; None: the host has left, or says nothing for so long."""
+        if not self._heard and select.select([self._socket], [], [], seconds)[0]:
+            return self.ask(b"")[0]
+        return self._heard.pop(0) if self._heard else None
+
+    def close(self) -> None:
+        """Leave."""
+        self._socket.close()
+
+
+def reach_host(until: float) -> Host:
+    """Return a connection to the host; it is started if there is none.
+
+    Parameters
+    ----------
+    until : float
+        When to give up, on the monotonic clock.
+
+    Raises
+    ------
+    NoHost
+        Nobody answers, or the place of the socket is not ours.
+    """
+    folder = place.folder()
+    address = folder / "host.sock"
+    while True:
+        if sock := place.connect(address):
+            return Host(sock)
+        if (descriptor := place.lock(folder)) is not None:
+            try:
+                _start_host(address, descriptor)
+            finally:
+                os.close(descriptor)
+        else:
+            pause(until)  # somebody is starting it, or it is just leaving
+
+
+def _start_host(address: Path, lock: int) -> None:
+    with place.listen(address) as listener:
+        os.set_inheritable(lock, True)
+        listener.set_inheritable(True)
+        os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "localai.warm.host", str(listener.fileno()), str(lock)],
+            worker_environment(),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+            setsid=True,
+        )
+
+
+def pause(until: float) -> None:
+    """Wait a moment for another host.
+
+    Raises
+    ------
+    NoHost
+        It is later than `until`, on the monotonic clock.
+    """
+    if time.monotonic() > until:
+        raise NoHost("the warm host does not answer", "localai stop --all")
+    time.sleep(_PAUSE)
+
+
+def status() -> dict[str, Any]:
+    """Return what the host tells of itself, `host` (None: there is none), and of its `models`."""
+    answer = _asked(wire.encode("status")) or {"host": None, "models": []}
+    return {part: answer[part] for part in ("host", "models")}
+
+
+def stop(names: tuple[str, ...] | None) -> list[str]:
+    """Stop the models of these names or files, or all and the host; return their names."""
+    answer = _asked(wire.encode("stop", names=names))
+    return list(answer["models"]) if answer else []
+
+
+def _asked(frame: bytes) -> wire.Message | None:
+    """Return the running host's answer; None: no host of ours runs."""
+    sock = place.connect(place.folder() / "host.sock")
+    if sock is None:
+        return None
+    host = Host(sock)
+    try:
+        answer, _ = host.ask(frame)
+    finally:
+        host.close()
+    if answer and answer["type"] == "error":
+        raise from_wire(answer)
+    return answer

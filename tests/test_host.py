@@ -1,0 +1,584 @@
+"""The warm host: one for all, gone when it is not needed, and never in the way.
+
+Everything here runs real hosts and workers in processes of their own, in a home of this test's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from localai import settings
+from localai.catalog.names import TINY
+from localai.engines.base import ModelSpec
+from localai.errors import LocalaiError, WorkerDied
+from localai.warm import place, reach, wire
+from localai.warm.client import WarmEngine
+from tests.conftest import PATIENCE, ROOT, Ran, ask, command, ours, request, run, until
+
+pytestmark = pytest.mark.usefixtures("warm")
+
+SPEC = ModelSpec("text", (str(TINY),), "tiny", threads=1)
+CAPITAL = "What is the capital of France?"
+PARIS = "The capital of France is Paris."
+# A constraint that takes thousands of tokens: an answer that lasts for many seconds.
+LONG = ("--regex", "([a-z]{3} ){900}", "--temp", "0")
+QUESTIONS = [
+    *(
+        f"What is the capital of {place}?"
+        for place in ("France", "Norway", "Peru", "Spain", "Italy")
+    ),
+    *(f"What colour is {thing}?" for thing in ("a lemon", "grass", "snow", "coal", "the sky")),
+    *(f"What is {a} + {b}?" for a, b in ((2, 2), (7, 8), (1, 9), (6, 5), (3, 4))),
+    *(f"Repeat: {words}" for words in ("red fox", "blue", "wolf and mouse", "ring", "five lamps")),
+]
+
+
+def processes(home: Path, kind: str) -> list[psutil.Process]:
+    """The hosts or workers of this home that have not ended."""
+    found = []
+    for each in ours(home):
+        with contextlib.suppress(psutil.Error):
+            if f"localai.warm.{kind}" in each.cmdline() and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each)
+    return found
+
+
+def only(home: Path, kind: str) -> psutil.Process:
+    (found,) = processes(home, kind)
+    return found
+
+
+class Asking:
+    """A long answer that is being given, read as it comes."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            command("ask", "-m", "tiny", *(arguments or (*LONG, "go"))),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def first(self, count: int = 8) -> bytes:
+        assert self.process.stdout is not None
+        found = b""
+        while len(found) < count:
+            piece = os.read(self.process.stdout.fileno(), 4096)
+            assert piece, self.rest()
+            found += piece
+        return found
+
+    def rest(self) -> Ran:
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return Ran(out, err, self.process.returncode)
+
+
+@pytest.fixture
+def asking() -> Iterator[Callable[..., Asking]]:
+    """Starts clients, and ends those that are left."""
+    started: list[Asking] = []
+
+    def start(*arguments: str) -> Asking:
+        started.append(Asking(*arguments))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.communicate()
+
+
+# One host for all.
+
+
+def test_the_second_call_finds_the_model_loaded_and_many_first_calls_start_one_host(
+    home: Path,
+) -> None:
+    clients = [Asking("--temp", "0", CAPITAL) for _ in range(6)]
+    assert [client.rest() for client in clients] == [Ran(PARIS.encode() + b"\n", b"", 0)] * 6
+    host, worker = only(home, "host"), only(home, "worker")
+    done = ask("--json", CAPITAL)
+    assert (done.json["answer"], done.code) == (PARIS, 0)
+    assert done.json["tokens"]["reused"] == done.json["tokens"]["prompt"] - 1
+    assert (only(home, "host").pid, only(home, "worker").pid) == (host.pid, worker.pid)
+    assert len((home / "state" / "localai" / "host.log").read_text().splitlines()) == 2
+
+
+def test_flags_that_change_no_memory_share_a_worker_and_others_do_not(home: Path) -> None:
+    for flags in (
+        [],
+        ["--ctx", "512"],
+        ["--threads", "2"],
+        ["--temp", "1"],
+        ["-s", "You are Ada."],
+    ):
+        assert ask(*flags, "-n", "3", CAPITAL).code == 0
+    assert len(processes(home, "worker")) == 1
+    assert ask("--gpu-layers", "0", "-n", "3", CAPITAL).code == 0
+    assert ask("-n", "3", CAPITAL, env={"OMP_NUM_THREADS": "1"}).code == 0
+    assert len(processes(home, "worker")) == 3
+
+
+def test_cold_starts_no_host(home: Path) -> None:
+    assert ask("--cold", CAPITAL).out == PARIS + "\n"
+    assert ask(CAPITAL, env={"LOCALAI_WARM": "0"}).out == PARIS + "\n"
+    assert ours(home) == []
+
+
+def test_the_host_is_small_and_imports_no_engine(home: Path) -> None:
+    ask(CAPITAL)
+    host = only(home, "host")
+    assert host.memory_info().rss < 40e6
+    maps = Path(f"/proc/{host.pid}/maps").read_text() if sys.platform == "linux" else ""
+    assert not [line for line in maps.splitlines() if "llama" in line or "numpy" in line]
+
+
+@pytest.mark.parametrize("keep_alive", ["0", "1", "2s"])
+def test_after_keep_alive_no_process_of_ours_is_left(keep_alive: str, home: Path) -> None:
+    assert ask("--keep-alive", keep_alive, CAPITAL).out == PARIS + "\n"
+    ended = time.monotonic()
+    until(lambda: not ours(home), 15)
+    if keep_alive == "2s":
+        assert time.monotonic() - ended > 1
+    assert not (home / "cache" / "localai" / "spool").exists()
+    assert ask("--keep-alive", keep_alive, CAPITAL).out == PARIS + "\n"
+
+
+def test_minus_one_keeps_a_model_and_the_last_word_counts(home: Path) -> None:
+    ask("--keep-alive", "0.5", "-n", "2", CAPITAL)
+    ask("--keep-alive", "-1", "-n", "2", CAPITAL)
+    time.sleep(1.5)
+    only(home, "worker")
+    (model,) = run("ps", "--json").json["models"]
+    assert model["leaves_in"] is None
+    ask("-n", "2", CAPITAL, env={"LOCALAI_KEEP_ALIVE": "0"})
+    until(lambda: not ours(home), 15)
+
+
+# What people type.
+
+
+def test_ps_shows_what_is_loaded_and_stop_ends_it(home: Path) -> None:
+    assert (run("ps").stdout, run("ps").err) == (b"", "no model is loaded\n")
+    assert ours(home) == []  # asking does not start a host
+    assert run("warm", "tiny", "--keep-alive", "1h").code == 0
+    head, row = run("ps").out.splitlines()
+    assert head.split()[:4] == ["MODEL", "DEVICE", "MEMORY", "REQUESTS"]
+    assert row.split()[:2] == ["tiny", "CPU"] and "60 min" in row
+    (model,) = run("ps", "--json").json["models"]
+    assert model["file"] == str(TINY) and model["state"] == "ready"
+    assert 20e6 < model["memory"] < 500e6
+    assert model["pid"] == only(home, "worker").pid
+    done = run("stop", "tiny")
+    assert (done.stdout, done.err, done.code) == (b"", "stopped tiny\n", 0)
+    assert processes(home, "worker") == []
+    assert run("ps", "--json").json["models"] == []
+    assert ask(CAPITAL).out == PARIS + "\n"
+    assert run("stop", str(TINY)).code == 0
+    assert run("stop", "--all").code == 0
+    until(lambda: not ours(home), 15)
+    assert run("stop", "--all").code == 0
+
+
+def test_stop_wants_to_know_what_and_knows_near_names(home: Path) -> None:
+    ask("-n", "2", CAPITAL)
+    for arguments, code, word in [
+        ([], 2, "--all"),
+        (["tiny", "--all"], 2, "--all"),
+        (["tinny"], 3, "tiny"),
+        (["nothing-like-it"], 3, "ps"),
+    ]:
+        done = run("stop", *arguments)
+        assert (done.code, done.stdout) == (code, b"") and word in done.err
+    assert len(processes(home, "worker")) == 1
+
+
+def test_stop_ends_a_running_answer_with_one_sentence(asking: Callable[..., Asking]) -> None:
+    client = asking()
+    client.first()
+    (model,) = run("ps", "--json").json["models"]
+    assert (model["running"], model["waiting"], model["idle"]) == (1, 0, 0)
+    assert run("stop", "tiny").code == 0
+    done = client.rest()
+    assert done.code == 1
+    assert "stopped" in done.err.splitlines()[0] and len(done.err.splitlines()) == 2
+
+
+def test_warm_says_why_a_model_cannot_be_loaded(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(b"GGUF" + bytes(100))
+    for verb in ("warm", "ask", "ask"):
+        arguments = ["-m", str(damaged), "x"] if verb == "ask" else [str(damaged)]
+        done = run(verb, *arguments)
+        assert (done.code, done.stdout) == (3, b"") and "damaged.gguf" in done.err
+    assert run("ps").out == ""
+
+
+# Many at once.
+
+
+def test_sixteen_clients_with_twenty_questions_each_get_the_answers_they_get_alone() -> None:
+    alone = {question: ask(question).out for question in QUESTIONS}
+    assert alone[CAPITAL] == PARIS + "\n"
+    wrong: list[str] = []
+
+    def client(number: int) -> None:
+        with WarmEngine(SPEC, 60) as engine:
+            for at in range(20):
+                question = QUESTIONS[(number * 7 + at) % len(QUESTIONS)]
+                deltas = engine.ask(request(question, max_tokens=None))
+                said = "".join(delta.text for delta in deltas if delta.kind == "text")
+                if said.rstrip("\n") + "\n" != alone[question]:
+                    wrong.append(f"{question} {said!r}, alone {alone[question]!r}")
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE * 2)
+    assert not wrong
+
+
+def test_a_long_fixed_part_is_read_from_disk_after_a_restart() -> None:
+    system = "You are Ada. " + "The wolf lives in the forest and eats mice at night. " * 25
+    first = ask("--json", "-s", system, "Who are you?").json
+    assert first["tokens"]["reused"] == 0 and first["tokens"]["prompt"] > 300
+    run("stop", "--all")
+    again = ask("--json", "-s", system, "Who are you?").json
+    assert again["answer"] == first["answer"]
+    assert again["tokens"]["reused"] > 300
+    assert again["tokens"]["prompt"] - again["tokens"]["reused"] < 40
+
+
+# What dies.
+
+
+def test_killed_workers_fail_their_own_requests_and_nothing_else(
+    home: Path, asking: Callable[..., Asking]
+) -> None:
+    ask("-n", "1", CAPITAL)
+    host = only(home, "host")
+    for turn in range(100):
+        client = asking("--regex", f"([a-z]{{3}} ){{{900 + turn}}}", "--temp", "0", f"go {turn}")
+        client.first()
+        only(home, "worker").kill()
+        killed = time.monotonic()
+        done = client.rest()
+        assert time.monotonic() - killed < 10
+        assert done.code == 1, done
+        said, next_step = done.err.splitlines()
+        assert "SIGKILL" in said and "answer" in said and next_step.startswith("  next: ")
+    assert ask(CAPITAL).out == PARIS + "\n"
+    assert only(home, "host").pid == host.pid
+
+
+def test_a_request_that_has_ended_three_workers_is_not_tried_again(
+    home: Path, asking: Callable[..., Asking]
+) -> None:
+    for _ in range(3):
+        client = asking()
+        client.first()
+        only(home, "worker").kill()
+        assert client.rest().code == 1
+    done = ask(*LONG, "go")
+    assert (done.code, done.stdout) == (1, b"") and "not tried again" in done.err
+    assert ask(CAPITAL).out == PARIS + "\n"
+    run("stop", "--all")  # forgets it
+    client = asking()
+    assert client.first()
+
+
+def test_a_worker_that_dies_idle_is_not_even_noticed(home: Path) -> None:
+    with WarmEngine(SPEC, 60) as engine:
+        for _ in range(3):
+            deltas = list(engine.ask(request(CAPITAL)))
+            assert "".join(delta.text for delta in deltas) == PARIS
+            worker = only(home, "worker")
+            worker.kill()
+            worker.wait(PATIENCE)
+
+
+def test_a_worker_that_cannot_be_stopped_gently_is_killed(home: Path) -> None:
+    ask("-n", "1", CAPITAL)
+    worker = only(home, "worker")
+    worker.suspend()
+    assert run("stop", "tiny").code == 0
+    assert not worker.is_running()
+
+
+def test_the_host_killed_answers_go_on_and_the_next_call_starts_another(
+    home: Path, asking: Callable[..., Asking]
+) -> None:
+    client = asking("--regex", "([a-z]{3} ){300}", "--temp", "0", "go")
+    client.first()
+    host, worker = only(home, "host"), only(home, "worker")
+    host.kill()
+    assert ask(CAPITAL).out == PARIS + "\n"
+    assert only(home, "host").pid != host.pid
+    done = client.rest()
+    assert done.code == 0 and len(done.stdout) + 8 > 1100
+    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    assert len(processes(home, "worker")) == 1
+    only(home, "host").kill()
+    until(lambda: not ours(home))  # no worker is left alone
+    assert ask(CAPITAL).out == PARIS + "\n"
+
+
+def test_stale_files_stop_nothing(home: Path) -> None:
+    folder = place.folder()
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(folder / "host.sock"))
+    stale.close()
+    (folder / "host.lock").write_text("4711")
+    assert ask(CAPITAL).out == PARIS + "\n"
+
+
+def test_a_host_of_another_build_gives_way_and_its_answers_go_on(
+    home: Path, tmp_path: Path, asking: Callable[..., Asking]
+) -> None:
+    client = asking("--regex", "([a-z]{3} ){300}", "--temp", "0", "go")
+    client.first()
+    first = only(home, "host")
+    shutil.copytree(ROOT / "localai", tmp_path / "other" / "localai")
+    other = {"PYTHONPATH": str(tmp_path / "other"), "PYTHONSAFEPATH": "1"}
+    script = "import sys; from localai.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "ask", "-m", "tiny", "--temp", "0", CAPITAL],
+        env={**os.environ, **other},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=PATIENCE,
+    )
+    assert (done.stdout.decode(), done.returncode) == (PARIS + "\n", 0), done.stderr
+    rest = client.rest()
+    assert rest.code == 0 and len(rest.stdout) + 8 > 1100
+    until(lambda: not first.is_running())
+    assert ask(CAPITAL).out == PARIS + "\n"  # and back again
+
+
+# Rubbish, strangers, and places that are not ours.
+
+
+def test_malformed_messages_and_silent_clients_disturb_nobody(home: Path) -> None:
+    ask("-n", "1", CAPITAL)
+    address = str(place.folder() / "host.sock")
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+    for each in silent:
+        each.connect(address)
+    spoilt: list[bytes] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\0\0\0\3abc",
+        wire.encode("dance"),
+        wire.encode("serve"),
+        wire.encode("serve", build=place.build(), spec={}, environment={}, keep_alive=1),
+        wire.encode("serve", build=place.build(), spec={"kind": "text", "files": []},
+                    environment={}, keep_alive=1),
+        wire.encode("serve", build=place.build(), spec={"kind": "text", "files": ["x"]},
+                    environment={"A": 1}, keep_alive=1),
+        wire.encode("serve", build=place.build(), spec={"kind": "text", "files": ["x"]},
+                    environment={"A\0": "1"}, keep_alive=1),
+        wire.encode("serve", build=place.build(), spec={"kind": "text", "files": ["x"]},
+                    environment={}, keep_alive=float("nan")),
+        wire.encode("stop", names="tiny"),
+        wire.encode("stop", names=[["tiny"], None, 5]),
+        wire.encode("status", more=[1] * 1000),
+        b"\0\0\1",
+    ]  # fmt: skip
+    host = only(home, "host")
+    for at in range(1000):
+        data = spoilt[at % len(spoilt)]
+        if data == wire.encode("serve"):
+            continue  # a client of another build: the host would give way, as it should
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(address)
+            sock.settimeout(PATIENCE)
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionError):
+                while sock.recv(1 << 16):
+                    pass
+        if at % 250 == 0:
+            assert ask(CAPITAL).out == PARIS + "\n"
+    assert ask(CAPITAL).out == PARIS + "\n"
+    assert only(home, "host").pid == host.pid
+    for each in silent:  # those that say nothing are closed after a while
+        each.settimeout(30)
+        assert each.recv(1) == b""
+        each.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_cannot_connect(home: Path, tmp_path: Path) -> None:
+    ask("-n", "1", CAPITAL)
+    address = place.folder() / "host.sock"
+    assert address.stat().st_mode & 0o777 == 0o600
+    assert address.parent.stat().st_mode & 0o777 == 0o700
+    knock = (
+        "import os, socket, sys; os.setgid(65534); os.setuid(65534); s = socket.socket(1)\n"
+        "s.settimeout(20)\n"
+        "try: s.connect(sys.argv[1])\n"
+        "except PermissionError: sys.exit(13)\n"
+        "try: s.sendall(bytes.fromhex(sys.argv[2])); sys.exit(len(s.recv(99)))\n"
+        "except ConnectionError: sys.exit(0)"
+    )
+    asked = [sys.executable, "-c", knock, str(address), wire.encode("status").hex()]
+    assert subprocess.run(asked).returncode == 13
+    # Where the folder lets him in (it never does), the host itself sends him away.
+    for folder in (address.parent, *address.parent.parents):
+        with contextlib.suppress(OSError):
+            folder.chmod(folder.stat().st_mode | 0o755)
+    address.chmod(0o666)
+    assert subprocess.run(asked, timeout=PATIENCE).returncode == 0
+    assert "another user" in (home / "state" / "localai" / "host.log").read_text()
+
+
+def test_a_runtime_folder_that_is_not_ours_alone_is_not_used(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "run"
+    (runtime / "localai").mkdir(parents=True, mode=0o755)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    settings.load.cache_clear()
+    assert ask(CAPITAL).out == PARIS + "\n"
+    assert (runtime / "localai").stat().st_mode & 0o777 == 0o700
+    run("stop", "--all")
+    shutil.rmtree(runtime / "localai")
+    (runtime / "localai").symlink_to(tmp_path)
+    done = ask(CAPITAL)
+    assert (done.out, done.code) == (PARIS + "\n", 0) and "warm host" in done.err
+
+
+def test_where_no_host_can_be_the_answer_comes_all_the_same(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = ask(CAPITAL, env={"XDG_RUNTIME_DIR": str(tmp_path / "file")})
+    assert (done.out, done.code) == (PARIS + "\n", 0)
+    assert done.err.startswith("warning: ") and "this call alone" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_long_path_of_the_runtime_folder_is_shortened(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("long" * 40)))
+    settings.load.cache_clear()
+    short = place.folder()
+    try:
+        assert len(str(short / "host.sock")) < 100
+        assert short.stat().st_mode & 0o777 == 0o700
+        assert ask(CAPITAL).out == PARIS + "\n"
+        assert (short / "host.sock").is_socket()
+        run("stop", "--all")
+    finally:
+        shutil.rmtree(short)
+
+
+# Memory.
+
+
+def resident(process: psutil.Process) -> int:
+    return int(process.memory_info().rss)
+
+
+def test_the_older_model_leaves_when_two_pass_the_limit(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.gguf"
+    shutil.copy(TINY, other)
+    ask("-n", "1", CAPITAL)
+    first = only(home, "worker")
+    limit = {"LOCALAI_MEMORY_LIMIT": str(resident(first) + (60 << 20))}
+    run("stop", "--all")
+    assert ask(CAPITAL, env=limit).out == PARIS + "\n"
+    first = only(home, "worker")
+    before = sum(map(resident, processes(home, "worker")))
+    done = run("ask", "-m", str(other), "--temp", "0", CAPITAL)
+    assert done.out == PARIS + "\n"
+    second = only(home, "worker")  # one alone
+    assert second.pid != first.pid and not first.is_running()
+    assert sum(map(resident, processes(home, "worker"))) < before * 1.3
+    assert ask(CAPITAL).out == PARIS + "\n"
+    assert len(processes(home, "worker")) == 1
+
+
+def test_a_model_that_is_busy_is_waited_for(
+    home: Path, tmp_path: Path, asking: Callable[..., Asking]
+) -> None:
+    other = tmp_path / "other.gguf"
+    shutil.copy(TINY, other)
+    ask("-n", "1", CAPITAL)
+    limit = str(resident(only(home, "worker")) + (60 << 20))
+    run("stop", "--all")
+    os.environ["LOCALAI_MEMORY_LIMIT"] = limit  # undone with the test's environment
+    try:
+        client = asking("--regex", "([a-z]{3} ){200}", "--temp", "0", "go")
+        client.first()
+        assert run("ask", "-m", str(other), "--temp", "0", CAPITAL).out == PARIS + "\n"
+        done = client.rest()
+        assert done.code == 0 and len(done.stdout) + 8 > 700
+    finally:
+        del os.environ["LOCALAI_MEMORY_LIMIT"]
+
+
+def test_a_model_beyond_the_limit_is_refused_with_the_numbers() -> None:
+    done = ask(CAPITAL, env={"LOCALAI_MEMORY_LIMIT": "10M"})
+    assert (done.code, done.stdout) == (4, b"")
+    assert "10.5 MB" in done.err and "LOCALAI_MEMORY_LIMIT" in done.err
+    assert ask("--cold", CAPITAL).out == PARIS + "\n"
+
+
+# The client's side.
+
+
+def test_errors_reach_the_client_as_what_they_are(home: Path) -> None:
+    with pytest.raises(LocalaiError) as caught, WarmEngine(SPEC, 60) as engine:
+        for delta in engine.ask(request(CAPITAL, max_tokens=None)):
+            if delta.kind == "text":
+                only(home, "worker").kill()
+    assert isinstance(caught.value, WorkerDied)
+
+
+def test_leaving_an_answer_early_cancels_it_and_the_next_is_clean() -> None:
+    with WarmEngine(SPEC, 60) as engine:
+        for _ in range(5):
+            for delta in engine.ask(request("Count to 20.", max_tokens=200)):
+                if delta.kind == "text":
+                    break
+            said = [delta.text for delta in engine.ask(request(CAPITAL))]
+            assert "".join(said) == PARIS
+        until(lambda: reach.status()["models"][0]["running"] == 0)
+
+
+def test_a_client_killed_in_an_answer_leaves_the_model_idle(
+    asking: Callable[..., Asking],
+) -> None:
+    client = asking()
+    client.first()
+    client.process.send_signal(signal.SIGKILL)
+    client.rest()
+    until(lambda: reach.status()["models"][0]["running"] == 0)
+    assert ask(CAPITAL).out == PARIS + "\n"
+
+
+def test_benchmark_of_a_model_in_a_table_and_as_json() -> None:
+    table = run("bench", "tiny").out
+    assert "first token, warm" in table and "16 streams together" in table
+    found: dict[str, Any] = run("bench", "tiny", "--json").json
+    assert found["model"] == "tiny"
+    assert 0 < found["first_token_warm"] < found["first_token_cold"]
+    assert set(found["streams"]) == {"1", "2", "4", "8", "16"}
+    assert min(found["prompt"], found["decode"], *found["streams"].values()) > 0
