@@ -13,17 +13,16 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
+from localai.constraint import Constraint, Kind
 from localai.errors import BadConstraint
 from localai.terminal.text import closest, read_text
 
 if TYPE_CHECKING:
     from localai.schemas import JsonObject
 
-Kind = Literal["choices", "regex", "json_schema", "json_object", "lark", "gbnf"]
 
 MAX_SOURCE: Final = 1_000_000  # bytes of UTF-8 in a file or a source
 MAX_REGEX: Final = 10_000  # characters; compiling takes time that grows with the square
@@ -45,18 +44,6 @@ _SCHEMA_HELP: Final = "Give a .json file, inline JSON, or fields: 'name, age int
 
 # Notations of the engine's regexes (Rust's) that Python's `re` does not know.
 _RUST_ONLY: Final = re.compile(r"\\[pPz]|\\[xu]\{|\(\?<\w|\[\[:|&&|\(\?[a-zA-Z]*-?[a-zA-Z]+[:)]")
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """What the answer must be; two strings, so that it travels over the wire as it is.
-
-    `source` by kind: choices, a JSON list of strings; json_schema, JSON text; json_object, empty;
-    regex, lark and gbnf, what the user wrote.
-    """
-
-    kind: Kind
-    source: str
 
 
 def from_choices(choices: str | Sequence[object]) -> Constraint:

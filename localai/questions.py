@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localai import constraints, settings
+from localai import settings
 from localai.catalog import names
-from localai.constraints import Constraint
+from localai.constraint import Constraint
 from localai.engines.base import Message, ModelSpec, Sampling, TextRequest
 from localai.errors import BadInput, UnknownModel
 from localai.terminal.text import read_text
@@ -21,6 +21,7 @@ Given = Mapping[str, Any]  # the options of a command, by their names
 _ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
 _MOST_OF_A_FILE = 1 << 26  # bytes
 _YES_NO = "yes,no"
+_CONSTRAINTS = ("choices", "regex", "schema", "grammar", "json_object", "test")  # the flags
 
 
 def joined(piped: str, argument: str) -> str:
@@ -117,27 +118,26 @@ def _sampling(given: Given, prompt: Prompt | None) -> Sampling:
 
 def _constraint(given: Given, prompt: Prompt | None) -> Constraint | None:
     """Return the one constraint that was asked for; a flag goes before the prompt file's."""
+    flags = [name for name in _CONSTRAINTS if given[name] not in (None, False)]
+    if len(flags) > 1:
+        named = " and ".join("--" + flag.replace("_", "-") for flag in flags)
+        raise BadInput(f"{named} cannot be kept together", "use one of them")
+    own = [name for name in ("choices", "schema", "regex") if prompt and getattr(prompt, name)]
+    if not flags and not own:
+        return None
+    from localai import constraints  # which a plain question need not wait for
+
     makers: dict[str, Callable[[Any], Constraint]] = {
         "choices": constraints.from_choices,
         "regex": constraints.from_regex,
         "schema": constraints.from_schema,
         "grammar": constraints.from_grammar,
         "json_object": lambda _: constraints.json_object(),
+        "test": lambda _: constraints.from_choices(_YES_NO),
     }
-    flags = [name for name in makers if given[name] not in (None, False)]
-    if given["test"]:
-        flags.append("test")
-    if len(flags) > 1:
-        named = " and ".join("--" + flag.replace("_", "-") for flag in flags)
-        raise BadInput(f"{named} cannot be kept together", "use one of them")
-    if given["test"]:
-        return constraints.from_choices(_YES_NO)
     if flags:
         return makers[flags[0]](given[flags[0]])
-    for name in ("choices", "schema", "regex"):
-        if prompt and (wanted := getattr(prompt, name)):
-            return makers[name](wanted)
-    return None
+    return makers[own[0]](getattr(prompt, own[0]))
 
 
 def _variables(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -67,6 +67,15 @@ def until(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     raise AssertionError(f"not within {seconds} seconds")
 
 
+def settled(home: Path) -> bool:
+    """Whether nothing is being answered any more; without a host, no process is left either."""
+    from localai.warm import reach
+
+    if os.environ["LOCALAI_WARM"] == "0":
+        return not ours(home)
+    return not any(model["running"] + model["waiting"] for model in reach.status()["models"])
+
+
 @pytest.fixture
 def warm(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home with a warm host, started by its first command; nothing of it is left afterwards."""

@@ -18,13 +18,10 @@ import pytest
 from localai.catalog.names import TINY
 from tests.conftest import ROOT, Ran, ask, command, run
 
+pytestmark = pytest.mark.usefixtures("warmth")
+
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
-
-
-@pytest.fixture(autouse=True)
-def both(warmth: str) -> None:
-    """Every test here runs cold and warm."""
 
 
 def mark(*arguments: str, **more: Any) -> tuple[str, int]:

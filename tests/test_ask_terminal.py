@@ -14,13 +14,15 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import psutil
 import pyte
 import pytest
 
-from tests.conftest import ROOT, command
+from tests.conftest import PATIENCE, ROOT, command, settled, until
+
+pytestmark = pytest.mark.usefixtures("warmth")
 
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
@@ -30,7 +32,6 @@ GOAT = "The goat lives in the valley. It eats grass. It sleeps at dawn."
 POINTS = ["- lives in the valley", "- eats grass", "- sleeps at dawn"]
 LONG = ("--regex", "([a-z]{3} ){900}", "go")
 SLOW = "The wolves sleep in the forest. " * 280  # takes longer to read than progress waits
-PATIENCE = 60.0
 
 
 class Terminal:
@@ -218,27 +219,11 @@ def test_words_are_shown_as_they_come(terminal: Callable[..., Terminal]) -> None
     assert shown.process.poll() is None, "shown before the answer has ended"
 
 
-def worker_of(process: subprocess.Popen[bytes]) -> psutil.Process:
-    found = [
-        c for c in psutil.Process(process.pid).children() if "localai.warm.worker" in c.cmdline()
-    ]
-    assert len(found) == 1
-    return found[0]
-
-
-def wait_gone(process: psutil.Process) -> None:
-    end = time.monotonic() + 15
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < end, "the worker has stayed"
-        time.sleep(0.01)
-
-
 def test_ctrl_c_gives_the_prompt_back_at_the_beginning_of_a_line(
-    terminal: Callable[..., Terminal],
+    terminal: Callable[..., Terminal], home: Path
 ) -> None:
     shown = terminal(*LONG)
     shown.read(lambda: len("".join(shown.lines)) > 12)
-    worker = worker_of(shown.process)
     begin = time.monotonic()
     os.write(shown.master, b"\x03")
     shown.read()
@@ -248,7 +233,7 @@ def test_ctrl_c_gives_the_prompt_back_at_the_beginning_of_a_line(
     assert shown.screen.cursor.x == 0
     assert b"Traceback" not in shown.data
     assert termios.tcgetattr(shown.slave) == shown.state
-    wait_gone(worker)
+    until(lambda: settled(home), 15)
 
 
 def test_ctrl_c_while_the_model_loads_leaves_a_clean_screen(
@@ -262,12 +247,13 @@ def test_ctrl_c_while_the_model_loads_leaves_a_clean_screen(
     assert [line for line in shown.lines if line and line != "^C"] == ["localai: stopped"]
 
 
-def test_a_closed_terminal_ends_client_and_worker(terminal: Callable[..., Terminal]) -> None:
+def test_a_closed_terminal_ends_the_client_and_its_request(
+    terminal: Callable[..., Terminal], home: Path
+) -> None:
     shown = terminal(*LONG)
     shown.read(lambda: len("".join(shown.lines)) > 12)
-    worker = worker_of(shown.process)
     os.close(shown.slave)
     os.close(shown.master)
     shown.process.wait(PATIENCE)
     assert shown.process.returncode in (-signal.SIGHUP, 128 + signal.SIGHUP, 141, 1)
-    wait_gone(worker)
+    until(lambda: settled(home), 15)

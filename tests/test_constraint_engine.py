@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localai import constraints
-from localai.constraints import Constraint
+from localai.constraint import Constraint
 from localai.engines.llama.constraint import Matcher, Matchers
 from localai.errors import BadConstraint, BadModel, ConstraintNotMet
 

@@ -342,6 +342,29 @@ def test_interactive_requests_go_before_batch_work(tiny: InProcess) -> None:
         tiny.engine.cancel(name)
 
 
+def test_an_interactive_request_takes_a_place_and_the_batch_goes_on_unchanged(
+    tiny: InProcess,
+) -> None:
+    # More than there are sequences, and each of them long: all places are taken.
+    rows = {f"Count to {at % 19 + 2}. {at}": "" for at in range(40)}
+    alone = {text: tiny.ask(text, max_tokens=50).text for text in rows}
+    batch = {tiny.submit(text, max_tokens=50, interactive=False): text for text in rows}
+    while tiny.deltas.get(timeout=60)[1].kind != "text":  # they are at it
+        pass
+    begun = tiny.submit("What is the capital of France?")
+    ended: list[str] = []
+    said: dict[str, str] = dict.fromkeys((*batch, begun), "")
+    while len(ended) < len(rows) + 1:
+        name, delta = tiny.deltas.get(timeout=60)
+        said[name] += delta.text
+        if delta.kind == "finish":
+            ended.append(name)
+    assert ended[0] == begun, ended.index(begun)
+    assert said[begun] == "The capital of France is Paris."
+    # The first pieces of some were taken off the queue above: the ends are theirs all the same.
+    assert all(alone[text].endswith(said[name]) for name, text in batch.items())
+
+
 def test_closing_in_the_middle_of_answers_is_quick(engine_of: Callable[..., InProcess]) -> None:
     engine = InProcess()
     for _ in range(4):

@@ -18,9 +18,15 @@ from localai import cli, errors
 from localai.errors import ExitCode, LocalaiError
 from tests.conftest import ROOT, Ran, ask, command, run
 
+pytestmark = pytest.mark.usefixtures("warmth")
+
 CAPITAL = "What is the capital of France?"
 LONG = ("--regex", "([a-z]{3} ){900}", "--temp", "0", "go")
-ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def environment() -> dict[str, str]:
+    """This test's environment, for a process of its own."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def told(done: Ran, code: int) -> str:
@@ -49,7 +55,7 @@ def test_1_is_a_failure() -> None:
             stdin=subprocess.DEVNULL,
             stdout=full,
             stderr=subprocess.PIPE,
-            env=ENV,
+            env=environment(),
             timeout=120,
         )
     assert "disk is full" in told(Ran(b"", done.stderr, done.returncode), 1)
@@ -104,7 +110,7 @@ def test_130_is_ctrl_c() -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=ENV,
+        env=environment(),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert client.stdout is not None and client.stdout.read(1)
@@ -119,7 +125,7 @@ def test_141_is_a_closed_pipe_and_is_silent() -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=ENV,
+        env=environment(),
     )
     assert client.stdout is not None and client.stdout.read(1)
     client.stdout.close()
@@ -280,7 +286,7 @@ def test_ctrl_c_while_the_command_itself_is_imported_is_no_traceback(moment: str
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=ENV,
+        env=environment(),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert client.stderr is not None

@@ -41,7 +41,7 @@ ROWS = (
     ("schemas",),
     ("terminal",),
     ("settings",),
-    ("records", "quantities", "machine"),
+    ("records", "quantities", "machine", "constraint"),
     ("errors",),
     ("", "tiny"),  # the package itself: its version
 )
@@ -317,6 +317,7 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
     assert not [name for name in names if name.startswith(("localai.commands.", "localai.engines"))]
 
 
+@pytest.mark.usefixtures("warmth")
 def test_the_client_in_a_pipe_is_light(tmp_path: Path) -> None:
     question = ("ask", "-m", "tiny", "--temp", "0", "-n", "4", "What is the capital of France?")
     code, peak, names = probe(tmp_path / "report", *question)
@@ -324,10 +325,12 @@ def test_the_client_in_a_pipe_is_light(tmp_path: Path) -> None:
     assert foreign(names) <= {"click", "platformdirs"}
     assert not [name for name in names if name in HEAVY]
     assert not [name for name in names if name.startswith("localai.engines.llama")]
+    assert "localai.constraints" not in names
     if sys.platform == "linux":
         assert 0 < peak <= 25_000, f"{peak} kB"
 
 
+@pytest.mark.usefixtures("warmth")
 def test_only_a_prompt_file_makes_the_client_read_yaml(tmp_path: Path) -> None:
     code, peak, names = probe(
         tmp_path / "report", "ask", "-m", "tiny", "-p", "tldr", "-n", "4", "x"

@@ -30,8 +30,8 @@ def steps(session: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with `localai` on the PATH."""
+def shell(warm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with `localai` on the PATH, as it is used: warm."""
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     script = bin_folder / "localai"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localai.constraints import Constraint
+from localai.constraint import Constraint
 from localai.engines.base import Message, ModelSpec, Sampling, TextRequest, Usage
 from localai.errors import BadInput
 from localai.records import pack, unpack

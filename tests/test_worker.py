@@ -262,6 +262,88 @@ def test_a_thousand_malformed_messages_get_an_error_each_and_nobody_else_notices
     assert worker.words() == ""
 
 
+def test_a_full_queue_is_told_and_what_is_in_it_is_answered(start: Callable[..., Process]) -> None:
+    worker = start()
+    names = [str(at) for at in range(1100)]
+    for name in names:  # while the model loads: none of them has ended
+        worker.talk.generate(name, CAPITAL, max_tokens=1)
+    ends = worker.talk.ends(set(names))
+    refused = [name for name in names if ends[name]["type"] == "error"]
+    assert refused == names[1024:]
+    assert {ends[name]["what"] for name in refused} == {
+        "the queue is full: 1024 requests run or wait already"
+    }
+    assert {ends[name]["reason"] for name in names[:1024]} == {"length"}
+    assert worker.talk.answer("again", CAPITAL)["said"] == PARIS
+
+
+def test_the_owner_hears_where_a_request_stands(start: Callable[..., Process]) -> None:
+    worker = start()
+    worker.talk.generate("a", CAPITAL)
+    assert worker.talk.ends({"a"})["a"]["said"] == PARIS
+    stages = []
+    while not stages or stages[-1]["stage"] != "ended":
+        message = worker.control.read()
+        assert message is not None
+        if message["type"] == "stage":
+            stages.append(message)
+    assert [each["stage"] for each in stages] == ["waits", "prepares", "waits", "runs", "ended"]
+    assert len({(each["id"], each["digest"]) for each in stages}) == 1
+
+
+def test_a_leaving_worker_ends_what_it_has_and_takes_nothing_new(
+    start: Callable[..., Process],
+) -> None:
+    worker = start()
+    other = worker.connect()
+    worker.talk.generate("a", "Count to 18.", max_tokens=None)
+    assert worker.told()["type"] == "ready"
+    while (message := worker.talk.read()) and message["type"] != "text":
+        pass
+    worker.control.send("leave", at_once=False)
+    while (message := worker.control.read()) and message["type"] == "stage":
+        if message["stage"] == "ended":
+            break
+    other.generate("b", CAPITAL)
+    ends = worker.talk.ends({"a"})
+    assert ends["a"]["reason"] == "stop"
+    gone = other.read()
+    other.socket.close()
+    assert gone is not None and gone["type"] == "gone"
+    until(worker.ended)
+    assert worker.status == 0
+
+
+def test_a_worker_told_to_stop_ends_what_it_does(start: Callable[..., Process]) -> None:
+    worker = start()
+    long = {"kind": "regex", "source": "([a-z]{3} ){900}"}
+    worker.talk.send(
+        "generate", "a", request={**pack(request("go", max_tokens=None)), "constraint": long}
+    )
+    while (message := worker.talk.read()) and message["type"] != "text":
+        pass
+    worker.control.send("leave", at_once=True)
+    end = worker.talk.ends({"a"})["a"]
+    assert end["type"] == "error" and "stopped" in end["what"]
+    until(worker.ended)
+    assert worker.status == 0
+
+
+def test_a_refused_request_is_not_tried(start: Callable[..., Process]) -> None:
+    worker = start()
+    worker.talk.generate("a", CAPITAL)
+    worker.talk.ends({"a"})
+    while (message := worker.control.read()) and message["type"] != "stage":
+        pass
+    assert message is not None
+    worker.control.send("refuse", digests=[message["digest"]])
+    worker.talk.generate("b", "What is 2 + 2?")
+    assert worker.talk.ends({"b"})["b"]["type"] == "finish"
+    worker.talk.generate("c", CAPITAL)
+    end = worker.talk.ends({"c"})["c"]
+    assert end["type"] == "error" and "not tried again" in end["what"]
+
+
 def spoilt(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(json.dumps(GOOD))
     inner = data
@@ -702,11 +784,12 @@ def test_a_killed_worker_is_one_clear_sentence(begin: Callable[..., Client]) -> 
 
 
 def test_a_worker_killed_while_it_loads_is_one_clear_sentence(begin: Callable[..., Client]) -> None:
-    client_ = begin("hi")
-    client_.worker().kill()
-    out, err, code = client_.rest()
-    assert (out, code) == (b"", 1)
-    assert "SIGKILL" in err.decode().splitlines()[0] and "Traceback" not in err.decode()
+    for _ in range(10):  # also before it was given its first socket
+        client_ = begin("hi")
+        client_.worker().kill()
+        out, err, code = client_.rest()
+        assert (out, code) == (b"", 1)
+        assert "SIGKILL" in err.decode().splitlines()[0] and "Traceback" not in err.decode()
 
 
 def test_a_worker_that_cannot_start_says_so_whatever_the_prompt_s_length(tmp_path: Path) -> None:

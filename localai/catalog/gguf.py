@@ -13,12 +13,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from localai.catalog.gguf_cursor import bad, shown
+from localai.catalog.gguf_cursor import bad
 from localai.catalog.gguf_header import Header, LongArray, TensorInfo, Value
 from localai.catalog.gguf_layout import check_layout
 from localai.catalog.gguf_numbers import check_numbers
 from localai.catalog.gguf_read import files, missing_part, part_names, read_header
 from localai.catalog.gguf_vocab import check_vocabulary
+from localai.terminal.text import shown
 
 __all__ = ["Header", "LongArray", "TensorInfo", "Value", "check", "files", "read_header"]
 

@@ -14,17 +14,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from localai.errors import BadModel
+from localai.terminal.text import shown
 
 BLOCK: Final = 1 << 18  # bytes read at once
 AGAIN: Final = "download the file again, or name another model with -m"
 
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
-
-
-def shown(path: Path | str) -> str:
-    """Return a file name for a message, with control characters spelled out."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
 
 
 def bad(path: Path, reason: str, next_step: str = AGAIN) -> BadModel:

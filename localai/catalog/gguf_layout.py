@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from localai.catalog.gguf_cursor import bad, shown
+from localai.catalog.gguf_cursor import bad
 from localai.catalog.gguf_header import Header, TensorInfo
+from localai.terminal.text import shown
 
 # Types that only exist between two steps of a computation: no product is defined for them.
 _NOT_FOR_WEIGHTS: Final = frozenset(("Q8_1", "Q8_K", "I8", "I16", "I64", "F64"))

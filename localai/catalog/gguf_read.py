@@ -11,10 +11,11 @@ from math import prod
 from pathlib import Path
 from typing import Final
 
-from localai.catalog.gguf_cursor import Cursor, bad, opened, shown
+from localai.catalog.gguf_cursor import Cursor, bad, opened
 from localai.catalog.gguf_header import Header, LongArray, Scalar, TensorInfo, Value
 from localai.catalog.gguf_types import ARRAY, STRING, TENSOR_TYPES, VALUE_TYPES
 from localai.errors import BadModel
+from localai.terminal.text import shown
 
 MAX_KEYS: Final = 1 << 16
 MAX_TENSORS: Final = 1 << 17

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localai.catalog.gguf_cursor import shown
 from localai.errors import UnknownModel
-from localai.terminal.text import closest
+from localai.terminal.text import closest, shown
 
 TINY: Final = Path(__file__).resolve().parent.parent / "tiny" / "tiny-chat.gguf"
 KNOWN: Final = ("tiny",)

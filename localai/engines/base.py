@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from localai.constraints import Constraint
+from localai.constraint import Constraint
 
 Role = Literal["system", "user", "assistant"]
 Cut = Literal["head", "middle", "tail"]

@@ -35,6 +35,11 @@ def _visible(match: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
+def shown(name: object) -> str:
+    """Return a name for a message, with all that is not printable spelled out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
+
+
 def json_safe(document: str) -> str:
     r"""Return JSON text in which every character that a terminal obeys is a `\uXXXX` escape.
 

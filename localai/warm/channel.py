@@ -13,7 +13,6 @@ from localai.engines.base import Delta
 from localai.errors import from_wire
 from localai.records import pack
 from localai.warm import wire
-from localai.warm.spool import spool
 
 _READ = 1 << 16  # bytes
 
@@ -150,5 +149,7 @@ class Channel:
         text = json.dumps(request, ensure_ascii=False)
         if len(text) * 4 < wire.INLINE or len(text.encode("utf-8", "replace")) < wire.INLINE:
             return {"request": request}
+        from localai.warm.spool import spool  # which a short question need not wait for
+
         self._spools.append(spool(text))
         return {"spool": self._spools[-1]}

@@ -6,12 +6,13 @@ the first token is made here.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localai.engines.base import Delta, ModelSpec
 from localai.errors import LocalaiError, NoHost, WorkerDied, from_wire
@@ -19,8 +20,10 @@ from localai.records import pack, unpack
 from localai.settings import engine_environment
 from localai.warm import place, wire
 from localai.warm.channel import Channel, Gone, Lost
-from localai.warm.process import Death, WorkerProcess
 from localai.warm.reach import Host, pause, reach_host
+
+if TYPE_CHECKING:
+    from localai.warm.process import WorkerProcess
 
 _PATIENCE = 10.0  # seconds for a host to come up, or to say how a worker has ended
 
@@ -132,10 +135,14 @@ class ColdEngine(ClientEngine):
             self._process = None
 
     def _reach(self) -> socket.socket:
+        from localai.warm.process import WorkerProcess  # the warm host has its own
+
         if self._process is None:
             self._process = WorkerProcess(self._spec)
         ours, theirs = socket.socketpair()
-        with theirs:
+        # That the worker has ended already is seen where its answer is read. (Left alone, click
+        # would take the error for a closed stdout and end the command without a word.)
+        with theirs, contextlib.suppress(OSError):
             frame = wire.encode("connect")
             socket.send_fds(self._process.control, [frame], [theirs.fileno()])
         return ours
@@ -224,6 +231,8 @@ class WarmEngine(ClientEngine):
                 "try again",
             )
         if message["type"] == "died":
+            from localai.warm.process import Death
+
             return unpack(Death, message["death"]).error(proven)
         return from_wire(message)
 

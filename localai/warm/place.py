@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import socket
 import stat
@@ -42,6 +41,8 @@ def folder() -> Path:
     """
     wanted = load_settings().folders.runtime
     if len(os.fsencode(wanted)) > _LONGEST - len("/host.sock"):
+        import hashlib  # which few paths need
+
         digest = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:12]
         wanted = Path(_SHORT, f"localai-{os.geteuid()}-{digest}")
     try:

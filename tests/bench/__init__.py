@@ -3,6 +3,9 @@
     python -m tests.bench.against_server   greedy answers, ours and llama-server's, side by side
     python -m tests.bench.templates        chat templates as we and as llama-server render them
     python -m tests.bench.one_stream       prompt and decode speed of one request: llama-bench
+    python -m tests.bench.warm_ask         a warm one-liner: curl to llama-server
+    python -m tests.bench.streams          sixteen requests at once: llama-server with as many slots
+    python -m tests.bench.fixed_part       the second use of a long system text
     python -m tests.bench.constrained      what a schema costs a token
     python -m tests.bench.start            what `localai --help` costs
     python -m tests.bench.spin             how long waiting threads should spin

@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 
 from localai import constraints
-from localai.constraints import Constraint
+from localai.constraint import Constraint
 from localai.engines.base import Message, Sampling, TextRequest
 from tests.bench.ours import Answer, Ours
 from tests.bench.shapes import SHAPES, TYPES, shape_file

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localai.engines.base import FinishReason, ModelSpec, TextRequest, Usage
+from localai.warm.channel import Channel
 from localai.warm.client import ColdEngine
 
 _WORDS = (
@@ -58,6 +59,11 @@ class Ours:
 
     def __exit__(self, *_: object) -> None:
         self._engine.close()
+
+    @property
+    def channel(self) -> Channel:
+        """The connection, for many requests at once."""
+        return self._engine.channel
 
     def answer(self, request: TextRequest) -> Answer:
         """Return the whole answer to a request."""

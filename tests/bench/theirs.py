@@ -44,11 +44,12 @@ class Server:
     def __init__(
         self, model: Path, threads: int, context: int = 2048, more: Sequence[str] = ()
     ) -> None:
+        self.host = "127.0.0.1"
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
-        command = [program("llama-server"), "--model", str(model), "--port", str(self._port)]
-        command += ["--host", "127.0.0.1", "--parallel", "1", "--ctx-size", str(context)]
+            probe.bind((self.host, 0))
+            self.port = int(probe.getsockname()[1])
+        command = [program("llama-server"), "--model", str(model), "--port", str(self.port)]
+        command += ["--host", self.host, "--parallel", "1", "--ctx-size", str(context)]
         command += ["--threads", str(threads), "--threads-batch", str(threads)]
         command += ["--cache-ram", "0", "--reasoning-format", "none", "--log-disable", *more]
         self._process = subprocess.Popen(
@@ -75,6 +76,11 @@ class Server:
         self._process.terminate()
         self._process.wait(30)
 
+    @property
+    def address(self) -> str:
+        """Where it is reached."""
+        return f"http://{self.host}:{self.port}"
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return the server's answer to a request."""
         status, answer = self._ask("POST", path, body)
@@ -83,7 +89,7 @@ class Server:
         return dict(answer)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=600)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=600)
         data = None if body is None else json.dumps(body)
         try:
             connection.request(method, path, data, {"Content-Type": "application/json"})

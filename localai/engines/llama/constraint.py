@@ -27,7 +27,7 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
 
-from localai.constraints import Constraint
+from localai.constraint import Constraint
 from localai.engines.llama.grammar import grammar
 from localai.engines.llama.library import native
 from localai.errors import BadConstraint, BadModel, ConstraintNotMet

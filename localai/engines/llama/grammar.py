@@ -9,7 +9,7 @@ from typing import Any, Final
 from llguidance import LLMatcher
 from llguidance.gbnf_to_lark import gbnf_to_lark
 
-from localai.constraints import Constraint
+from localai.constraint import Constraint
 from localai.errors import BadConstraint
 
 # One line as `json.dumps` writes it. Free blanks would let a bored model write them for ever, and

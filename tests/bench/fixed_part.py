@@ -1,0 +1,80 @@
+"""What a long fixed part costs at its second use: in one host, and after the host was restarted.
+
+    python -m tests.bench.fixed_part [MODEL.gguf | 1b ...] [--tokens 1100] [--repetitions 3]
+
+A system text of so many tokens and a short question, through the command. The first use evaluates
+the text and writes its state; the second finds it in memory, the third reads it from disk. Times are
+those of the engine: evaluation of the prompt, and from the arrival of the request to the first token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.command import Command
+from tests.bench.ours import words
+from tests.bench.shapes import SHAPES, TYPES, shape_file
+from tests.bench.table import RATIOS, compared, show
+
+BUDGETS = {"prompt": "<= 0.05", "first_token": "<= 0.2"}
+
+
+def times(command: Command, flags: tuple[str, ...], system: str, asked: str) -> dict[str, float]:
+    """Return what one use has cost, in milliseconds."""
+    _, said = command.run("ask", *flags, "--json", "-s", system, asked)
+    answer: dict[str, Any] = json.loads(said)
+    return {name: answer["seconds"][name] * 1000 for name in BUDGETS}
+
+
+def measure(model: Path, threads: int, tokens: int, turn: int) -> list[dict[str, float]]:
+    """Return the costs of the first use, the second, and the one after a restart."""
+    flags = ("-m", str(model), "--temp", "0", "-n", "4", "--threads", str(threads))
+    system = words(tokens, random.Random(turn).randrange)
+    with Command() as command:
+        command.run("warm", str(model), "--threads", str(threads))
+        command.run("ask", *flags, "Hello!")  # its pages are read
+        found = [times(command, flags, system, "Who are you?")]
+        found.append(times(command, flags, system, "What is your name?"))
+        time.sleep(0.5)  # the state is written when there is nothing else to do
+        command.run("stop", "--all")
+        command.run("warm", str(model), "--threads", str(threads))
+        command.run("ask", *flags, "Hello!")
+        found.append(times(command, flags, system, "Where are you from?"))
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, usage="%(prog)s [options] [MODEL ...]")
+    parser.add_argument("models", nargs="*", default=["1b"], metavar="MODEL")
+    parser.add_argument("--type", default="q8_0", choices=sorted(TYPES), help="of a shape")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tokens", type=int, default=1100)
+    parser.add_argument("--repetitions", type=int, default=3)
+    options = parser.parse_args()
+    rows = []
+    for name in options.models:
+        model = shape_file(name, options.type) if name in SHAPES else Path(name)
+        runs = [
+            measure(model, options.threads, options.tokens, turn)
+            for turn in range(options.repetitions)
+        ]
+        for at, when in ((1, "again"), (2, "after a restart")):
+            for span, budget in BUDGETS.items():
+                again, first = [run[at][span] for run in runs], [run[0][span] for run in runs]
+                title = f"{model.stem}, {span.replace('_', ' ')} {when}"
+                rows.append(compared(title, again, first, budget))
+    title = (
+        f"a fixed part of {options.tokens} tokens, {options.threads} threads, "
+        f"{options.repetitions} repetitions; medians in ms"
+    )
+    show(title, ("span", "then", "first", *RATIOS), rows)
+
+
+if __name__ == "__main__":
+    main()
