@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from localai import answers, questions
+from localai import questions
 from localai.commands import options
 from localai.commands.engine import engine_for
 from localai.commands.values import unescape
 from localai.errors import BadInput, ExitCode, LocalaiError, Undecided
 from localai.terminal.console import Console
 from localai.terminal.output import output_to
+
+if TYPE_CHECKING:
+    from localai.answers import Answer
 
 
 @click.command(context_settings={"max_content_width": 100})
@@ -92,16 +95,19 @@ def _decide(console: Console, given: dict[str, Any], text: str) -> int:
     return ExitCode.DONE if answer.content == "yes" else ExitCode.FAILED
 
 
-def _answer(console: Console, given: dict[str, Any], text: str) -> answers.Answer:
+def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
     prompt = questions.prompt_file(given)
     request = questions.request(given, prompt, text)
     spec = questions.spec(given, prompt)
     silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:
+        deltas = engine.ask(request)
+        # The engine is at work: what shows its answer is imported meanwhile.
+        from localai import answers
+
         if not (given["raw"] or silent or request.constraint):
             console.use_markdown()
-        deltas = engine.ask(request)
         answer = answers.read(deltas, console, spec.name, show=not silent, think=given["think"])
         if given["as_json"]:
             console.write_json(answer.as_json())

@@ -12,13 +12,15 @@ import re
 import sys
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localai import settings
 from localai.errors import BadInput, ClosedPipe, LocalaiError
-from localai.terminal.markdown import Markdown
 from localai.terminal.streams import Held, Stream
 from localai.terminal.text import clip, decode, encode, json_safe, one_line, sanitise
+
+if TYPE_CHECKING:
+    from localai.terminal.markdown import Markdown
 
 STDIN_LIMIT = 64 * 2**20  # bytes
 
@@ -97,6 +99,8 @@ class Console:
     def use_markdown(self) -> None:
         """Render answers as Markdown where they go to a terminal; in a pipe nothing changes."""
         if self.stdout.terminal and _settings("term") != "dumb":
+            from localai.terminal.markdown import Markdown  # which no pipe waits for
+
             self._markdown = Markdown(lambda: self.width, self.color_out)
 
     # The result: stdout

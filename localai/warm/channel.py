@@ -42,7 +42,7 @@ class Channel:
         self.proven = False  # the worker has given us text
 
     def ask(self, request: Any) -> Iterator[Delta]:
-        """Send a request (a dataclass of `engines.base`) and yield its deltas as they come.
+        """Send a request (a dataclass of `engines.base`) now; yield its deltas as they come.
 
         The last one is `finish`. Leaving the iterator early cancels the request.
 
@@ -53,7 +53,9 @@ class Channel:
         Gone, Lost
             The worker is no more.
         """
-        mine = self.send(request)
+        return self._answer(self.send(request))
+
+    def _answer(self, mine: str) -> Iterator[Delta]:
         finished = False
         try:
             while not finished:

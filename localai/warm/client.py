@@ -60,7 +60,7 @@ class ClientEngine(ABC):
         return self._open
 
     def ask(self, request: Any) -> Iterator[Delta]:
-        """Send a request (a dataclass of `engines.base`) and yield its deltas as they come.
+        """Send a request (a dataclass of `engines.base`) now; yield its deltas as they come.
 
         The last one is `finish`. Leaving the iterator early cancels the request.
 
@@ -69,12 +69,16 @@ class ClientEngine(ABC):
         LocalaiError
             The error that the worker answers with, or how it has ended.
         """
+        return self._answer(request, self.channel.ask(request))
+
+    def _answer(self, request: Any, deltas: Iterator[Delta]) -> Iterator[Delta]:
         while True:
             try:
-                yield from self.channel.ask(request)
+                yield from deltas
                 return
             except Gone:
                 self._leave_channel()
+                deltas = self.channel.ask(request)
             except Lost:
                 raise self.lost() from None
 

@@ -9,7 +9,6 @@ its choice nearly everywhere, so it measures the check alone; `record` has field
 
 from __future__ import annotations
 
-import argparse
 import json
 from itertools import product
 from pathlib import Path
@@ -17,8 +16,8 @@ from pathlib import Path
 from localai import constraints
 from localai.constraint import Constraint
 from localai.engines.base import Message, Sampling, TextRequest
+from tests.bench.arguments import files, parser
 from tests.bench.ours import Answer, Ours
-from tests.bench.shapes import SHAPES, TYPES, shape_file
 from tests.bench.table import RATIOS, compared, show
 
 BUDGET = "<= 1.05"
@@ -85,15 +84,10 @@ def measure(model: Path, threads: int, count: int) -> list[list[object]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="What a constraint costs a token.")
-    parser.add_argument("models", nargs="*", default=["135m"], metavar="MODEL")
-    parser.add_argument("--type", default="q8_0", choices=sorted(TYPES), help="of a shape")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repetitions", type=int, default=7)
-    options = parser.parse_args()
+    arguments = parser(__doc__, ["135m"], threads=1, repetitions=7)
+    options = arguments.parse_args()
     rows = []
-    for name in options.models:
-        model = shape_file(name, options.type) if name in SHAPES else Path(name)
+    for model in files(options):
         rows += measure(model, options.threads, options.repetitions)
     title = (
         f"constrained decoding, {options.threads} threads, {options.repetitions} repetitions, "

@@ -9,16 +9,15 @@ those of the engine: evaluation of the prompt, and from the arrival of the reque
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.arguments import files, parser
 from tests.bench.command import Command
 from tests.bench.ours import words
-from tests.bench.shapes import SHAPES, TYPES, shape_file
 from tests.bench.table import RATIOS, compared, show
 
 BUDGETS = {"prompt": "<= 0.05", "first_token": "<= 0.2"}
@@ -50,16 +49,11 @@ def measure(model: Path, threads: int, tokens: int, turn: int) -> list[dict[str,
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, usage="%(prog)s [options] [MODEL ...]")
-    parser.add_argument("models", nargs="*", default=["1b"], metavar="MODEL")
-    parser.add_argument("--type", default="q8_0", choices=sorted(TYPES), help="of a shape")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--tokens", type=int, default=1100)
-    parser.add_argument("--repetitions", type=int, default=3)
-    options = parser.parse_args()
+    arguments = parser(__doc__, ["1b"], threads=2, repetitions=3)
+    arguments.add_argument("--tokens", type=int, default=1100)
+    options = arguments.parse_args()
     rows = []
-    for name in options.models:
-        model = shape_file(name, options.type) if name in SHAPES else Path(name)
+    for model in files(options):
         runs = [
             measure(model, options.threads, options.tokens, turn)
             for turn in range(options.repetitions)

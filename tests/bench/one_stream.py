@@ -8,13 +8,12 @@ row is the same decode with other talks in memory: what a warm engine pays for r
 
 from __future__ import annotations
 
-import argparse
 import random
 from pathlib import Path
 
 from localai.engines.base import Sampling, TextRequest
+from tests.bench.arguments import files, parser
 from tests.bench.ours import Ours, words
-from tests.bench.shapes import SHAPES, TYPES, shape_file
 from tests.bench.table import RATIOS, compared, show
 from tests.bench.theirs import llama_bench
 
@@ -74,18 +73,13 @@ def measure(
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="The speed of one request.")
-    parser.add_argument("models", nargs="*", default=["135m", "1b"], metavar="MODEL")
-    parser.add_argument("--type", default="q8_0", choices=sorted(TYPES), help="of a shape")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--prompt", type=int, default=512, help="tokens")
-    parser.add_argument("--decode", type=int, default=64, help="tokens")
-    parser.add_argument("--others", type=int, default=6, help="talks in memory for the last row")
-    parser.add_argument("--repetitions", type=int, default=5)
-    options = parser.parse_args()
+    arguments = parser(__doc__, ["135m", "1b"], threads=1, repetitions=5)
+    arguments.add_argument("--prompt", type=int, default=512, help="tokens")
+    arguments.add_argument("--decode", type=int, default=64, help="tokens")
+    arguments.add_argument("--others", type=int, default=6, help="talks in memory for the last row")
+    options = arguments.parse_args()
     rows = []
-    for name in options.models:
-        model = shape_file(name, options.type) if name in SHAPES else Path(name)
+    for model in files(options):
         sizes = (options.prompt, options.decode, options.others, options.repetitions)
         rows += measure(model, options.threads, *sizes)
     title = (

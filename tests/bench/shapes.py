@@ -18,17 +18,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.bench.weights import TYPES, Matrix, draw, row_bytes
 from tests.sources import llama_source
 
 CONTEXT = 8192
 EPSILON = 1e-5
-ROWS_AT_ONCE = 4096
 
 TEMPLATE = (
     "{{- bos_token }}"
@@ -56,7 +55,9 @@ class Shape:
     width: int
     heads: int
     kv_heads: int
-    forward: int
+    forward: int  # of one expert, where there are any
+    experts: int = 0
+    experts_used: int = 0
 
     @property
     def head_width(self) -> int:
@@ -68,11 +69,8 @@ SHAPES = {
     # SmolLM2-135M and Llama-3.2-1B.
     "135m": Shape(layers=30, width=576, heads=9, kv_heads=3, forward=1536),
     "1b": Shape(layers=16, width=2048, heads=32, kv_heads=8, forward=8192),
-}
-TYPES = {
-    "q8_0": gguf.GGMLQuantizationType.Q8_0,
-    "q4_0": gguf.GGMLQuantizationType.Q4_0,
-    "f16": gguf.GGMLQuantizationType.F16,
+    # A small mixture of experts, cut as Mixtral is: 32 experts, 4 of them a token.
+    "moe": Shape(12, width=512, heads=8, kv_heads=2, forward=512, experts=32, experts_used=4),
 }
 
 
@@ -95,16 +93,7 @@ def shape_file(name: str, kind: str = "q8_0", seed: int = 1) -> Path:
 VERSION = 1
 
 
-@dataclass(frozen=True)
-class _Tensor:
-    """A tensor to be drawn: its shape, and the standard deviation of its entries."""
-
-    rows: int
-    columns: int
-    deviation: float
-
-
-def _tensors(shape: Shape, vocabulary: int) -> Iterator[tuple[str, _Tensor]]:
+def _tensors(shape: Shape, vocabulary: int) -> Iterator[tuple[str, Matrix]]:
     """Yield every matrix with its scale.
 
     In a random network tied embeddings would answer each token with itself for ever. Three
@@ -117,19 +106,28 @@ def _tensors(shape: Shape, vocabulary: int) -> Iterator[tuple[str, _Tensor]]:
     kv = shape.kv_heads * shape.head_width
     unit = shape.width**-0.5
     share = LAYERS / (2 * shape.layers) ** 0.5
-    yield "token_embd", _Tensor(vocabulary, shape.width, 1.0)
+    yield "token_embd", Matrix(vocabulary, shape.width, 1.0)
     for layer in range(shape.layers):
         block = f"blk.{layer}."
         mixed = 1.5 * share if layer else FIRST
-        yield block + "attn_q", _Tensor(shape.width, shape.width, SHARPNESS * unit)
-        yield block + "attn_k", _Tensor(kv, shape.width, unit)
-        yield block + "attn_v", _Tensor(kv, shape.width, unit)
-        yield block + "attn_output", _Tensor(shape.width, shape.width, mixed * unit)
-        yield block + "ffn_gate", _Tensor(shape.forward, shape.width, unit)
-        yield block + "ffn_up", _Tensor(shape.forward, shape.width, unit)
+        yield block + "attn_q", Matrix(shape.width, shape.width, SHARPNESS * unit)
+        yield block + "attn_k", Matrix(kv, shape.width, unit)
+        yield block + "attn_v", Matrix(kv, shape.width, unit)
+        yield block + "attn_output", Matrix(shape.width, shape.width, mixed * unit)
         # silu(x) * y of two unit normal numbers has a deviation of about 0.6.
         down = share / 0.6 * shape.forward**-0.5
-        yield block + "ffn_down", _Tensor(shape.width, shape.forward, down)
+        yield from _forward(shape, block, unit, down)
+
+
+def _forward(shape: Shape, block: str, unit: float, down: float) -> Iterator[tuple[str, Matrix]]:
+    """Yield the matrices of a layer's feed-forward part, or of its router and experts."""
+    count, ending = (shape.experts, "_exps") if shape.experts else (1, "")
+    if shape.experts:
+        yield block + "ffn_gate_inp", Matrix(shape.experts, shape.width, unit)
+    inner, outer = count * shape.forward, count * shape.width
+    yield f"{block}ffn_gate{ending}", Matrix(inner, shape.width, unit, count)
+    yield f"{block}ffn_up{ending}", Matrix(inner, shape.width, unit, count)
+    yield f"{block}ffn_down{ending}", Matrix(outer, shape.forward, down, count)
 
 
 # What the first attention adds, in parts of the embedding; what all other layers add.
@@ -151,9 +149,8 @@ def _write(path: Path, shape: Shape, kind: gguf.GGMLQuantizationType, seed: int,
     _copy_vocabulary(writer, vocabulary, tokens)
     tensors = [(f"{key}.weight", tensor) for key, tensor in _tensors(shape, len(tokens))]
     for key, tensor in tensors:
-        size = tensor.rows * _row_bytes(tensor.columns, kind)
-        shape_ = (tensor.rows, tensor.columns)
-        writer.add_tensor_info(key, shape_, np.dtype(np.float32), size, kind)
+        size = tensor.rows * row_bytes(tensor.columns, kind)
+        writer.add_tensor_info(key, tensor.shape, np.dtype(np.float32), size, kind)
     norms = _norms(shape, np.random.default_rng([seed, 0]))
     for key, values in norms:
         writer.add_tensor_info(key, values.shape, values.dtype, values.nbytes)
@@ -166,7 +163,7 @@ def _write(path: Path, shape: Shape, kind: gguf.GGMLQuantizationType, seed: int,
         query = key.endswith("attn_q.weight")
         random = np.random.default_rng([seed, number + query])
         rows = loudness if key.startswith("token_embd") else None
-        drawn = _draw(tensor, kind, random, rows)
+        drawn = draw(tensor, kind, random, rows)
         writer.write_tensor_data(_share_keys(drawn, shape) if query else drawn)
     for _, values in norms:
         writer.write_tensor_data(values)
@@ -181,6 +178,9 @@ def _describe(
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape.width)
     writer.add_feed_forward_length(shape.forward)
+    if shape.experts:
+        writer.add_expert_count(shape.experts)
+        writer.add_expert_used_count(shape.experts_used)
     writer.add_head_count(shape.heads)
     writer.add_head_count_kv(shape.kv_heads)
     writer.add_layer_norm_rms_eps(EPSILON)
@@ -229,57 +229,10 @@ def _norms(shape: Shape, random: np.random.Generator) -> list[tuple[str, NDArray
     return [*found, ("output_norm.weight", (signs * scale).astype(np.float32))]
 
 
-def _row_bytes(columns: int, kind: gguf.GGMLQuantizationType) -> int:
-    block, size = gguf.GGML_QUANT_SIZES[kind]
-    return columns // block * size
-
-
-def _draw(
-    tensor: _Tensor,
-    kind: gguf.GGMLQuantizationType,
-    random: np.random.Generator,
-    loudness: NDArray[np.float32] | None,
-) -> NDArray[np.uint8]:
-    """Return a tensor's bytes, uint8 (rows, bytes of a row).
-
-    The quantised numbers themselves are drawn (evenly, mean 0), with one scale a row; to draw
-    real numbers and to quantise them would take minutes.
-    """
-    levels = 7 if kind == gguf.GGMLQuantizationType.Q4_0 else 127
-    deviation = (levels * (levels + 1) / 3) ** 0.5
-    out = np.empty((tensor.rows, _row_bytes(tensor.columns, kind)), dtype=np.uint8)
-    for start in range(0, tensor.rows, ROWS_AT_ONCE):
-        rows = slice(start, min(start + ROWS_AT_ONCE, tensor.rows))
-        count = rows.stop - rows.start
-        scale = np.full(count, tensor.deviation / deviation, dtype=np.float32)
-        if loudness is not None:
-            scale *= loudness[rows]
-        size = (count, tensor.columns)
-        numbers = random.integers(-levels, levels, size, dtype=np.int8, endpoint=True)
-        out[rows] = _pack(numbers, scale, kind)
-    return out
-
-
 def _share_keys(query: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
     """Return query rows such that all heads of a group have the first one's, the key's."""
     groups = query.reshape(shape.heads, shape.head_width, -1)[: shape.kv_heads]
     return np.repeat(groups, shape.heads // shape.kv_heads, axis=0).reshape(query.shape)
-
-
-def _pack(
-    numbers: NDArray[np.int8], scale: NDArray[np.float32], kind: gguf.GGMLQuantizationType
-) -> NDArray[np.uint8]:
-    """Return int8 (rows, columns) times float32 (rows,) in the layout of ggml, uint8 (rows, n)."""
-    rows, columns = numbers.shape
-    if kind == gguf.GGMLQuantizationType.F16:
-        return (numbers * scale[:, None]).astype(np.float16).view(np.uint8)
-    blocks: NDArray[Any] = numbers.reshape(rows, columns // 32, 32)
-    if kind == gguf.GGMLQuantizationType.Q4_0:
-        shifted = (blocks + 8).view(np.uint8)
-        blocks = shifted[..., :16] | (shifted[..., 16:] << 4)
-    scales = scale.astype(np.float16).view(np.uint8).reshape(rows, 1, 2)
-    scales = np.broadcast_to(scales, (rows, blocks.shape[1], 2))
-    return np.concatenate([scales, blocks.view(np.uint8)], axis=2).reshape(rows, -1)
 
 
 def main() -> None:

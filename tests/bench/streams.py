@@ -8,15 +8,14 @@ counts is all tokens by the time from the first request to the last token. Both 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import time
 from pathlib import Path
 
 from localai.engines.base import Message, Sampling, TextRequest
+from tests.bench.arguments import files, parser
 from tests.bench.ours import Ours
-from tests.bench.shapes import SHAPES, TYPES, shape_file
 from tests.bench.table import RATIOS, compared, show
 from tests.bench.theirs import Server
 
@@ -113,18 +112,13 @@ def measure(
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, usage="%(prog)s [options] [MODEL ...]")
-    parser.add_argument("models", nargs="*", default=["135m"], metavar="MODEL")
-    parser.add_argument("--type", default="q8_0", choices=sorted(TYPES), help="of a shape")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--streams", type=int, default=16)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("-n", "--max-tokens", type=int, default=64)
-    options = parser.parse_args()
+    arguments = parser(__doc__, ["135m"], threads=2, repetitions=5)
+    arguments.add_argument("--streams", type=int, default=16)
+    arguments.add_argument("-n", "--max-tokens", type=int, default=64)
+    options = arguments.parse_args()
     rows = []
     sizes = (options.threads, options.streams, options.max_tokens, options.repetitions)
-    for name in options.models:
-        model = shape_file(name, options.type) if name in SHAPES else Path(name)
+    for model in files(options):
         rows.append(compared(model.stem, *measure(model, *sizes), BUDGET))
     title = (
         f"{options.streams} streams of {options.max_tokens} tokens, {options.threads} threads, "

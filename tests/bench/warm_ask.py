@@ -8,15 +8,14 @@ memory; each question is new to both. Greedy, so both make the same tokens.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import time
 from pathlib import Path
 from statistics import median
 
+from tests.bench.arguments import files, parser
 from tests.bench.command import Command
-from tests.bench.shapes import SHAPES, TYPES, shape_file
 from tests.bench.table import RATIOS, compared, show
 from tests.bench.theirs import Server
 
@@ -69,16 +68,11 @@ def measure(model: Path, threads: int, most: int, count: int) -> tuple[list[floa
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, usage="%(prog)s [options] [MODEL ...]")
-    parser.add_argument("models", nargs="*", default=["135m"], metavar="MODEL")
-    parser.add_argument("--type", default="q8_0", choices=sorted(TYPES), help="of a shape")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repetitions", type=int, default=20)
-    parser.add_argument("-n", "--max-tokens", type=int, default=64)
-    options = parser.parse_args()
+    arguments = parser(__doc__, ["135m"], threads=2, repetitions=20)
+    arguments.add_argument("-n", "--max-tokens", type=int, default=64)
+    options = arguments.parse_args()
     rows = []
-    for name in options.models:
-        model = shape_file(name, options.type) if name in SHAPES else Path(name)
+    for model in files(options):
         sides = measure(model, options.threads, options.max_tokens, options.repetitions)
         more = median(sides[0]) - median(sides[1])
         rows.append([*compared(model.stem, *sides, BUDGET), f"{more:+.0f} <= {MOST_MORE}"])
