@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
@@ -10,12 +11,26 @@ def main() -> int:
     """Run the command line of this process and return its exit code."""
     gc.disable()  # until the modules are there: a look for garbage among them finds none
     try:
-        from localai.cli import main as run
+        from localai.cli import main as run_cli
 
-        return run()
+        return run_cli()
     except KeyboardInterrupt:
         return 130
 
 
+def run() -> None:
+    """Be the command `localai`: all is written and closed when `main` returns.
+
+    So the process ends there and then, without taking the interpreter apart.
+    """
+    code = main()
+    from contextlib import suppress  # which the command has imported
+
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or never there
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -18,10 +18,12 @@ from localai.terminal.text import nearest
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
     "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
+    "models": ("localai.commands.models:models", "Show, fetch and choose models."),
     "ps": ("localai.commands.ps:ps", "Show the loaded models."),
     "warm": ("localai.commands.warm:warm", "Load a model before the first question."),
     "stop": ("localai.commands.stop:stop", "Stop a loaded model, or all of them."),
     "bench": ("localai.commands.bench:bench", "Measure how fast a model is here."),
+    "doctor": ("localai.commands.doctor:doctor", "Look whether everything works here."),
     "prompts": ("localai.commands.prompts:prompts", "List, show and write prompt files."),
     "completion": ("localai.commands.completion:completion", "Print a completion script."),
 }

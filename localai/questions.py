@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localai import settings
-from localai.catalog import names
+from localai.catalog import obtain
 from localai.constraint import Constraint
 from localai.engines.base import Message, ModelSpec, Sampling, TextRequest
-from localai.errors import BadInput, UnknownModel
+from localai.errors import BadInput
+from localai.terminal.console import Console
 from localai.terminal.text import read_text
 
 if TYPE_CHECKING:
@@ -39,19 +40,24 @@ def prompt_file(given: Given) -> Prompt | None:
     return prompts.load(given["prompt_file"])
 
 
-def spec(given: Given, prompt: Prompt | None) -> ModelSpec:
-    """Return which model to load, and how: flags, then the prompt file, then the settings."""
+def spec(console: Console, given: Given, prompt: Prompt | None) -> ModelSpec:
+    """Return which model to load, and how: flags, then the prompt file, then the settings.
+
+    A model that was named is fetched if it is not on disk; where none was, one is offered.
+    """
     chosen = settings.load()
     name = given["model"] or (prompt and prompt.model) or chosen.model("text")
-    if not name:
-        raise UnknownModel(
-            "no model was named, and there is no default model yet",
-            "add -m tiny or -m FILE.gguf, or set LOCALAI_MODEL",
-        )
+    model = obtain.obtain(
+        console,
+        name or obtain.offer("text"),
+        offline=given["offline"] or chosen.offline,
+        offered=not name,
+        yes=given["yes"],
+    )
     return ModelSpec(
         "text",
-        files=(str(names.resolve(name).path.resolve()),),
-        name=name,
+        files=(str(model.path.resolve()),),
+        name=model.name,
         gpu_layers=given["gpu_layers"] or chosen.gpu_layers or "auto",
         threads=given["threads"] or chosen.threads,
         context=given["ctx"] or chosen.context,

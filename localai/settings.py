@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,36 @@ class Settings:
     def model(self, kind: str) -> str | None:
         """Return the default model's name of a kind, or None where none is set."""
         return self.models.get(kind)
+
+
+@dataclass(frozen=True)
+class HubEnvironment:
+    """What the variables of Hugging Face's own tools say: one cache and one login for all."""
+
+    cache: Path  # may be missing
+    endpoint: str  # without a slash at its end
+    token: str | None = field(repr=False)
+    offline: bool
+
+
+def hub_environment() -> HubEnvironment:
+    """Return where models come from, where they are kept, and whether they may be fetched."""
+
+    def place(names: tuple[str, ...], otherwise: Path) -> Path:
+        given = _first(os.environ, *names)
+        return Path(os.path.expanduser(os.path.expandvars(given))) if given else otherwise
+
+    home = place(("XDG_CACHE_HOME",), Path.home() / ".cache") / "huggingface"
+    home = place(("HF_HOME",), home)
+    token = _first(os.environ, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") or ""
+    with suppress(OSError, ValueError):  # nobody has logged in
+        token = token or place(("HF_TOKEN_PATH",), home / "token").read_text("utf-8")
+    return HubEnvironment(
+        cache=place(("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"), home / "hub"),
+        endpoint=(_first(os.environ, "HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+        token=token.strip() or None,
+        offline=any(_truth(os.environ.get(f"{who}_OFFLINE", "")) for who in ("HF_HUB", "LOCALAI")),
+    )
 
 
 def folders(environ: Mapping[str, str] | None = None) -> Folders:

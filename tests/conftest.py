@@ -39,6 +39,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("LOCALAI_WARM", "0")  # `warm` starts a host, and sees it off
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
+    stamp = folder / "state" / "localai" / "gpu-looked"
+    stamp.parent.mkdir(parents=True)
+    stamp.touch()  # the machine's GPU is not what these tests are about
     from localai import settings
 
     settings.load.cache_clear()

@@ -23,6 +23,7 @@ import pytest
 
 from localai import settings
 from localai.catalog.names import TINY
+from localai.constraint import Constraint
 from localai.engines.base import ModelSpec
 from localai.errors import LocalaiError, WorkerDied
 from localai.warm import place, reach, wire
@@ -138,7 +139,8 @@ def test_flags_that_change_no_memory_share_a_worker_and_others_do_not(home: Path
 def test_cold_starts_no_host(home: Path) -> None:
     assert ask("--cold", CAPITAL).out == PARIS + "\n"
     assert ask(CAPITAL, env={"LOCALAI_WARM": "0"}).out == PARIS + "\n"
-    assert ours(home) == []
+    assert processes(home, "host") == []
+    until(lambda: not ours(home))
 
 
 def test_the_host_is_small_and_imports_no_engine(home: Path) -> None:
@@ -545,10 +547,12 @@ def test_a_model_beyond_the_limit_is_refused_with_the_numbers() -> None:
 
 
 def test_errors_reach_the_client_as_what_they_are(home: Path) -> None:
+    long = Constraint("regex", "([a-z]{3} ){900}")
     with pytest.raises(LocalaiError) as caught, WarmEngine(SPEC, 60) as engine:
-        for delta in engine.ask(request(CAPITAL, max_tokens=None)):
-            if delta.kind == "text":
-                only(home, "worker").kill()
+        deltas = engine.ask(request("go", max_tokens=None, constraint=long))
+        assert next(delta for delta in deltas if delta.kind == "text")
+        only(home, "worker").kill()
+        list(deltas)
     assert isinstance(caught.value, WorkerDied)
 
 

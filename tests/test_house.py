@@ -40,8 +40,9 @@ ROWS = (
     ("constraints", "frontmatter"),
     ("schemas",),
     ("terminal",),
+    ("preferences",),
     ("settings",),
-    ("records", "quantities", "machine", "constraint"),
+    ("records", "quantities", "machine", "hardware", "daily", "constraint"),
     ("errors",),
     ("", "tiny"),  # the package itself: its version
 )

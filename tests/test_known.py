@@ -77,7 +77,7 @@ def test_the_other_fields(row: Known) -> None:
     assert re.fullmatch(r"\d+(\.\d+)?B", row.parameters)
     assert row.licence.strip() == row.licence != ""
     assert row.context >= 2048 and row.context % 1024 == 0
-    assert 0 < len(row.good_for) <= 60
+    assert 0 < len(row.good_for) <= 43  # `localai models` at 80 columns
     assert row.good_for[0].islower() and row.good_for[-1] not in ".;,"
     assert all(re.fullmatch(r"[a-z]{2}", language) for language in row.languages)
     assert bool(row.projector) == bool(row.projector_bytes)

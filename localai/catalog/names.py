@@ -1,21 +1,29 @@
 """Model names to files: what `-m` may say, and which file is meant.
 
 - `tiny`: the language model that ships with the package;
-- a path: it ends in .gguf, begins with `/`, `./`, `../` or `~`, or exists, or its folder does.
+- a path: it ends in .gguf, begins with `/`, `./`, `../` or `~`, or exists, or its folder does;
+- a known name: a row of `known.toml`;
+- a repository of the Hugging Face hub: `owner/repo`, `owner/repo:Q8_0`, `hf:owner/repo/FILE` (FILE
+  may be a glob), or the address of either as a browser shows it.
+
+Nothing here looks at the network or into the cache.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from localai.errors import UnknownModel
 from localai.terminal.text import closest, shown
 
+if TYPE_CHECKING:
+    from localai.catalog.known import Known
+
 TINY: Final = Path(__file__).resolve().parent.parent / "tiny" / "tiny-chat.gguf"
-KNOWN: Final = ("tiny",)
-_WORKS: Final = "use -m tiny, or -m PATH of a .gguf file"
+_WORKS: Final = "localai models shows the names; or use -m PATH of a .gguf file"
+_HUB: Final = ("hf:", "hf.co/", "huggingface.co/", "http://", "https://")
 
 
 @dataclass(frozen=True)
@@ -26,8 +34,19 @@ class ModelFile:
     path: Path  # of a split model, the part that was named
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A model on the hub, and what is known of it."""
+
+    name: str  # as the user gave it
+    repo: str  # owner/name
+    wanted: str | None = None  # a quantisation, a file name or a glob
+    revision: str = "main"
+    row: Known | None = None  # of the table of known models
+
+
 def _is_path(name: str) -> bool:
-    if not name or name.startswith("hf:"):
+    if not name or name.lower().startswith(_HUB):
         return False
     if name.lower().endswith(".gguf") or name.startswith(("/", "./", "../", "~")):
         return True
@@ -68,10 +87,10 @@ def _from_path(name: str) -> ModelFile:
     raise UnknownModel(f"there is no model file {shown(name)}", meant)
 
 
-def resolve(name: str, tiny: Path = TINY) -> ModelFile:
-    """Return the file that a model's name stands for.
+def resolve(name: str, tiny: Path = TINY) -> ModelFile | Reference:
+    """Return the file, or the place on the hub, that a model's name stands for.
 
-    The file exists; whether it is a model is for `gguf.check` to say.
+    A file that is returned exists; whether it is a model is for `gguf.check` to say.
 
     Parameters
     ----------
@@ -83,8 +102,7 @@ def resolve(name: str, tiny: Path = TINY) -> ModelFile:
     Raises
     ------
     UnknownModel
-        No such file, or a name from the hub, which cannot be fetched yet; with a
-        did-you-mean for a near miss.
+        No such file and no such name; with a did-you-mean for a near miss.
     """
     if name == "tiny":
         if not tiny.exists():
@@ -92,9 +110,22 @@ def resolve(name: str, tiny: Path = TINY) -> ModelFile:
         return ModelFile(name, tiny)
     if _is_path(name):
         return _from_path(name)
-    if near := closest(name.lower(), KNOWN):
+    if "/" not in name and not name.lower().startswith(_HUB):
+        return _from_table(name)
+    from localai.catalog.spelling import place  # with patterns that paths need not wait for
+
+    if spelt := place(name):
+        return Reference(name, *spelt)
+    what = f"{shown(name)} is neither a file nor a repository of the hub"
+    raise UnknownModel(what, "write owner/repo, owner/repo:Q8_0 or hf:owner/repo/FILE.gguf")
+
+
+def _from_table(name: str) -> Reference:
+    from localai.catalog import known  # with a table that paths need not wait for
+
+    row = known.find(name.lower())
+    if row:
+        return Reference(name, row.repo, row.file, row.revision or "main", row)
+    if near := closest(name.lower(), ("tiny", *known.names())):
         raise UnknownModel(f"no model is called {shown(name)}", f"did you mean {near}?")
-    if "/" in name or name.startswith("hf:"):
-        what = f"{shown(name)} names a model on the hub, and these cannot be fetched yet"
-        raise UnknownModel(what, _WORKS)
     raise UnknownModel(f"no model is called '{shown(name)}', and there is no such file", _WORKS)

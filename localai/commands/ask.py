@@ -98,7 +98,7 @@ def _decide(console: Console, given: dict[str, Any], text: str) -> int:
 def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
     prompt = questions.prompt_file(given)
     request = questions.request(given, prompt, text)
-    spec = questions.spec(given, prompt)
+    spec = questions.spec(console, given, prompt)
     silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from localai import settings
+from localai.daily import once_a_day
 from localai.engines.base import ModelSpec
+from localai.machine import let_others_go_first
 from localai.terminal.console import Console
 from localai.warm.client import ClientEngine, open_engine
 
@@ -14,6 +16,10 @@ from localai.warm.client import ClientEngine, open_engine
 def engine_for(console: Console, given: Mapping[str, Any], spec: ModelSpec) -> ClientEngine:
     """Return the engine for a model: `--cold` and `--keep-alive` go before the settings."""
     chosen = settings.load()
+    wants_gpu = spec.kind == "text" and spec.gpu_layers != "0"
+    if wants_gpu and (line := once_a_day(chosen.folders.state / "gpu-looked", _unused_gpu)):
+        console.warn(line)
+    let_others_go_first()
     keep_alive = given["keep_alive"]
     return open_engine(
         spec,
@@ -21,3 +27,11 @@ def engine_for(console: Console, given: Mapping[str, Any], spec: ModelSpec) -> C
         keep_alive=chosen.keep_alive if keep_alive is None else keep_alive,
         warn=console.warn,
     )
+
+
+def _unused_gpu() -> str:
+    """Return what is to be said of a GPU that the installed library cannot use, or nothing."""
+    from localai import hardware
+
+    override = settings.engine_environment().get("LLAMA_CPP_LIB_PATH", "")
+    return hardware.advice(hardware.find(), hardware.backends(hardware.library_folder(override)))

@@ -22,9 +22,16 @@ def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
     return decorate
 
 
-model = click.option("-m", "--model", metavar="MODEL", help="tiny, or the path of a .gguf file.")
+model = click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    help="A name (see localai models), a .gguf file, owner/repo[:quant].",
+)
 
 machine = _stack(
+    click.option("--offline", is_flag=True, help="Fetch nothing."),
+    click.option("-y", "--yes", is_flag=True, help="Fetch the model to begin with, unasked."),
     click.option("--ctx", type=Number(1), metavar="N", help="Context in tokens, at least."),
     click.option(
         "--gpu-layers", type=Layers(), metavar="auto|all|N", help="Layers on the GPU. [auto]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from localai.catalog import names
+from localai.catalog.obtain import on_disk
 from localai.errors import BadInput, LocalaiError, UnknownModel
 from localai.terminal.console import Console
 from localai.terminal.text import nearest
@@ -29,9 +30,12 @@ def stop(console: Console, model: str | None, everything: bool) -> None:
 def _called(model: str) -> tuple[str, ...]:
     """Return what the model may be called in the host's books."""
     try:
-        return (model, str(names.resolve(model).path.resolve()))
+        found = names.resolve(model)
+        if isinstance(found, names.Reference):
+            found = on_disk(found) or found
     except LocalaiError:  # it may have been moved since it was loaded
         return (model,)
+    return (model, str(found.path.resolve())) if isinstance(found, names.ModelFile) else (model,)
 
 
 def _nothing(model: str | None) -> list[str]:

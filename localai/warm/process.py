@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from localai.engines.base import ModelSpec
 from localai.errors import BadModel, LocalaiError, WorkerDied
+from localai.machine import usual_turn
 from localai.records import pack
 from localai.settings import load as load_settings
 from localai.settings import worker_environment
@@ -124,6 +125,7 @@ def _start(
         environment,
         file_actions=actions,
         setsid=True,
+        **usual_turn(),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from localai.errors import NoHost, from_wire
+from localai.machine import usual_turn
 from localai.settings import worker_environment
 from localai.warm import place, wire
 
@@ -97,6 +98,7 @@ def _start_host(address: Path, lock: int) -> None:
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
             ],
             setsid=True,
+            **usual_turn(),
         )
 
 

@@ -27,6 +27,7 @@ from typing import Any
 from localai.engines import registry
 from localai.engines.base import Delta, Engine, ModelSpec
 from localai.errors import BadInput, LocalaiError
+from localai.machine import let_others_go_first
 from localai.records import unpack
 from localai.warm import wire
 from localai.warm.connection import Connection, Taking
@@ -96,6 +97,7 @@ class Worker:
 
     def serve(self) -> None:
         """Serve until the owner has left and all requests have ended."""
+        let_others_go_first()
         while not (self._leaving and self._idle()):
             for selected, events in self._selector.select(_LOOK if self._leaving else None):
                 connection = selected.data
@@ -234,6 +236,7 @@ class Worker:
 
     def _send_all(self) -> None:
         """Send each step's deltas while the engine evaluates the next one."""
+        let_others_go_first()
         while True:
             self._send(self._outgoing.get())
 

@@ -22,7 +22,9 @@ class Command:
             f"XDG_{name}_HOME": str(Path(self._folder.name, name.lower()))
             for name in ("CONFIG", "DATA", "STATE", "CACHE")
         }
-        kept = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
+        # As installed, modules are compiled beforehand.
+        without = ("XDG_RUNTIME_DIR", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if name not in without}
         self._environment = {**kept, **places, "PYTHONPATH": str(ROOT)}
 
     def __enter__(self) -> Command:

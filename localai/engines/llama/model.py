@@ -5,24 +5,27 @@ Imports nothing heavy, so that the library can read the file while the rest is i
 
 from __future__ import annotations
 
+import ctypes
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from localai.catalog.gguf_header import Header
+from localai.catalog.memory import DEFAULT_CONTEXT, Wish, plan
+from localai.catalog.memory_layers import layers
 from localai.engines.base import ModelSpec
+from localai.engines.llama.devices import machine
 from localai.engines.llama.library import complaints, native, start
 from localai.engines.llama.states import fingerprint
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadModel
-from localai.machine import free_memory
 
 BATCH = 512  # tokens a step; the library's own size of one evaluation
 _SEQUENCES = 32
 _SEQUENCES_EXACT = 8  # recurrent layers keep a whole state for each sequence
 _FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when needed
 _LEAST_CELLS = 4096
-_MARGIN = 0.5  # of the free memory, what keys and values may take
+_MOST_CELLS = 1 << 16  # the first context; it grows when needed
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,21 @@ def physical_cores() -> int:
     return max(1, len(cores))
 
 
+def wish(spec: ModelSpec, header: Header) -> Wish:
+    """Return what is asked for, as the memory rule wants it."""
+    asked = spec.gpu_layers
+    layers_asked = {"auto": None, "all": len(header.tensors)}.get(asked, 0)
+    recurrent = any(layer.state for layer in layers(header))
+    return Wish(
+        context=spec.context,
+        most=max(DEFAULT_CONTEXT, header.context_length or 0),
+        gpu_layers=int(asked) if asked.isdecimal() else layers_asked,
+        cache_type=spec.cache_type,
+        sequences=_SEQUENCES_EXACT if recurrent else _SEQUENCES,
+        batch=BATCH,
+    )
+
+
 class Model:
     """A loaded model with all that is read from it once.
 
@@ -59,13 +77,15 @@ class Model:
     ------
     BadModel
         The library refuses the file.
+    NotEnoughMemory
+        It does not fit; nothing has been loaded.
     """
 
     def __init__(self, spec: ModelSpec, header: Header) -> None:
         start()
         self.spec, self.header = spec, header
-        parameters = native.llama_model_default_params()
-        parameters.n_gpu_layers = self._gpu_layers(spec.gpu_layers)
+        self.wish = wish(spec, header)
+        parameters = self._placed()
         self.pointer: Any = native.llama_model_load_from_file(
             os.fsencode(spec.files[0]), parameters
         )
@@ -89,39 +109,49 @@ class Model:
         if native.llama_model_is_diffusion(self.pointer):
             raise BadModel(f"{name} is a diffusion model, which cannot chat", "take another")
 
-    @staticmethod
-    def _gpu_layers(asked: str) -> int:
-        if asked in ("auto", "all"):
-            return -1 if native.llama_supports_gpu_offload() else 0
-        return int(asked)
+    def _placed(self) -> Any:
+        """Return the library's parameters, with the layers where the memory rule puts them."""
+        here = machine()
+        self.plan = plan(self.header, here.devices, self.wish, name=self.spec.name)
+        used = [
+            (handle, count)
+            for handle, count in zip(here.handles, self.plan.split, strict=True)
+            if count
+        ]
+        parameters = native.llama_model_default_params()
+        parameters.n_gpu_layers = self.plan.gpu_layers
+        # Named devices, ended by a null: a GPU that is not used is not even opened. The library
+        # reads both arrays while it loads, so they are kept until then.
+        self._devices = (ctypes.c_void_p * (len(used) + 1))(*(handle for handle, _ in used), None)
+        parameters.devices = ctypes.cast(self._devices, ctypes.c_void_p)
+        self._split = (ctypes.c_float * native.LLAMA_MAX_DEVICES)(*(count for _, count in used))
+        parameters.tensor_split = self._split
+        return parameters
 
     @property
     def device(self) -> str:
         """Where the model lies."""
-        return "GPU" if self._gpu_layers(self.spec.gpu_layers) else "CPU"
+        return "GPU" if self.plan.gpu_layers else "CPU"
 
     @property
     def fingerprint(self) -> str:
         """What a state of this model depends on."""
-        return fingerprint(self.spec.files, self.spec.cache_type, self.spec.gpu_layers)
-
-    def token_bytes(self) -> int:
-        """Return the bytes of keys and values that one token takes."""
-        return max(1, self.header.kv_bytes_per_token(type_bytes=2))
+        return fingerprint(self.spec.files, self.plan.cache_type, self.plan.split)
 
     def most_cells(self) -> int:
-        """Return how many tokens the free memory has room for."""
-        return max(_LEAST_CELLS, int(free_memory() * _MARGIN) // self.token_bytes() // 256 * 256)
+        """Return how many tokens the memory has room for."""
+        return self.plan.context
 
     def sizes(self) -> Sizes:
         """Return what the first context is made with."""
-        cells = max(_LEAST_CELLS, _FIRST_CACHE_BYTES // self.token_bytes() // 256 * 256)
+        token = max(1, self.header.kv_bytes_per_token(type_bytes=2))
+        cells = max(_LEAST_CELLS, _FIRST_CACHE_BYTES // token // 256 * 256)
         return Sizes(
-            cells=min(max(cells, self.spec.context or 0), 1 << 16, self.most_cells()),
-            sequences=_SEQUENCES_EXACT if self.exact else _SEQUENCES,
-            batch=BATCH,
+            cells=min(max(cells, self.spec.context or 0), _MOST_CELLS, self.most_cells()),
+            sequences=self.wish.sequences,
+            batch=self.wish.batch,
             threads=self.spec.threads or physical_cores(),
-            cache_type=self.spec.cache_type,
+            cache_type=self.plan.cache_type,
         )
 
     def close(self) -> None:

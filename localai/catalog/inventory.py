@@ -1,0 +1,124 @@
+"""What models there are: the shipped one, the known ones, and what else lies in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from localai.catalog import cache, known
+from localai.catalog.choice import choose
+from localai.catalog.gguf import check
+from localai.catalog.memory import Wish
+from localai.catalog.memory_layout import on_cpu
+from localai.catalog.memory_sizes import Sizes
+from localai.catalog.names import TINY, Reference
+from localai.machine import total_memory
+
+_MORE = 1 << 30  # bytes for a context of ordinary length and the process itself, as in `known`
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that can be named."""
+
+    name: str
+    bytes: int  # of its files
+    memory: int  # bytes, about
+    good_for: str
+    on_disk: bool
+    partial: bool = False  # a part of it was fetched
+    parameters: str = ""
+    context: int | None = None  # tokens
+    licence: str = ""
+    base: bool = False  # continues text, does not answer
+    path: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Return what stands before its name: on disk, or too large for this machine."""
+        return "*" if self.on_disk else "!" if self.memory > total_memory() else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data with stable keys."""
+        return {**asdict(self), "fits": self.memory <= total_memory()}
+
+
+def listing() -> list[Entry]:
+    """Return the tiny model, the known ones, and what else is on disk."""
+    stored = cache.stored()
+    return [_tiny(), *(_row(row, stored) for row in known.rows()), *_others(stored)]
+
+
+def _tiny() -> Entry:
+    size = TINY.stat().st_size
+    about = "trying things out; knows next to nothing"
+    return Entry("tiny", size, 32 * size, about, True, licence="MIT", path=str(TINY))
+
+
+def _row(row: known.Known, stored: list[cache.Stored]) -> Entry:
+    mine = [each for each in stored if (each.repo, each.name) == (row.repo, row.file)]
+    whole = [each for each in mine if not each.partial]
+    return Entry(
+        row.name,
+        row.download,
+        row.memory,
+        row.good_for,
+        bool(whole),
+        any(each.partial for each in mine),
+        row.parameters,
+        row.context,
+        row.licence,
+        row.base,
+        str(whole[0].path) if whole else "",
+    )
+
+
+def _others(stored: list[cache.Stored]) -> Iterator[Entry]:
+    """Return the models of the cache that have no short name."""
+    named = {(row.repo, row.file) for row in known.rows()}
+    for each in stored:
+        if (each.repo, each.name) not in named and each.name:
+            about = "fetched in part: pull it again to go on" if each.partial else "on disk"
+            memory = each.bytes + each.bytes // 5 + _MORE
+            name = f"hf:{each.repo}/{each.name}"
+            path = "" if each.partial else str(each.path)
+            yield Entry(name, each.bytes, memory, about, not each.partial, each.partial, path=path)
+
+
+def remove(reference: Reference) -> int:
+    """Remove a model's files from the cache, and return the bytes that were freed."""
+    files = [each for each in cache.stored(reference.repo) if each.name]
+    wanted = reference.row.file if reference.row else reference.wanted
+    if not files:
+        return 0
+    parts = {each.name for each in choose(files, wanted, reference.repo)}
+    return sum(cache.remove(reference.repo, name) for name in parts)
+
+
+def facts(name: str, path: Path) -> dict[str, Any]:
+    """Return what a model's file says of it, in words that `localai models show` prints.
+
+    Raises
+    ------
+    BadModel
+        It is no model.
+    """
+    header = check(path)
+    needs = on_cpu(Sizes.of(header), Wish().load(min(header.context_length or 4096, 4096), "f16"))
+    return {
+        "model": name,
+        "file": str(path),
+        "bytes": header.file_bytes,
+        "name": header.name,
+        "architecture": header.architecture,
+        "parameters": header.parameters,
+        "quantisation": header.quantisation,
+        "layers": header.block_count,
+        "context": header.context_length,
+        "vocabulary": header.vocabulary,
+        "memory": needs.total,  # bytes, with a context of 4,096 tokens, on the CPU
+        "template": "yes" if header.chat_template else "none: a base model, or ChatML",
+        "licence": header.text("general.license") or None,
+    }

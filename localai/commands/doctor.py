@@ -1,0 +1,73 @@
+"""`localai doctor`: whether everything works on this machine, and what to type if it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localai.commands import options
+from localai.errors import ExitCode
+from localai.terminal.console import Console
+from localai.terminal.progress import Progress
+from localai.terminal.text import cells, one_line
+
+if TYPE_CHECKING:
+    from localai.doctor import Report
+
+_WIDTH = 80
+
+
+@click.command(epilog="\b\nExamples:\n  localai doctor\n  localai doctor --json | jq .healthy")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@click.option("--no-color", is_flag=True, help="No colour.")
+@click.pass_obj
+def doctor(console: Console, /, **given: Any) -> int:
+    """Look whether everything works: engines, devices, memory, GPU, and a question.
+
+    Below each problem stands the command that helps. The exit code is 0 if the tiny model answers
+    rightly, else 1. Nothing is sent anywhere.
+    """
+    from localai.doctor import examine  # with more than the completion script need wait for
+
+    options.apply(console, given)
+    with Progress(console, "looking") as progress:
+
+        def note(what: str) -> None:
+            progress.label = what
+
+        report = examine(note)
+    if given["as_json"]:
+        console.write_json(report.to_json())
+    else:
+        for line in _lines(report):
+            console.write_line(line)
+    return ExitCode.DONE if report.healthy else ExitCode.FAILED
+
+
+def _lines(report: Report) -> Iterator[str]:
+    findings = report.findings
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        head = f"{finding.what:<{width}}  {finding.state:<4}  "
+        yield from _folded(one_line(finding.text).split(" "), head)
+        below = " " * len(head)
+        for step in filter(None, finding.recipe.first):
+            yield from _folded(one_line(step).split(" "), f"{below}first: ")
+        if finding.recipe.words:
+            # Far to the left, so that most of a command stands in one line, and can be copied.
+            yield from _folded([*map(one_line, finding.recipe.words)], "    ", " \\", "      ")
+    yield "text works" if report.healthy else "text does not work: see FAIL above"
+
+
+def _folded(words: Sequence[str], head: str, joint: str = "", below: str = "") -> Iterator[str]:
+    """Yield words in lines of at most 80 columns, if no word is longer; `joint` ends the lines."""
+    line, empty = head, True
+    for word in words:
+        if not empty and cells(f"{line} {word}{joint}") > _WIDTH:
+            yield line + joint
+            line, empty = below or " " * len(head), True
+        line, empty = line + ("" if empty else " ") + word, False
+    yield line.rstrip()

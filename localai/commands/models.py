@@ -1,0 +1,141 @@
+"""`localai models`: known models, what is on disk, and which one is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from localai import preferences, settings
+from localai.catalog import inventory, names
+from localai.catalog.obtain import obtain, on_disk
+from localai.errors import BadInput, UnknownModel
+from localai.quantities import amount
+from localai.terminal.console import Console
+from localai.terminal.table import table
+from localai.terminal.text import clip, shown
+
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
+_KINDS = click.Choice(["text", "vision", "image", "hear", "speak"])
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="\b\nExamples:\n"
+    "  localai models\n"
+    "  localai models pull qwen3-4b\n"
+    "  localai models show tiny\n"
+    "  localai models default qwen3-4b",
+)
+@_json
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """Show, fetch and remove models, and choose the one that is used."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_, as_json=as_json)
+
+
+@models.command("list", epilog="\b\nExamples:\n  localai models list --json | jq -r '.[].name'")
+@_json
+@click.pass_obj
+def list_(console: Console, as_json: bool) -> None:
+    """List the known models and what else is on disk.
+
+    NEEDS is the memory that a model takes, about; `*` marks what is on disk, `!` what does not fit
+    into this machine's memory.
+    """
+    found = inventory.listing()
+    if as_json:
+        console.write_json([entry.to_json() for entry in found])
+        return
+    width = console.width if console.stdout.terminal else None
+    heads = ("", "NAME", "SIZE", "NEEDS", "GOOD FOR")
+    rows = [(e.mark, e.name, amount(e.bytes), amount(e.memory), e.good_for) for e in found]
+    for line in table(heads, rows, "  rr"):
+        console.write_line(clip(line, width) if width else line)
+
+
+@models.command(
+    "pull",
+    epilog="\b\nExamples:\n"
+    "  localai models pull qwen3-4b\n"
+    "  localai models pull owner/repo:Q8_0\n"
+    "  localai models pull hf:owner/repo/FILE.gguf",
+)
+@click.argument("name")
+@click.option("--offline", is_flag=True, help="Fetch nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@click.pass_obj
+def pull(console: Console, name: str, offline: bool, quiet: bool) -> None:
+    """Fetch a model and print its path; a transfer that was broken off goes on where it was."""
+    if quiet:
+        console.hush()
+    offline = offline or settings.load().offline
+    console.write_line(shown(obtain(console, name, offline=offline).path))
+
+
+@models.command("show", epilog="\b\nExamples:\n  localai models show tiny\n"
+    "  localai models show ./model.gguf --json")  # fmt: skip
+@click.argument("name")
+@_json
+@click.pass_obj
+def show(console: Console, name: str, as_json: bool) -> None:
+    """Show what a model's file says of it, and the memory that it will need."""
+    facts = inventory.facts(name, _path(name))
+    if as_json:
+        console.write_json(facts)
+        return
+    for line in table(("", ""), [(key, _said(value)) for key, value in facts.items()])[1:]:
+        console.write_line(line)
+
+
+@models.command("rm", epilog="\b\nExamples:\n  localai models rm qwen3-4b")
+@click.argument("name")
+@click.pass_obj
+def rm(console: Console, name: str) -> None:
+    """Remove a model from disk, and say how much room that gave."""
+    meant = names.resolve(name)
+    if isinstance(meant, names.ModelFile):
+        raise BadInput(
+            f"{shown(name)} is not a fetched model", "remove a file of your own with: rm FILE"
+        )
+    freed = inventory.remove(meant)
+    if not freed:
+        raise UnknownModel(f"{shown(name)} is not on disk", "localai models")
+    console.talk(f"removed {shown(name)}: {amount(freed)} freed")
+
+
+@models.command("default", epilog="\b\nExamples:\n  localai models default\n"
+    "  localai models default qwen3-4b")  # fmt: skip
+@click.argument("name", required=False)
+@click.option("--kind", type=_KINDS, default="text", help="For what it is used. [text]")
+@click.pass_obj
+def default(console: Console, name: str | None, kind: str) -> None:
+    """Show the model that is used where none is named, or choose it."""
+    if name is None:
+        chosen = settings.load().model(kind)
+        if chosen is None:
+            raise UnknownModel(f"no model is set for {kind}", "localai models default NAME")
+        console.write_line(shown(chosen))
+        return
+    meant = names.resolve(name)  # refuses what is none
+    kept = name
+    if isinstance(meant, names.ModelFile) and name != "tiny":
+        kept = str(meant.path.resolve())  # which means the same in every folder
+    console.talk(f"{shown(preferences.set_model(kind, kept))}: {kind} = {shown(kept)}")
+
+
+def _path(name: str) -> Path:
+    """Return the file of a model that is on disk."""
+    meant = names.resolve(name)
+    found = meant if isinstance(meant, names.ModelFile) else on_disk(meant)
+    if found is None:
+        raise UnknownModel(f"{shown(name)} is not on disk", f"localai models pull {shown(name)}")
+    return found.path
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:,}" if type(value) is int else str(value)
