@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("localai.commands.bench:bench", "Measure how fast a model is here."),
     "doctor": ("localai.commands.doctor:doctor", "Look whether everything works here."),
     "prompts": ("localai.commands.prompts:prompts", "List, show and write prompt files."),
+    "characters": ("localai.commands.characters:characters", "List, show and write characters."),
     "completion": ("localai.commands.completion:completion", "Print a completion script."),
 }
 

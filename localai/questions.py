@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +17,13 @@ from localai.terminal.console import Console
 from localai.terminal.text import read_text
 
 if TYPE_CHECKING:
+    from localai.characters.card import Character
     from localai.prompts import Prompt
 
 Given = Mapping[str, Any]  # the options of a command, by their names
 
 _ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
+_NO_END = 1 << 40  # tokens
 _MOST_OF_A_FILE = 1 << 26  # bytes
 _YES_NO = "yes,no"
 _CONSTRAINTS = ("choices", "regex", "schema", "grammar", "json_object", "test")  # the flags
@@ -40,13 +44,18 @@ def prompt_file(given: Given) -> Prompt | None:
     return prompts.load(given["prompt_file"])
 
 
-def spec(console: Console, given: Given, prompt: Prompt | None) -> ModelSpec:
-    """Return which model to load, and how: flags, then the prompt file, then the settings.
+def spec(console: Console, given: Given, own: str = "") -> ModelSpec:
+    """Return which model to load, and how: flags, then what files ask for, then the settings.
 
     A model that was named is fetched if it is not on disk; where none was, one is offered.
+
+    Parameters
+    ----------
+    own : str
+        The model that a prompt file or a character asks for.
     """
     chosen = settings.load()
-    name = given["model"] or (prompt and prompt.model) or chosen.model("text")
+    name = given["model"] or own or chosen.model("text")
     model = obtain.obtain(
         console,
         name or obtain.offer("text"),
@@ -64,8 +73,10 @@ def spec(console: Console, given: Given, prompt: Prompt | None) -> ModelSpec:
     )
 
 
-def request(given: Given, prompt: Prompt | None, text: str) -> TextRequest:
-    """Return the request that options, a prompt file and the input make together.
+def request(
+    given: Given, text: str, prompt: Prompt | None = None, card: Character | None = None
+) -> TextRequest:
+    """Return the request that options, the input, a prompt file and a character make together.
 
     Raises
     ------
@@ -81,12 +92,17 @@ def request(given: Given, prompt: Prompt | None, text: str) -> TextRequest:
         raise BadInput("--var sets a variable of a prompt file, and there is none", "add -p NAME")
     system: str | None = given["system"] or (prompt.system if prompt else None)
     constraint = _constraint(given, prompt)
+    if card:
+        messages, fixed = _acted(card, given, system, text)
+    else:
+        messages, fixed = _conversation(system, Message("user", text)), 1 if system else 0
     return TextRequest(
-        messages=() if given["raw"] else _conversation(system, Message("user", text)),
-        raw=_raw(text, system) if given["raw"] else None,
-        fixed=1 if system else 0,
-        fixed_text=lead,
-        sampling=_sampling(given, prompt),
+        messages=() if given["raw"] else messages,
+        raw=_raw(text, system, card) if given["raw"] else None,
+        fixed=fixed,
+        # Where there is more between the fixed messages and the question, its beginning moves.
+        fixed_text=lead if len(messages) == fixed + 1 else 0,
+        sampling=_sampling(given, prompt, card),
         max_tokens=given["max_tokens"] or (prompt and prompt.max_tokens) or None,
         stop=given["stop"] or (prompt.stop if prompt else ()),
         constraint=constraint,
@@ -100,13 +116,52 @@ def _conversation(system: str | None, question: Message) -> tuple[Message, ...]:
     return (Message("system", system), question) if system else (question,)
 
 
-def _raw(text: str, system: str | None) -> str:
+def character(given: Given) -> Character | None:
+    """Return the character that was asked for, if any.
+
+    Raises
+    ------
+    BadInput
+        There is none of that name, or the card is damaged, or a persona is given to nobody.
+    """
+    if not given["character"]:
+        if given["persona"]:
+            raise BadInput("--persona says who you are to a character", "add -c NAME")
+        return None
+    from localai.characters import find  # with YAML, which a plain question need not wait for
+
+    return find.load(given["character"])
+
+
+def _acted(
+    card: Character, given: Given, system: str | None, text: str
+) -> tuple[tuple[Message, ...], int]:
+    """Return what a character is told before it answers a question, and how much of it is fixed."""
+    from localai.characters.prompt import opening, recalled
+    from localai.conversation import Conversation, fit, fold
+
+    persona = read_text(Path(given["persona"]), _MOST_OF_A_FILE) if given["persona"] else ""
+    opened = opening(card, persona=persona.strip(), seed=given["seed"] or 0)
+    if system:
+        opened = replace(opened, system=f"{opened.system}\n{system}")
+    talk = Conversation(opened, (Message("user", text),))
+    talk = replace(talk, notes=recalled(card, opened, talk.said, talk.answers))
+    # Nothing leaves: what is too long for the model is told, as with any question. Not every
+    # template takes a system text in the middle, or an answer before a question.
+    shape = partial(fold, mid_system=False, user_first=True, alternate=True)
+    fitted = fit(talk, lambda _: 0, _NO_END, 0, shape=shape)
+    return fitted.messages, fitted.fixed
+
+
+def _raw(text: str, system: str | None, card: Character | None) -> str:
+    if card:
+        raise BadInput("--raw has no character: it continues the prompt alone", "leave out -c")
     if system:
         raise BadInput("--raw has no system text: it continues the prompt alone", "leave out -s")
     return text
 
 
-def _sampling(given: Given, prompt: Prompt | None) -> Sampling:
+def _sampling(given: Given, prompt: Prompt | None, card: Character | None) -> Sampling:
     asked = {
         "temperature": given["temp"],
         "top_k": given["top_k"],
@@ -119,6 +174,9 @@ def _sampling(given: Given, prompt: Prompt | None) -> Sampling:
     }
     if asked["temperature"] is None and prompt:
         asked["temperature"] = prompt.temperature
+    for name, value in (card.sampling if card else {}).items():
+        if asked.get(name) is None:
+            asked[name] = value
     return Sampling(**{name: value for name, value in asked.items() if value is not None})
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="A variable of the prompt file; VALUE may be @FILE.",
 )
+@options.character
 @click.option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
 @click.option("-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT.")
 @click.option("--raw", is_flag=True, help="Continue the text, without a chat template.")
@@ -97,8 +98,10 @@ def _decide(console: Console, given: dict[str, Any], text: str) -> int:
 
 def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
     prompt = questions.prompt_file(given)
-    request = questions.request(given, prompt, text)
-    spec = questions.spec(console, given, prompt)
+    card = questions.character(given)
+    request = questions.request(given, text, prompt, card)
+    own = (prompt and prompt.model) or (card and card.model) or ""
+    spec = questions.spec(console, given, own)
     silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:

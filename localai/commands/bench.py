@@ -27,7 +27,7 @@ def bench(console: Console, /, **given: Any) -> None:
     It is measured in a process of its own, whatever else is loaded.
     """
     options.apply(console, given)
-    spec = questions.spec(console, given, None)
+    spec = questions.spec(console, given)
     with Progress(console, f"measuring {spec.name}") as progress:
 
         def note(what: str) -> None:

@@ -29,6 +29,11 @@ model = click.option(
     help="A name (see localai models), a .gguf file, owner/repo[:quant].",
 )
 
+character = _stack(
+    click.option("-c", "--character", metavar="NAME", help="A character's name, or a card's file."),
+    click.option("--persona", metavar="FILE", help="A text file that says who you are."),
+)
+
 machine = _stack(
     click.option("--offline", is_flag=True, help="Fetch nothing."),
     click.option("-y", "--yes", is_flag=True, help="Fetch the model to begin with, unasked."),

@@ -25,6 +25,6 @@ def warm(console: Console, /, **given: Any) -> None:
     options.apply(console, given)
     if given["cold"]:
         raise BadInput("--cold keeps nothing loaded", "leave it out")
-    spec = questions.spec(console, given, None)
+    spec = questions.spec(console, given)
     with Progress(console, f"loading {spec.name}"), engine_for(console, given, spec) as engine:
         engine.wait()

@@ -23,27 +23,33 @@ from tests.bench.table import RATIOS, compared, show
 BUDGETS = {"prompt": "<= 0.05", "first_token": "<= 0.2"}
 
 
-def times(command: Command, flags: tuple[str, ...], system: str, asked: str) -> dict[str, float]:
+def times(
+    command: Command, flags: tuple[str, ...], fixed: tuple[str, str], asked: str
+) -> dict[str, float]:
     """Return what one use has cost, in milliseconds."""
-    _, said = command.run("ask", *flags, "--json", "-s", system, asked)
+    _, said = command.run("ask", *flags, "--json", *fixed, asked)
     answer: dict[str, Any] = json.loads(said)
     return {name: answer["seconds"][name] * 1000 for name in BUDGETS}
 
 
-def measure(model: Path, threads: int, tokens: int, turn: int) -> list[dict[str, float]]:
+def measure(
+    model: Path, threads: int, tokens: int, character: str, turn: int
+) -> list[dict[str, float]]:
     """Return the costs of the first use, the second, and the one after a restart."""
     flags = ("-m", str(model), "--temp", "0", "-n", "4", "--threads", str(threads))
-    system = words(tokens, random.Random(turn).randrange)
+    fixed = ("-s", words(tokens, random.Random(turn).randrange))
+    if character:
+        fixed = ("-c", character)
     with Command() as command:
         command.run("warm", str(model), "--threads", str(threads))
         command.run("ask", *flags, "Hello!")  # its pages are read
-        found = [times(command, flags, system, "Who are you?")]
-        found.append(times(command, flags, system, "What is your name?"))
+        found = [times(command, flags, fixed, "Who are you?")]
+        found.append(times(command, flags, fixed, "What is your name?"))
         time.sleep(0.5)  # the state is written when there is nothing else to do
         command.run("stop", "--all")
         command.run("warm", str(model), "--threads", str(threads))
         command.run("ask", *flags, "Hello!")
-        found.append(times(command, flags, system, "Where are you from?"))
+        found.append(times(command, flags, fixed, "Where are you from?"))
     return found
 
 
@@ -51,11 +57,12 @@ def main() -> None:
     """Measure and print."""
     arguments = parser(__doc__, ["1b"], threads=2, repetitions=3)
     arguments.add_argument("--tokens", type=int, default=1100)
+    arguments.add_argument("--character", default="", help="instead of a system text")
     options = arguments.parse_args()
     rows = []
     for model in files(options):
         runs = [
-            measure(model, options.threads, options.tokens, turn)
+            measure(model, options.threads, options.tokens, options.character, turn)
             for turn in range(options.repetitions)
         ]
         for at, when in ((1, "again"), (2, "after a restart")):
@@ -64,7 +71,7 @@ def main() -> None:
                 title = f"{model.stem}, {span.replace('_', ' ')} {when}"
                 rows.append(compared(title, again, first, budget))
     title = (
-        f"a fixed part of {options.tokens} tokens, {options.threads} threads, "
+        f"a fixed part: {options.character or f'{options.tokens} tokens'}, {options.threads} threads, "
         f"{options.repetitions} repetitions; medians in ms"
     )
     show(title, ("span", "then", "first", *RATIOS), rows)

@@ -1,0 +1,157 @@
+"""Any file to a character: which form it has is seen from its content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from localai.characters import others, places, yaml_file, yaml_nodes
+from localai.characters.card import Character
+from localai.errors import BadInput
+from localai.terminal.text import decode
+
+# The readers of other containers are imported where one is met: a YAML card waits for none of them.
+_PNG, _ZIP = b"\x89PNG\r\n\x1a\n", b"PK"
+_PICTURES = {b"\xff\xd8\xff": "JPEG", b"RIFF": "WEBP", b"GIF8": "GIF"}
+_CHAIN = 10  # cards that may extend each other
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A card's file that was read."""
+
+    path: Path
+    form: str  # "YAML", "V2 PNG", "V3 CHARX", "Pygmalion JSON" ...
+    character: Character
+    text: str = ""  # of a YAML or JSON file
+    lines: Mapping[str, int] = field(default_factory=dict)  # of the keys of a YAML file
+    remarks: tuple[str, ...] = ()  # what a person should know although the card was read
+    leans: bool = False  # on files beside it
+
+
+def open_card(path: Path, chain: tuple[str, ...] = ()) -> Opened:
+    """Return the card in a file.
+
+    Parameters
+    ----------
+    chain : tuple of str
+        The cards that extend this one, by their real paths.
+
+    Raises
+    ------
+    BadInput
+        The file cannot be read, or is damaged; with its name, the reason, and mostly the line.
+    """
+    return parse(places.read(path), path, chain)
+
+
+def parse(data: bytes, path: Path, chain: tuple[str, ...] = ()) -> Opened:
+    """Return the card that a file's content holds; `path` names it and finds what lies beside."""
+    source = str(path)
+    if data.startswith(_PNG):
+        opened = _png(data, path)
+    elif data.startswith(_ZIP):
+        opened = _charx(data, path)
+    elif kind := next((kind for head, kind in _PICTURES.items() if data.startswith(head)), ""):
+        raise BadInput(f"{source}: a {kind} picture holds no character card; a PNG does")
+    elif _is_json(data, path):
+        opened = _json(data, path, source, "JSON")
+        opened = replace(opened, text=decode(data, source))
+    else:
+        opened = _yaml(data, path, chain)
+    if opened.character.name:
+        return opened
+    name = path.stem if places.NAME.fullmatch(path.stem) else "Character"
+    remark = f"the card has no name; it is called {name!r} after its file"
+    character = replace(opened.character, name=name)
+    return replace(opened, character=character, remarks=(*opened.remarks, remark))
+
+
+def _is_json(data: bytes, path: Path) -> bool:
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return False
+    return path.suffix.lower() == ".json" or data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
+def _png(data: bytes, path: Path) -> Opened:
+    from localai.characters import png
+
+    keyword, text = png.card(data, str(path))
+    return _json(text, path, f"{path} ({keyword})", "PNG")
+
+
+def _charx(data: bytes, path: Path) -> Opened:
+    from localai.characters import charx
+
+    return _json(charx.card(data, str(path)), path, f"{path} (card.json)", "CHARX")
+
+
+def _json(text: bytes, path: Path, source: str, container: str) -> Opened:
+    from localai.characters import json_text, tavern
+
+    data = json_text.load(text, source)
+    if others.is_pygmalion(data):
+        return Opened(path, f"Pygmalion {container}", others.pygmalion(data, source))
+    number = tavern.version(data, source)
+    remarks: tuple[str, ...] = ()
+    if newer := tavern.too_new(data):
+        remarks = (f"the card is of version {newer}, which is newer than 3.0; read as 3.0",)
+    character = tavern.read(data, source)
+    return Opened(path, f"V{number} {container}", character, remarks=remarks)
+
+
+def _yaml(data: bytes, path: Path, chain: tuple[str, ...]) -> Opened:
+    text = decode(data, str(path)).replace("\r\n", "\n")
+    root = yaml_nodes.load(text, str(path))
+    if others.is_webui(root):
+        form = "text-generation-webui YAML"
+        return Opened(path, form, others.webui(root, str(path)), text)
+    given = yaml_file.read(root)
+    values, leans = dict(given.values), given.lore_file is not None
+    if given.lore_file is not None:
+        values["lorebook"] = _lorebook(given.lore_file, path)
+    if given.extends is not None:
+        values, beside = _extended(given.extends, values, path, chain)
+        leans = leans or beside
+    return Opened(path, "YAML", yaml_file.build(values), text, given.lines, leans=leans)
+
+
+def _lorebook(node: yaml_nodes.Node, path: Path) -> dict[str, Any]:
+    """Return the values of the book in the file that a card names."""
+    from localai.characters import json_text, lorebooks
+
+    file = _pointed(places.beside, path, node)
+    data = json_text.load(places.read(file, json_text.LIMIT), str(file))
+    book = Character(name="", lorebook=lorebooks.read_file(data, str(file)))
+    found: dict[str, Any] = yaml_file.values_of(book)["lorebook"]
+    return found
+
+
+def _extended(
+    node: yaml_nodes.Node, values: dict[str, Any], path: Path, chain: tuple[str, ...]
+) -> tuple[dict[str, Any], bool]:
+    """Return a card's values over those of the card that it extends, and whether that is a file."""
+    file = _pointed(places.base, path, node)
+    chain = (*chain, os.path.realpath(path))
+    if os.path.realpath(file) in chain:
+        raise node.error(f"the cards extend each other in a circle: {node.text}")
+    if len(chain) > _CHAIN:
+        raise node.error(f"more than {_CHAIN} cards extend each other")
+    base = open_card(file, chain)
+    by_name = not places.is_path(node.text) and file.parent in places.folders().values()
+    return yaml_file.merged(yaml_file.values_of(base.character), values), not by_name
+
+
+def _pointed(find: Any, path: Path, node: yaml_nodes.Node) -> Path:
+    try:
+        file = find(path, node.text.strip())
+    except BadInput as error:
+        raise node.error(f"{error.what}: {node.text!r}") from None
+    if file is None:
+        hint = "give the name of a character, or of a file beside this one"
+        raise node.error(f"there is no {node.text!r}", hint)
+    assert isinstance(file, Path)
+    return file

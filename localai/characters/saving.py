@@ -1,0 +1,108 @@
+"""Characters to files: exported for other programs, and put into the user's folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from localai.characters import json_text, places, tavern, yaml_write
+from localai.characters.card import Character
+from localai.characters.opening import Opened
+from localai.errors import BadInput, LocalaiError
+
+FORMS = (".json", ".png", ".yaml")
+
+
+def exported(card: Opened, form: str, spec: int = 3, picture: bytes | None = None) -> bytes:
+    """Return a card as a file of another form.
+
+    Parameters
+    ----------
+    form : str
+        One of `FORMS`. JSON and PNG keep everything; YAML leaves out what we do not use.
+    spec : int
+        The version of the JSON, 2 or 3; a PNG holds both.
+    picture : bytes or None
+        A PNG for the card; None: the card's own, else a plain one.
+    """
+    if form == ".yaml":
+        return yaml_write.write(card.character).encode()
+    if form == ".json":
+        return json_text.dump(tavern.write(card.character, spec)).encode()
+    if form != ".png":
+        raise BadInput(f"a card cannot be written as {form or 'that'}", f"use {', '.join(FORMS)}")
+    from localai.characters import png
+
+    texts = {"chara": _compact(card.character, 2), "ccv3": _compact(card.character, 3)}
+    return png.embed(_picture(card, picture), texts, str(card.path))
+
+
+def imported(card: Opened, data: bytes) -> tuple[str, bytes]:
+    """Return how a card's file is kept: its suffix and content.
+
+    The file stays as it is, unless it leans on files beside it: then it becomes one that does not.
+    """
+    if card.leans:
+        return ".json", exported(card, ".json")
+    container = card.form.split()[-1].lower()
+    return f".{container}", data
+
+
+def add(name: str, suffix: str, data: bytes, force: bool = False) -> Path:
+    """Write a card into the user's folder; return its path.
+
+    Raises
+    ------
+    BadInput
+        The name is none, or there is a card of that name and `force` is not given.
+    LocalaiError
+        The file cannot be written.
+    """
+    if not places.NAME.fullmatch(name):
+        raise BadInput(f"{name!r} is no name for a character", "use letters, digits, `-` and `_`")
+    folder = places.folders()["user"]
+    path = folder / f"{name}{suffix}"
+    before = list(places.named(name, [folder]))
+    if before and not force:
+        raise BadInput(f"{before[0]} exists", "--force overwrites it, or give another name")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(path, data)
+        for other in before:  # of the same name in another form: one of them would be hidden
+            if other != path:
+                other.unlink()
+    except OSError as error:
+        raise LocalaiError(f"{path} cannot be written: {error.strerror}") from None
+    return path
+
+
+def name_for(character: Character) -> str:
+    """Return a character's name as a file's: `Seraphina the Guardian` is seraphina-the-guardian."""
+    return re.sub(r"[\W_]+", "-", character.name.lower()).strip("-")[:60] or "character"
+
+
+def _compact(character: Character, spec: int) -> bytes:
+    return json_text.dump(tavern.write(character, spec)).encode()
+
+
+def _picture(card: Opened, picture: bytes | None) -> bytes:
+    from localai.characters import png
+
+    if picture is not None:
+        if not png.is_png(picture):
+            raise BadInput("the picture is no PNG file", "convert it first")
+        return picture
+    if card.form.endswith("PNG"):
+        return places.read(card.path)
+    return png.blank(card.character.name)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
