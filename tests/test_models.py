@@ -162,10 +162,15 @@ def test_what_is_not_there_is_told_with_what_to_type(hub: Hub) -> None:
 
 
 def test_a_model_larger_than_the_machine_is_refused_before_a_byte(hub: Hub) -> None:
-    size = 1 << 45
-    row = {"rfilename": "huge-Q4_K_M.gguf", "size": size, "lfs": {"sha256": "0" * 64, "size": size}}
-    hub.repos["owner/huge"] = Repo({}, more=[row])
-    refused(run("ask", "-m", "owner/huge", "hi"), 4, "35.2 TB", "quantisation", "-m tiny")
+    def row(name: str, size: int) -> dict[str, object]:
+        lfs = {"sha256": f"{size:064x}", "size": size}
+        return {"rfilename": name, "size": size, "lfs": lfs}
+
+    rows = [row("huge-Q4_K_M.gguf", 1 << 45), row("huge-Q2_K.gguf", 1 << 30), row("mmproj.gguf", 9)]
+    hub.repos["owner/huge"] = Repo({"huge-Q3_K_S.gguf": bytes(1 << 20)}, more=rows)
+    done = run("ask", "-m", "owner/huge", "hi")
+    refused(done, 4, "35.2 TB", "nothing was fetched", "-m hf:owner/huge/huge-Q2_K.gguf (1.1 GB)")
+    assert "-m tiny" in done.err and sum(name in done.err for name in known.names()) == 1
     assert hub.sent == 0
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from localai.catalog import cache, known
 from localai.catalog.choice import choose
+from localai.catalog.fitting import whole_memory
 from localai.catalog.gguf import check
 from localai.catalog.memory import Wish
 from localai.catalog.memory_layout import on_cpu
 from localai.catalog.memory_sizes import Sizes
 from localai.catalog.names import TINY, Reference
-from localai.machine import total_memory
 
 _MORE = 1 << 30  # bytes for a context of ordinary length and the process itself, as in `known`
 
@@ -38,11 +38,11 @@ class Entry:
     @property
     def mark(self) -> str:
         """Return what stands before its name: on disk, or too large for this machine."""
-        return "*" if self.on_disk else "!" if self.memory > total_memory() else ""
+        return "*" if self.on_disk else "!" if self.memory > whole_memory() else ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data with stable keys."""
-        return {**asdict(self), "fits": self.memory <= total_memory()}
+        return {**asdict(self), "fits": self.memory <= whole_memory()}
 
 
 def listing() -> list[Entry]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localai.catalog.names import ModelFile, Reference, resolve
-from localai.errors import Interrupted, NotEnoughMemory, Unavailable, UnknownModel
-from localai.machine import total_memory
+from localai.errors import Interrupted, Unavailable, UnknownModel
 from localai.quantities import amount
 from localai.terminal.confirm import can_ask, confirm
 from localai.terminal.console import Console
@@ -49,7 +48,9 @@ def obtain(
             "leave --offline out, or use -m tiny",
         )
     if meant.row:  # its size is known: nobody need be asked
-        _refuse_too_large(name, meant.row.download)
+        from localai.catalog.fitting import refuse_too_large
+
+        refuse_too_large(name, meant.row.download)
     if offered and not yes:
         _ask(console, meant)
     return _fetched(console, meant)
@@ -110,11 +111,12 @@ def _ask(console: Console, reference: Reference) -> None:
 def _fetched(console: Console, reference: Reference) -> ModelFile:
     from localai.catalog import hub
     from localai.catalog.choice import choose
+    from localai.catalog.fitting import refuse_too_large
 
     repository = hub.look(reference.repo, revision=reference.revision)
     files = choose(repository.files, reference.wanted, reference.repo)
     total = sum(file.bytes or 0 for file in files)
-    _refuse_too_large(reference.name, total)
+    refuse_too_large(reference.name, total, reference.repo, repository.files)
     paths = _with_progress(console, reference.name, repository, files)
     return ModelFile(reference.name, paths[0])
 
@@ -126,14 +128,3 @@ def _with_progress(
 
     with Progress(console, f"fetching {name}", "bytes") as progress:
         return download.fetch(repository, files, progress.update)
-
-
-def _refuse_too_large(name: str, size: int) -> None:
-    """Refuse a model whose weights alone are more than the machine's memory."""
-    most = total_memory()
-    if size > most:
-        raise NotEnoughMemory(
-            f"{shown(name)} has {amount(size)} of weights; this machine's memory is {amount(most)}",
-            "take a smaller quantisation (owner/repo:Q3_K_M), a smaller model (localai models), "
-            "or -m tiny",
-        )
