@@ -174,6 +174,25 @@ def test_a_model_larger_than_the_machine_is_refused_before_a_byte(hub: Hub) -> N
     assert hub.sent == 0
 
 
+def test_what_a_name_means_is_remembered_while_its_file_is_there(hub: Hub, home: Path) -> None:
+    path = run("models", "pull", REPO).out.rstrip("\n")
+    memory = home / "cache" / "localai" / "names.json"
+    assert json.loads(memory.read_text())["names"] == {REPO: path}
+    assert run("ask", "-m", REPO, "--temp", "0", CAPITAL).out == PARIS + "\n"
+    for spoilt in (
+        "",
+        "[]",
+        "{",
+        '{"version": 1}',
+        '{"version": "0.1.0", "names": []}',
+        "[" * 5000,
+    ):
+        memory.write_text(spoilt)
+        assert run("ask", "-m", REPO, "--temp", "0", "--offline", CAPITAL).out == PARIS + "\n"
+    assert run("models", "rm", REPO).code == 0
+    refused(run("ask", "-m", REPO, "--offline", "hi"), 3, "not on disk")
+
+
 # Where none was named.
 
 

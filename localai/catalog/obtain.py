@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localai.catalog.names import ModelFile, Reference, resolve
+from localai.catalog.remembered import recall, remember
 from localai.errors import Interrupted, Unavailable, UnknownModel
 from localai.quantities import amount
 from localai.terminal.confirm import can_ask, confirm
@@ -37,10 +38,13 @@ def obtain(
     NotEnoughMemory
         It is too large for this machine; nothing was fetched.
     """
+    if path := recall(name):
+        return ModelFile(name, path)
     meant = resolve(name)
     if isinstance(meant, ModelFile):
         return meant
     if found := on_disk(meant):
+        remember(name, found.path)
         return found
     if offline:
         raise Unavailable(
@@ -118,6 +122,7 @@ def _fetched(console: Console, reference: Reference) -> ModelFile:
     total = sum(file.bytes or 0 for file in files)
     refuse_too_large(reference.name, total, reference.repo, repository.files)
     paths = _with_progress(console, reference.name, repository, files)
+    remember(reference.name, paths[0])
     return ModelFile(reference.name, paths[0])
 
 
