@@ -72,7 +72,13 @@ def _speed(tokens: int, seconds: float) -> str:
 
 
 def read(
-    deltas: Iterator[Delta], console: Console, model: str, *, show: bool, think: Think
+    deltas: Iterator[Delta],
+    console: Console,
+    model: str,
+    *,
+    show: bool,
+    think: Think,
+    into: Answer | None = None,
 ) -> Answer:
     """Take an answer as it comes.
 
@@ -84,13 +90,15 @@ def read(
         Write the text to stdout as it comes; else it is only gathered.
     think : "auto", "off" or "show"
         Whether thinking is written to stderr (on a terminal).
+    into : Answer or None
+        Gathers the answer, so that what came is there also when this is broken off.
 
     Raises
     ------
     ClosedPipe
         Whoever read stdout has left.
     """
-    answer = Answer(model)
+    answer = Answer(model) if into is None else into
     with Waiting(console, model) as waiting:
         for delta in deltas:
             check_reader(console.stdout)

@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
     "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
     "models": ("localai.commands.models:models", "Show, fetch and choose models."),
+    "chat": ("localai.commands.chat:chat", "Talk with a model or a character."),
+    "sessions": ("localai.commands.sessions:sessions", "List, show, search and remove chats."),
     "ps": ("localai.commands.ps:ps", "Show the loaded models."),
     "warm": ("localai.commands.warm:warm", "Load a model before the first question."),
     "stop": ("localai.commands.stop:stop", "Stop a loaded model, or all of them."),

@@ -176,14 +176,21 @@ class Console:
 
     # The talk: stderr
 
-    def talk(self, text: str) -> None:
+    def talk(self, text: str, *, dim: bool = False) -> None:
         """Say something on stderr, on lines of its own; nothing when quiet."""
         if not self.quiet:
-            self._say(sanitise(text).rstrip("\n") + "\n")
+            text = sanitise(text).rstrip("\n")
+            self._say((f"\x1b[2m{text}\x1b[0m" if dim and self.color_err else text) + "\n")
 
     def warn(self, text: str) -> None:
         """Say what the user should know although the command goes on; nothing when quiet."""
         self.talk(f"warning: {text}")
+
+    def prompt(self, text: str) -> None:
+        """Ask for a line of input, on stderr; also when quiet."""
+        with self._lock:
+            self.clear_status()
+            self._put_err(text)
 
     def error(self, error: LocalaiError, as_json: bool = False) -> None:
         """Say what failed and what to do next, or one JSON object; also when quiet.

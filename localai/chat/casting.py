@@ -1,0 +1,114 @@
+"""Slash commands about who speaks, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localai.chat import knobs
+from localai.chat.memory import Memory
+from localai.chat.slash import Outcome, slash
+from localai.chat.talk import Talk
+from localai.errors import BadInput
+from localai.terminal.text import one_line, read_text
+
+_LARGEST_PERSONA = 1 << 20  # bytes
+_NOBODY = ("none", "-")
+
+
+@slash("/system", "[TEXT]", "Tell the model who it is; `/system none` takes it away.")
+def system(talk: Talk, words: str) -> Outcome:
+    """Show or set the system text."""
+    if not words:
+        return talk.cast.opening.system or "there is no system text"
+    talk.recast(system=None if words in _NOBODY else words)
+    return "the system text is changed, from the next question on"
+
+
+@slash("/role", "WORDS", "Let the model be WORDS: `/role a patient teacher`.")
+def role(talk: Talk, words: str) -> Outcome:
+    """Set the system text from a few words."""
+    if not words:
+        raise BadInput("/role needs to know who the model is", "/role a patient teacher")
+    return system(talk, f"You are {words.rstrip('.')}.")
+
+
+@slash("/character", "[NAME]", "Talk with a character, or `none`; or say who speaks.", "character")
+def character(talk: Talk, words: str) -> Outcome:
+    """Change who answers; what was said stays."""
+    if not words:
+        return f"you talk with {talk.cast.char}"
+    talk.recast(character=None if words in _NOBODY else words, greeting=None)
+    if talk.transcript.turns:
+        return f"{talk.cast.char} goes on with the conversation; /reset begins anew"
+    talk.greet()
+    return None
+
+
+@slash("/persona", "[FILE|TEXT]", "Say who you are: a text, or a file of it; or `none`.", "file")
+def persona(talk: Talk, words: str) -> Outcome:
+    """Show or set the user's persona."""
+    if not words:
+        return str(talk.values.get("persona") or "you have no persona")
+    path = Path(words).expanduser()
+    text = read_text(path, _LARGEST_PERSONA).strip() if _is_file(path) else words
+    talk.recast(persona=None if words in _NOBODY else text)
+    return "your persona is changed, from the next question on"
+
+
+@slash("/greeting", "[N]", "List the character's greetings, or begin with the Nth.")
+def greeting(talk: Talk, words: str) -> Outcome:
+    """Choose what the character says first."""
+    card = talk.cast.character
+    if card is None or not card.greetings:
+        raise BadInput("there is no greeting to choose: no character that has one")
+    if not words:
+        chosen = talk.values.get("greeting") or 0
+        rows = [f"{'*' if at == chosen else ' '} {at + 1}  {one_line(text)}"
+                for at, text in enumerate(card.greetings)]  # fmt: skip
+        return "\n".join(rows)
+    if talk.transcript.questions:
+        raise BadInput("the conversation has begun", "/reset first")
+    number = int(words) if words.isascii() and words.isdecimal() and len(words) < 6 else 0
+    if not 1 <= number <= len(card.greetings):
+        raise BadInput(f"there are greetings 1 to {len(card.greetings)}", "/greeting lists them")
+    talk.record({"kind": "reset"})
+    talk.recast(greeting=number - 1)
+    talk.greet()
+    return None
+
+
+@slash("/model", "[NAME]", "Let another model answer, or say which one does.", "model")
+def model(talk: Talk, words: str) -> Outcome:
+    """Change the model; what was said stays."""
+    if not words:
+        return f"{talk.models.name}, {talk.models.context} tokens of context"
+    talk.models.use(words)
+    talk.recast(model=talk.models.name)
+    talk.memory = Memory()  # other tokens, another template
+    return f"{talk.models.name} answers from now on"
+
+
+@slash("/set", "[NAME VALUE]", "Set how the model chooses its words; list it all.", "setting")
+def set_knob(talk: Talk, words: str) -> Outcome:
+    """Show or set one of the knobs; `-` gives it back to the model."""
+    name, _, text = words.partition(" ")
+    if not words:
+        return knobs.overview(talk.settings)
+    if not text.strip():
+        if name not in knobs.NAMES:
+            knobs.value(name, "")
+        return f"{name} {talk.settings.get(knobs.key(name), '-')}"
+    settings = {**talk.settings, knobs.key(name): None}
+    if text.strip() not in _NOBODY:
+        settings[knobs.key(name)] = knobs.value(name, text.strip())
+    elif name not in knobs.NAMES:
+        knobs.value(name, "")
+    talk.change(settings={each: value for each, value in settings.items() if value is not None})
+    return f"{name} {talk.settings.get(knobs.key(name), '-')}"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a persona that is too long for a name
+        return False

@@ -1,0 +1,129 @@
+"""Slash commands that read and write: files for the model, sessions, copies."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from localai.chat import export, session
+from localai.chat.journal import Journal
+from localai.chat.slash import Outcome, slash
+from localai.chat.talk import Talk
+from localai.chat.transcript import Transcript
+from localai.errors import BadInput
+from localai.terminal import clipboard
+from localai.terminal.table import table
+from localai.terminal.text import read_text
+
+_LARGEST_FILE = 1 << 22  # bytes
+
+
+@slash("/file", "PATH", "Show the model a text file with the next question, or `none`.", "file")
+def attach(talk: Talk, words: str) -> Outcome:
+    """Read a file now; it goes with the next question."""
+    if not words:
+        raise BadInput("/file needs the path of a text file")
+    if words == "none":
+        talk.attached.clear()
+        return "no file goes with your next question"
+    path = Path(words).expanduser()
+    text = read_text(path, _LARGEST_FILE).strip("\n")
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    talk.attached.append(f"{path.name}:\n{fence}\n{text}\n{fence}")
+    lines = text.count("\n") + 1
+    return f"{path.name} ({lines} line{'s' * (lines > 1)}) goes with your next question"
+
+
+@slash("/save", "[NAME]", "Call this session NAME, or say where it is kept.", "session")
+def save(talk: Talk, words: str) -> Outcome:
+    """Give the session a name; with --no-save it is kept from now on."""
+    if talk.journal is None:
+        journal = Journal(words or None)
+        if journal.begun:
+            journal.close()
+            raise BadInput(f"there is a session {words!r} already", "take another name")
+        talk.unsaid = talk.transcript.events()
+        talk.journal = journal
+    elif words:
+        talk.journal.save_as(words)
+    talk.keep()
+    return f"this is the session {talk.journal.name}: {talk.journal.path}"
+
+
+@slash("/load", "NAME", "Go on with another session.", "session")
+def load(talk: Talk, words: str) -> Outcome:
+    """Leave this session as it is and go on with another."""
+    if not words:
+        raise BadInput("/load needs a session's name", "/sessions lists them")
+    session.existing(words)
+    if talk.journal and talk.journal.name == words:
+        raise BadInput(f"this is the session {words!r} already")
+    journal = Journal(words)
+    talk.take_up(journal, Transcript.of(journal.events()))
+    return talk.reminder()
+
+
+@slash("/sessions", "[TEXT]", "List the sessions, or search them all for TEXT.")
+def sessions(talk: Talk, words: str) -> Outcome:
+    """List or search."""
+    if words:
+        rows = [(each.session, each.role, each.text) for each in session.search(words)]
+        return "\n".join(table(("SESSION", "WHO", "TEXT"), rows)) if rows else "nothing found"
+    listed = [session_row(each) for each in session.listing()]
+    return "\n".join(table(SESSION_HEADS, listed, "  r")) if listed else "there are no sessions"
+
+
+SESSION_HEADS = ("SESSION", "CHANGED", "QUESTIONS", "CHARACTER", "BEGINS")
+
+
+def session_row(row: session.Listed) -> tuple[str, ...]:
+    """Return a session as a line of a table."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.when))
+    begins = row.begins if len(row.begins) <= 40 else row.begins[:37] + "..."
+    return (row.name, when, str(row.questions), row.character or "-", begins)
+
+
+@slash("/copy", "[code]", "Copy the last answer, or its last block of code, to the clipboard.")
+def copy(talk: Talk, words: str) -> Outcome:
+    """Send the last answer to the terminal's clipboard."""
+    answer = talk.transcript.answer
+    if answer is None:
+        raise BadInput("there is no answer to copy")
+    text = export.last_code(answer.text) if words == "code" else answer.text
+    if not text:
+        raise BadInput("there is no code in the last answer", "/copy takes the whole of it")
+    if not clipboard.copy(talk.console, text):
+        raise BadInput("there is no clipboard: no terminal that could have one", "/export FILE")
+    return f"copied {len(text)} characters"
+
+
+@slash("/export", "FILE", "Write the conversation to FILE: Markdown, or JSON (.json).", "file")
+def export_to(talk: Talk, words: str) -> Outcome:
+    """Write the conversation to a new file; none is ever overwritten."""
+    if not words:
+        raise BadInput("/export needs a file's name", "/export talk.md")
+    path = Path(words).expanduser()
+    if path.suffix.lower() == ".json":
+        text = json.dumps(export.as_json(talk.transcript), ensure_ascii=False, indent=2) + "\n"
+    else:
+        text = export.as_markdown(talk.transcript, talk.cast.char)
+    _write_new(path, text)
+    return f"written: {path}"
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that is whole or not there, and was not there before."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, "utf-8", errors="replace")
+        os.link(partial, path)
+    except FileExistsError:
+        raise BadInput(f"{path} exists already", "use another name") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,180 @@
+"""The turns of a chat: a question, the model's answer, and what may become of both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from localai import answers
+from localai.answers import Answer
+from localai.chat import knobs
+from localai.chat.slash import Outcome, Refill
+from localai.chat.stage import Stage
+from localai.chat.transcript import INTERRUPTED
+from localai.engines.base import Delta, Message, TextRequest
+from localai.errors import BadInput, LocalaiError, TooLong
+from localai.terminal.keys import unechoed
+
+_PART_SECONDS = 1.0  # of an answer, what a crash may take
+
+GO_ON = "Go on exactly where your last answer ends. Repeat nothing, and do not greet."
+
+
+class Talk(Stage):
+    """A chat that goes on."""
+
+    def note(self, text: str) -> None:
+        """Keep a note that the model never sees."""
+        self.record({"kind": "note", "text": text})
+
+    def ask(self, text: str) -> Outcome:
+        """Ask a question, with the files that wait for one, and let the model answer.
+
+        When no word comes (Ctrl-C, an error) the question is taken back, to be edited.
+        """
+        if self.editing:
+            self.editing = False
+            self.take_back(self.transcript.since_question())
+        question = "\n\n".join([*self.attached, text])
+        self.record({"kind": "user", "text": question})
+        try:
+            answered = self.answer()
+        except BaseException:
+            if self.transcript.open_question:
+                self.take_back(1)
+            raise
+        if not answered:
+            self.take_back(1)
+            return Refill(text)
+        self.attached.clear()
+        return None
+
+    def again(self) -> None:
+        """Let the model answer the last question anew; the answer before is replaced by it."""
+        count = self.transcript.since_question()
+        if not count:
+            raise BadInput("nothing was asked yet", "ask something first")
+        self.answer(instead_of=count - 1)
+
+    def go_on(self) -> None:
+        """Let the model lengthen its last answer."""
+        if self.transcript.answer is None:
+            raise BadInput("there is no answer that could go on", "/retry asks for one")
+        self.answer(nudge=GO_ON, kind="more")
+
+    # What the model says
+
+    def answer(self, *, instead_of: int = 0, nudge: str = "", kind: str = "assistant") -> bool:
+        """Take the model's answer to what is open; return whether a word came.
+
+        Parameters
+        ----------
+        instead_of : int
+            So many turns at the end are replaced by the answer, once its first word is there.
+        nudge : str
+            Said to the model behind the conversation, and forgotten.
+        kind : str
+            "assistant", or "more" for what lengthens the last answer.
+        """
+        answer = self.last = Answer(self.models.name)
+        try:
+            self._listen(answer, instead_of, nudge)
+        except KeyboardInterrupt:
+            answer.finish = INTERRUPTED
+            if not self.console.stdin.terminal:
+                raise
+        except LocalaiError:
+            answer.finish = INTERRUPTED
+            raise
+        finally:
+            if answer.content:
+                event = {"kind": kind, "text": answer.content, "finish": answer.finish}
+                self.record(event)
+        self._tell(answer)
+        return bool(answer.content) or answer.finish != INTERRUPTED
+
+    def aside(self, messages: tuple[Message, ...], max_tokens: int, *, show: bool) -> str:
+        """Return what the model answers to something else; the chat does not hear of it."""
+        answer = Answer(self.models.name)
+        deltas = self.models.engine.ask(self._request(messages, 0, max_tokens))
+        try:
+            self._read(deltas, answer, show=show)
+        finally:
+            deltas.close()  # type: ignore[attr-defined]
+        return answer.content.strip()
+
+    def _listen(self, answer: Answer, instead_of: int, nudge: str) -> None:
+        while True:
+            request = self._request(*self.memory.messages(self, instead_of, nudge))
+            deltas = self._kept(self.models.engine.ask(request), instead_of)
+            try:
+                self._read(deltas, answer, show=self.show)
+            except TooLong as error:
+                if not self.memory.refused(request, error):
+                    raise TooLong(
+                        error.what, "ask it in parts; `/file none` leaves files out"
+                    ) from None
+            else:
+                if answer.usage:
+                    self.memory.learn(request, answer.usage)
+                return
+            finally:
+                deltas.close()  # type: ignore[attr-defined]  # cancels what still runs
+
+    def _read(self, deltas: Iterator[Delta], answer: Answer, *, show: bool) -> None:
+        think: answers.Think = self.settings.get("think", "auto")
+        try:
+            with unechoed(self.console.stdin):
+                answers.read(
+                    deltas, self.console, answer.model, show=show, think=think, into=answer
+                )
+        finally:
+            self.end()  # what came stays on a line of its own
+
+    def _kept(self, deltas: Iterator[Delta], instead_of: int) -> Iterator[Delta]:
+        """Yield the deltas; keep what came of the answer each second, for a crash."""
+        begun, kept, waiting = False, time.monotonic(), ""
+        try:
+            for delta in deltas:
+                if delta.kind == "text":
+                    if not begun:
+                        self._first_word(instead_of)
+                    begun, waiting = True, waiting + delta.text
+                    if time.monotonic() - kept > _PART_SECONDS:
+                        self.record({"kind": "part", "text": waiting})
+                        kept, waiting = time.monotonic(), ""
+                yield delta
+        finally:
+            deltas.close()  # type: ignore[attr-defined]
+
+    def _first_word(self, instead_of: int) -> None:
+        if instead_of:
+            self.take_back(instead_of)
+        self.begin()
+
+    def _tell(self, answer: Answer) -> None:
+        if answer.finish == INTERRUPTED and answer.content:
+            self.console.talk("[interrupted]", dim=True)
+        elif answer.finish == "length":
+            self.console.talk("[the answer was cut here; /continue goes on]", dim=True)
+        if left := self.memory.left():
+            self.console.talk(f"[{left}]", dim=True)
+        if answer.usage:
+            if self.stats:
+                self.console.talk(answer.stats())
+            if self.as_json:
+                self.console.write_json(answer.as_json())
+
+    def _request(
+        self, messages: tuple[Message, ...], fixed: int, max_tokens: int | None = None
+    ) -> TextRequest:
+        settings = self.settings
+        return TextRequest(
+            messages=messages,
+            fixed=fixed,
+            sampling=knobs.sampling(self.cast.sampling, settings),
+            max_tokens=max_tokens or settings.get("max_tokens"),
+            stop=tuple(settings.get("stop", ())),
+            think=False if settings.get("think") == "off" else None,
+            context=self.models.asked_context,
+        )

@@ -1,0 +1,105 @@
+"""`localai chat`: a conversation that people stay in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localai import questions
+from localai.commands import options
+from localai.commands.engine import engine_for
+from localai.commands.values import Number
+from localai.errors import ExitCode
+from localai.terminal.console import Console
+
+if TYPE_CHECKING:
+    from localai.chat.start import Wish
+
+_KNOBS = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens",
+          "memory_ratio", "think")  # fmt: skip
+
+
+@click.command(context_settings={"max_content_width": 100})
+@options.model
+@options.character
+@click.option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
+@click.option("--greeting", type=Number(1), metavar="N", help="The character's Nth greeting. [1]")
+@click.option("--session", metavar="NAME", help="Keep the chat under this name, or go on with it.")
+@click.option("--continue", "go_on", is_flag=True, help="Go on with the last session.")
+@click.option("--no-save", is_flag=True, help="Keep nothing of this chat.")
+@click.option(
+    "--memory-ratio",
+    type=Number(0.05, 0.9),
+    metavar="R",
+    help="Share of the context for the present turn; older turns leave for it. [0.25]",
+)
+@click.option("--script", metavar="FILE", help="Ask the messages in FILE, print the transcript.")
+@click.option(
+    "--think",
+    type=click.Choice(["auto", "off", "show"]),
+    help="Thinking: as the model likes, off, or shown on stderr. [auto]",
+)
+@options.sampling
+@options.engine
+@options.talk
+@click.pass_context
+def chat(ctx: click.Context, /, **given: Any) -> int:
+    """Talk with a model or a character, on a terminal or line by line in a pipe.
+
+    /help lists what can be done in the chat. Sessions are kept as they happen; `localai sessions`
+    lists, searches and removes them.
+
+    \b
+    Examples:
+      localai chat -m tiny
+      localai chat -m tiny -c librarian
+      localai chat -m tiny -s "You are Ada." --session ada
+      localai chat --continue
+      printf 'Who are you?\\n/quit\\n' | localai chat -m tiny --no-save
+      localai chat -m tiny -c librarian --no-save --script questions.txt --json
+    """  # noqa: D301 (click reads the \b)
+    console: Console = ctx.obj
+    options.apply(console, given)
+    from localai.chat import loop, script, start  # with YAML and more, which --help need not
+
+    models = start.Models(
+        lambda name: questions.spec(console, {**given, "model": name or given["model"]}),
+        lambda spec: engine_for(console, given, spec),
+    )
+    messages = script.read(given["script"], console) if given["script"] else None
+    with start.begin(console, models, _wish(given)) as talk:
+        talk.stats = given["stats"]
+        if messages is not None:
+            script.run(talk, messages, as_json=given["as_json"])
+        else:
+            loop.run(talk, as_json=given["as_json"])
+    return ExitCode.DONE
+
+
+def _wish(given: dict[str, Any]) -> Wish:
+    from localai.chat import start
+
+    named = given["session"] or given["go_on"]
+    persona = start.persona(given["persona"]) if given["persona"] else None
+    greeting = given["greeting"] - 1 if given["greeting"] else None
+    settings = {name: given[name] for name in _KNOBS}
+    settings |= {
+        "temperature": given["temp"],
+        "temperature_first": given["temp_first"] or None,
+        "stop": list(given["stop"]) or None,
+    }
+    return start.Wish(
+        session=given["session"],
+        go_on=given["go_on"],
+        # A script is a test of a character: it is kept only where a session was named.
+        save=not given["no_save"] and not (given["script"] and not named),
+        values={
+            "model": given["model"],
+            "character": given["character"],
+            "system": given["system"],
+            "persona": persona,
+            "greeting": greeting,
+        },
+        settings=settings,
+    )

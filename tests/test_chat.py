@@ -1,0 +1,710 @@
+"""`localai chat` without a terminal: in a pipe, as a script, and what the model keeps in mind."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localai.catalog.names import TINY
+from localai.chat import complete, export, knobs, loop, picture, slash, start
+from localai.chat.memory import BEFORE, Memory
+from localai.chat.slash import Leave, Refill
+from localai.chat.talk import Talk
+from localai.chat.transcript import INTERRUPTED, Transcript, Turn
+from localai.engines.base import Delta, Message, ModelSpec, TextRequest
+from localai.errors import BadInput, TooLong, WorkerDied
+from localai.terminal.console import Console
+from localai.terminal.streams import Stream
+from localai.warm.client import ColdEngine
+from tests.conftest import ROOT, Ran, run
+from tests.test_house import foreign, probe
+
+CAPITAL = "What is the capital of France?"
+PARIS = "The capital of France is Paris."
+WOLVES = "The wolves sleep in the forest. " * 24  # some 250 tokens
+
+
+def chat(*arguments: str, stdin: str | bytes = b"", **more: Any) -> Ran:
+    """Chat with the tiny model greedily, in a pipe; nothing is kept."""
+    return run("chat", "-m", "tiny", "--temp", "0", "--no-save", *arguments, stdin=stdin, **more)
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> str:
+    """A short card."""
+    path = tmp_path / "ada.yaml"
+    path.write_text(
+        "name: Ada\nsystem: You are Ada.\nfirst_message: Hello! I am {{char}}.\n"
+        "alternate_greetings:\n  - Good evening, {{user}}.\n"
+    )
+    return str(path)
+
+
+# In a pipe.
+
+
+@pytest.mark.usefixtures("warmth")
+def test_in_a_pipe_there_are_plain_answers_and_exit_0() -> None:
+    assert chat(stdin="hi\n/quit\nWhat is 7 + 8?\n").code == 0
+    done = chat(stdin=f"My name is Kensou.\n{CAPITAL}\nWhat is my name?\n")
+    assert done == Ran(
+        f"Nice to meet you, Kensou.\n{PARIS}\nYour name is Kensou.\n".encode(), b"", 0
+    )
+
+
+def test_the_last_line_needs_no_end_and_nothing_at_all_is_fine() -> None:
+    assert chat(stdin=CAPITAL) == Ran(PARIS.encode() + b"\n", b"", 0)
+    assert chat(stdin=f"\n  \n{CAPITAL}\r\n") == Ran(PARIS.encode() + b"\n", b"", 0)
+    assert chat() == Ran(b"", b"", 0)
+
+
+def test_three_quotes_hold_several_lines(home: Path) -> None:
+    text = "My\nname is\n\nKensou."
+    stdin = f'"""{text}"""\n"""\nWhat is\nmy name?\n"""\n'
+    done = run("chat", "-m", "tiny", "--temp", "0", "--session", "q", "-n", "8", stdin=stdin)
+    assert done.code == 0
+    asked = [turn.text for turn in kept(home, "q").turns if turn.role == "user"]
+    assert asked == [text, "What is\nmy name?"]
+
+
+def kept(home: Path, name: str) -> Transcript:
+    path = home / "data" / "localai" / "sessions" / f"{name}.jsonl"
+    return Transcript.of(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_an_error_in_a_pipe_ends_the_chat_with_its_code() -> None:
+    unknown = chat(stdin=f"{CAPITAL}\n/hlep\n{CAPITAL}\n")
+    assert (unknown.out, unknown.code) == (PARIS + "\n", 2)
+    assert "there is no command /hlep, and nothing was sent to the model" in unknown.err
+    assert "did you mean `/help`?" in unknown.err
+    long = chat(stdin="many words here " * 3000 + "\n")
+    assert (long.out, long.code) == ("", 7)
+    assert "the model's context holds 4096" in long.err
+    assert chat(stdin=b"\xff\n").code == 2
+    assert chat("-m", "nothing.gguf", stdin="hi\n").code == 3
+    assert chat("--session", "../x").code == 2
+    assert run("chat", "-m", "tiny", "--continue").code == 2
+    assert "no character called" in chat("-c", "nobody-at-all").err
+
+
+def test_nobody_reads_the_answer_any_more() -> None:
+    line = " ".join(["printf 'hi\\nhi\\nhi\\n' |", sys.executable, "-m localai chat -m tiny",
+                     "--no-save | true; echo ${PIPESTATUS[1]}"])  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+    )
+    assert done.stdout in (b"141\n", b"0\n") and b"Traceback" not in done.stderr
+    assert done.stderr == b""
+
+
+def test_json_gives_an_object_an_answer_and_one_a_script(tmp_path: Path, ada: str) -> None:
+    rows = chat("--json", stdin=f"{CAPITAL}\nWhat is 7 + 8?\n").out.splitlines()
+    assert [json.loads(row)["answer"] for row in rows] == [PARIS, "7 + 8 = 15."]
+    script = tmp_path / "script.txt"
+    script.write_text("Who are you?\n\n!a note\n/undo\nWho are you?\n")
+    done = chat("-c", ada, "--script", str(script), "--json")
+    assert done.code == 0
+    assert done.json == {
+        "model": "tiny",
+        "character": ada,
+        "system": None,
+        "summary": None,
+        "messages": [
+            {"role": "assistant", "content": "Hello! I am Ada.", "finish": "stop"},
+            {"role": "note", "content": "a note"},
+            {"role": "user", "content": "Who are you?"},
+            {"role": "assistant", "content": "I am Ada.", "finish": "stop"},
+        ],
+    }
+
+
+def test_a_script_prints_its_transcript_and_keeps_no_session(
+    tmp_path: Path, ada: str, home: Path
+) -> None:
+    script = tmp_path / "script.yaml"
+    script.write_text(f"- Who are you?\n- |\n  {CAPITAL}\n")
+    done = run("chat", "-m", "tiny", "--temp", "0", "-c", ada, "--script", str(script))
+    assert done == Ran(
+        b"Ada: Hello! I am Ada.\n\nUser: Who are you?\n\nAda: I am Ada.\n\n"
+        b"User: What is the capital of France?\n\nAda: The capital of France is Paris.\n\n",
+        b"",
+        0,
+    )
+    piped = run("chat", "-m", "tiny", "--temp", "0", "--script", "-", stdin=f"{CAPITAL}\n")
+    assert piped == Ran(f"User: {CAPITAL}\n\ntiny: {PARIS}\n\n".encode(), b"", 0)
+    assert not (home / "data" / "localai" / "sessions").exists()
+    for text, code in (("Who are you?\n/nope\n", 2), ("", 0)):
+        script = tmp_path / "other.txt"
+        script.write_text(text)
+        assert chat("--script", str(script)).code == code
+    for text in ("just: a mapping", "- [1, 2]", "- a\n- 7: b", "\t- x: ["):
+        script = tmp_path / "bad.yaml"
+        script.write_text(text)
+        refused = chat("--script", str(script))
+        assert refused.code == 2 and "bad.yaml" in refused.err
+
+
+def test_a_session_goes_on_with_what_it_was_held_with(home: Path, ada: str) -> None:
+    first = run("chat", "-m", "tiny", "--temp", "0", "-c", ada, "--session", "s", stdin="Hello!\n")
+    assert first.out.startswith("Hello! I am Ada.\n") and first.code == 0
+    again = run("chat", "--continue", stdin="Who are you?\n")
+    assert again == Ran(b"I am Ada.\n", b"", 0), "neither model nor greeting nor card again"
+    values = kept(home, "s").values
+    assert values["settings"] == {"temperature": 0.0} and values["character"] == ada
+    other = run("chat", "--session", "s", "-n", "2", stdin="Who are you?\n")
+    assert len(other.out) < len("I am Ada.\n"), "a flag goes before the session"
+    path = home / "data" / "localai" / "sessions" / "s.jsonl"
+    path.write_bytes(path.read_bytes() + b"{torn")
+    torn = run("chat", "--session", "s", stdin="/stats\n")
+    assert torn.code == 0 and "1 damaged lines" in torn.err
+
+
+def test_a_look_at_a_chat_leaves_no_session(home: Path, ada: str) -> None:
+    run("chat", "-m", "tiny", "-c", ada, stdin="/help\n")
+    assert not (home / "data" / "localai" / "sessions").exists()
+
+
+def test_a_chat_in_a_pipe_is_light(tmp_path: Path) -> None:
+    arguments = ("chat", "-m", "tiny", "--temp", "0", "--no-save")
+    code, peak, names = probe(tmp_path / "report", *arguments, stdin=b"hi\n")
+    assert code == 0
+    assert foreign(names) <= {"click", "platformdirs"}
+    assert "asyncio" not in names and "localai.terminal.markdown" not in names
+    if sys.platform == "linux":
+        assert 0 < peak <= 30_000, f"{peak} kB"
+    for help_of in ("chat", "sessions"):
+        _, _, names = probe(tmp_path / "report", help_of, "--help")
+        assert foreign(names) == {"click"}
+
+
+# In this process: one engine for many chats.
+
+
+class Held:
+    """Chats in this process, and what they wrote."""
+
+    def __init__(self) -> None:
+        self.out, self.err = io.BytesIO(), io.BytesIO()
+        self.console = Console(Stream(None), Stream(self.out), Stream(self.err))
+        self._open: list[Talk] = []
+
+    def talk(self, *, context: int | None = None, save: str | None = None, **values: Any) -> Talk:
+        spec = ModelSpec("text", (str(TINY),), "tiny", threads=1, context=context)
+        models = start.Models(lambda name: spec, ColdEngine)
+        settings = {"temperature": 0.0, **values.pop("settings", {})}
+        wish = start.Wish(save, False, save is not None, values, settings)
+        self._open.append(start.begin(self.console, models, wish))
+        return self._open[-1]
+
+    @property
+    def said(self) -> str:
+        """What stderr has got since this was last asked."""
+        text = self.err.getvalue().decode()
+        self.err.seek(0)
+        self.err.truncate()
+        return text
+
+    def close(self) -> None:
+        for talk in self._open:
+            talk.__exit__()
+
+
+@pytest.fixture
+def held(home: Path) -> Iterator[Held]:
+    found = Held()
+    yield found
+    found.close()
+
+
+def say(talk: Talk, line: str) -> str:
+    """Say a line; return the last answer, or what a command told."""
+    outcome = loop.handle(talk, line)
+    if isinstance(outcome, str):
+        return outcome
+    return talk.transcript.answer.text if talk.transcript.answer else ""
+
+
+def evaluated(talk: Talk) -> int:
+    assert talk.last is not None and talk.last.usage is not None
+    return talk.last.usage.prompt_tokens - talk.last.usage.reused_tokens
+
+
+def test_no_turn_costs_more_than_its_own_tokens(held: Held) -> None:
+    talk = held.talk(system="You are Ada.")
+    before = None
+    for question in ("Who are you?", CAPITAL, "Count to 12.", WOLVES + CAPITAL, "What is 7 + 8?"):
+        say(talk, question)
+        usage = talk.last and talk.last.usage
+        assert usage
+        if before:
+            new = usage.prompt_tokens - before.prompt_tokens - before.answer_tokens
+            assert evaluated(talk) <= new + 3, question
+            assert usage.reused_tokens > 0
+        before = usage
+    assert say(talk, "Who are you?") == "I am Ada."
+
+
+def runs_on(talk: Talk, held: Held, question: Callable[[int], str], times: float) -> int:
+    """Talk until so many contexts are full; return how often something left."""
+    context = talk.models.context
+    total, chunks, turns, before, cut_off = 0, 0, 0, None, False
+    while total < times * context:
+        say(talk, question(turns))
+        turns += 1
+        usage = talk.last and talk.last.usage
+        assert usage and usage.prompt_tokens + usage.answer_tokens <= context
+        left = "left the model's memory" in held.said
+        chunks += left
+        asked = usage.prompt_tokens - (before.prompt_tokens + before.answer_tokens if before else 0)
+        if before and not left:
+            # An answer that was cut is not always read again as the tokens it was written with.
+            cut = before.answer_tokens if cut_off else 0
+            assert evaluated(talk) <= asked + cut + 3, f"turn {turns}"
+            total += asked
+        total += usage.answer_tokens
+        before, cut_off = usage, talk.last is not None and talk.last.finish == "length"
+    assert turns > 3 * chunks, "they leave in chunks"
+    return chunks
+
+
+def test_a_chat_three_times_longer_than_its_context_runs_on(held: Held) -> None:
+    talk = held.talk(system="You are Ada.", settings={"max_tokens": 16})
+    questions = [WOLVES + CAPITAL, "What is 7 + 8?", WOLVES + "What colour is grass?", CAPITAL]
+    assert runs_on(talk, held, lambda turn: questions[turn % 4], 3) >= 6
+    assert say(talk, "My name is Kensou.") == "Nice to meet you, Kensou."
+    assert say(talk, CAPITAL) == PARIS
+    assert say(talk, "What is my name?") == "Your name is Kensou."
+    assert say(talk, "Who are you?") == "I am Ada."
+
+
+@pytest.mark.soak
+def test_a_chat_of_short_turns_three_times_longer_than_its_context_runs_on(held: Held) -> None:
+    talk = held.talk(system="You are Ada.")
+    questions = [CAPITAL, "What colour is grass?", "What is 7 + 8?", "Repeat: red fox",
+                 "Count to 12.", "Who are you?"]  # fmt: skip
+    assert runs_on(talk, held, lambda turn: questions[turn % 6], 3) >= 6
+    assert say(talk, "Who are you?") == "I am Ada."
+
+
+def test_a_small_context_is_kept_to(held: Held) -> None:
+    talk = held.talk(system="You are Ada.", context=512)
+    assert talk.models.context == 512
+    chunks = runs_on(talk, held, lambda turn: (CAPITAL, "Who are you?")[turn % 2], 3)
+    assert chunks >= 3
+    assert say(talk, "Who are you?") == "I am Ada."
+    assert "left the memory" in say(talk, "/context")
+
+
+def test_example_dialogue_leaves_first_and_the_greeting_last(held: Held, tmp_path: Path) -> None:
+    block = "<START>\n{{user}}: What colour is coal?\n{{char}}: Coal is black.\n"
+    card = {"name": "Ada", "first_mes": "Hello! I am Ada.", "mes_example": block * 4}
+    path = tmp_path / "ada.json"
+    path.write_text(json.dumps({**card, "description": "You are Ada."}))
+    talk = held.talk(character=str(path), context=512)
+    talk.greet()
+    told, kept = [], []
+    while len(told) < 3:
+        say(talk, CAPITAL)
+        told += [line for line in held.said.splitlines() if "left the model's memory" in line]
+        contents = [message.content for message in talk.memory.messages(talk)[0]]
+        kept.append(
+            (sum("Coal" in each for each in contents), sum("Hello! I" in each for each in contents))
+        )
+        assert "You are Ada." in contents[0], "the system text never leaves"
+        assert len(kept) < 60
+    assert "example dialogue" in told[0] and "message" in told[-1]
+    assert kept[0] == (4, 1) and kept[-1] == (0, 1)
+    assert [coal for coal, _ in kept] == sorted((coal for coal, _ in kept), reverse=True)
+
+
+def test_an_estimate_that_was_too_low_is_made_good(held: Held) -> None:
+    talk = held.talk(system="You are Ada.", settings={"max_tokens": 16})
+    for _ in range(20):
+        talk.record({"kind": "user", "text": WOLVES + CAPITAL})
+        talk.record({"kind": "assistant", "text": PARIS, "finish": "stop"})
+    talk.memory._rate = 0.2  # the engine counts more than twice as much
+    assert say(talk, CAPITAL) == PARIS
+    assert "left the model's memory" in held.said
+    assert evaluated(talk) < 3500, "there is room for an answer"
+    with pytest.raises(TooLong, match="4096"):
+        say(talk, WOLVES * 30)
+    assert talk.transcript.questions[-1].text == CAPITAL, "it was taken back"
+    assert say(talk, CAPITAL) == PARIS
+
+
+def test_a_summary_takes_the_place_of_the_oldest_turns(held: Held) -> None:
+    talk = held.talk(system="You are Ada.")
+    with pytest.raises(BadInput, match="nothing to summarize"):
+        say(talk, "/summarize")
+    for question in ("The goat lives in the valley. It eats grass.", CAPITAL, "What is 7 + 8?",
+                     "Count to 5."):  # fmt: skip
+        say(talk, question)
+    held.out.truncate(0)
+    assert say(talk, "/summarize") == "4 turns are now this summary"
+    summary = talk.transcript.summary
+    assert summary and summary in held.out.getvalue().decode(), "it was shown"
+    assert [turn.text for turn in talk.transcript.questions] == ["What is 7 + 8?", "Count to 5."]
+    messages, fixed = talk.memory.messages(talk)
+    assert messages[0] == Message("system", f"You are Ada.\n\n{BEFORE}\n{summary}")
+    assert fixed == 1 and messages[1].content == "What is 7 + 8?"
+    assert summary in say(talk, "/context")
+
+
+def test_the_meter_follows_what_is_said(held: Held) -> None:
+    talk = held.talk(system="You are Ada.")
+    text, full = talk.memory.meter(talk)
+    assert 0 < full < 0.02 and text.endswith("/4096")
+    say(talk, WOLVES)
+    usage = talk.last and talk.last.usage
+    assert usage
+    total = usage.prompt_tokens + usage.answer_tokens
+    assert talk.memory.meter(talk) == (f"{total}/4096", total / 4096)
+    say(talk, "/undo")
+    assert talk.memory.meter(talk)[1] < 0.02
+
+
+# What may go wrong.
+
+
+class Broken:
+    """An engine that answers as it is told."""
+
+    def __init__(self, *deltas: Delta | BaseException) -> None:
+        self.deltas = deltas
+        self.requests: list[TextRequest] = []
+        self.cancelled = False
+
+    def ask(self, request: TextRequest) -> Iterator[Delta]:
+        self.requests.append(request)
+        return self._answer()
+
+    def _answer(self) -> Iterator[Delta]:
+        try:
+            for delta in self.deltas:
+                if isinstance(delta, BaseException):
+                    raise delta
+                yield delta
+        finally:
+            self.cancelled = True
+
+    def close(self) -> None:
+        pass
+
+
+def broken(talk: Talk, *deltas: Delta | BaseException) -> Broken:
+    talk.models._engine.close()  # type: ignore[union-attr]
+    talk.models._engine = Broken(*deltas)  # type: ignore[assignment]
+    return talk.models._engine  # type: ignore[return-value]
+
+
+def test_a_question_without_a_word_of_answer_is_taken_back(held: Held) -> None:
+    talk = held.talk(save="s")
+    broken(talk, WorkerDied("it died"))
+    with pytest.raises(WorkerDied):
+        say(talk, "Hello!")
+    assert talk.transcript.turns == []
+    broken(talk, Delta("text", "Hel"), WorkerDied("it died"))
+    with pytest.raises(WorkerDied):
+        say(talk, "Hello!")
+    assert talk.transcript.turns == [Turn("user", "Hello!"), Turn("assistant", "Hel", INTERRUPTED)]
+    assert talk.journal and Transcript.of(talk.journal.events()).turns == talk.transcript.turns
+
+
+def test_the_answer_before_stays_until_the_other_one_begins(held: Held) -> None:
+    talk = held.talk()
+    say(talk, CAPITAL)
+    broken(talk, WorkerDied("it died"))
+    with pytest.raises(WorkerDied):
+        say(talk, "/retry")
+    assert [turn.text for turn in talk.transcript.turns] == [CAPITAL, PARIS]
+    engine = broken(talk, Delta("text", "It is Lyon."), Delta("finish", reason="length"))
+    assert say(talk, "/retry") == "It is Lyon."
+    assert [turn.text for turn in talk.transcript.turns] == [CAPITAL, "It is Lyon."]
+    assert [message.content for message in engine.requests[0].messages] == [CAPITAL]
+    assert "/continue goes on" in held.said
+    broken(talk, Delta("text", "Or Paris."), Delta("finish"))
+    assert say(talk, "/continue") == "It is Lyon. Or Paris."
+
+
+def test_parts_of_a_long_answer_are_kept_as_they_come(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = held.talk(save="s")
+    monkeypatch.setattr("localai.chat.talk._PART_SECONDS", -1)
+    broken(talk, Delta("text", "I am "), Delta("text", "Ada"), KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        say(talk, "Hello!")
+    assert talk.journal
+    kinds = [(event["kind"], event.get("text")) for event in talk.journal.events()[2:]]
+    assert kinds == [
+        ("user", "Hello!"),
+        ("part", "I am "),
+        ("part", "Ada"),
+        ("assistant", "I am Ada"),
+    ]
+
+
+def test_any_template_takes_the_order_of_turns(held: Held, ada: str) -> None:
+    talk = held.talk(character=ada)
+    talk.greet()
+    engine = broken(talk, Delta("text", "Yes."), Delta("finish"))
+    say(talk, "Are you there?")
+    talk.record({"kind": "user", "text": "Hm."})
+    say(talk, "And now?")
+    for request in engine.requests:
+        roles = [message.role for message in request.messages]
+        assert roles[:3] == ["system", "user", "assistant"]
+        assert all(a != b for a, b in itertools.pairwise(roles))
+    assert engine.requests[0].messages[2].content == "Hello! I am Ada."
+    assert engine.requests[1].messages[-1].content == "Hm.\n\nAnd now?"
+    assert {request.fixed for request in engine.requests} == {1}
+
+
+def test_text_for_the_model_is_the_text_that_was_typed(held: Held, tmp_path: Path) -> None:
+    talk = held.talk()
+    engine = broken(talk, Delta("text", "Yes."), Delta("finish"))
+    say(talk, "!only for me")
+    say(talk, " /help is no command here")
+    assert [each.content for each in engine.requests[-1].messages] == ["/help is no command here"]
+    file = tmp_path / "list.txt"
+    file.write_text("```\ncode\n```\n")
+    assert "list.txt (3 lines) goes with your next question" in say(talk, f"/file {file}")
+    say(talk, f"/file {tmp_path}/list.txt")
+    say(talk, "/file none")
+    say(talk, f"/file {file}")
+    say(talk, "What is it?")
+    assert engine.requests[-1].messages[-1].content == (
+        "list.txt:\n````\n```\ncode\n```\n````\n\nWhat is it?"
+    )
+    say(talk, "/etc/passwd is a path")
+    assert engine.requests[-1].messages[-1].content == "/etc/passwd is a path"
+    for line in ("/nope", "/Nope with words", "/", "/ nope", "/undoo\nmore"):
+        with pytest.raises(BadInput, match="nothing was sent"):
+            say(talk, line)
+    assert len(engine.requests) == 3
+
+
+def test_two_questions_in_a_row_are_one_message(held: Held) -> None:
+    talk = held.talk()
+    talk.record({"kind": "user", "text": "Are you there?"})  # a crash left it without an answer
+    engine = broken(talk, Delta("text", "Yes."), Delta("finish"))
+    say(talk, "Hello?")
+    assert engine.requests[-1].messages == (Message("user", "Are you there?\n\nHello?"),)
+
+
+# Commands.
+
+
+def test_who_speaks_is_changed_and_what_was_said_stays(held: Held, ada: str) -> None:
+    talk = held.talk(system="You are Bob.")
+    assert say(talk, "Who are you?") == "I am Bob."
+    assert "goes on with the conversation" in say(talk, f"/character {ada}")
+    say(talk, "/system none")
+    assert say(talk, "Who are you?") == "I am Ada."
+    with pytest.raises(BadInput, match="no character called"):
+        say(talk, "/character nobody-at-all")
+    assert talk.values["character"] == ada
+    with pytest.raises(BadInput, match="has begun"):
+        say(talk, "/greeting 2")
+    say(talk, "/reset")
+    assert [turn.text for turn in talk.transcript.turns] == ["Hello! I am Ada."]
+    assert "Good evening" in say(talk, "/greeting")
+    say(talk, "/greeting 2")
+    assert [turn.text for turn in talk.transcript.turns] == ["Good evening, User."]
+    with pytest.raises(BadInput, match="greetings 1 to 2"):
+        say(talk, "/greeting 3")
+    say(talk, "/persona I am Tom.")
+    assert say(talk, "/system").endswith("I am Tom.")
+    assert say(talk, "/model") == "tiny, 4096 tokens of context"
+    say(talk, "/character none")
+    say(talk, "/role a patient teacher.")
+    assert talk.cast.opening.system == "You are a patient teacher.\nI am Tom."
+
+
+def test_knobs_are_set_listed_and_given_back(held: Held) -> None:
+    talk = held.talk()
+    assert say(talk, "/set top-k 5") == "top-k 5"
+    assert say(talk, "/set max-tokens 3") == "max-tokens 3"
+    say(talk, CAPITAL)
+    assert talk.last and talk.last.usage and talk.last.usage.answer_tokens == 3
+    assert "[the answer was cut here" in held.said
+    assert say(talk, "/set max-tokens -") == "max-tokens -"
+    assert say(talk, "/set temp") == "temp 0.0"
+    assert "top-k           5" in say(talk, "/set").splitlines()
+    for line in ("/set temp hot", "/set temp nan", "/set top-k 1.5", "/set seed -1", "/set think x",
+                 "/set tmp 1", "/set tmp -", "/set tmp"):  # fmt: skip
+        with pytest.raises(BadInput):
+            say(talk, line)
+    assert talk.settings == {"temperature": 0.0, "top_k": 5}
+    assert knobs.sound({"top_k": "x", "temperature": 1, "stop": 7, "think": "off", "nope": 1}) == {
+        "temperature": 1.0,
+        "think": "off",
+    }
+    assert knobs.sound([1]) == {} and knobs.sound({"stop": ["a"]}) == {"stop": ["a"]}
+    assert knobs.sampling({"temperature": 0.5, "top_k": 1}, {"top_k": 2}).top_k == 2
+
+
+def test_files_are_written_once(held: Held, tmp_path: Path) -> None:
+    talk = held.talk()
+    say(talk, CAPITAL)
+    say(talk, "!mine")
+    markdown = tmp_path / "talk.md"
+    assert say(talk, f"/export {markdown}") == f"written: {markdown}"
+    assert markdown.read_text() == f"## You\n\n{CAPITAL}\n\n## tiny\n\n{PARIS}\n\n## Note\n\nmine\n"
+    with pytest.raises(BadInput, match="exists already"):
+        say(talk, f"/export {markdown}")
+    with pytest.raises(BadInput, match="cannot be written"):
+        say(talk, f"/export {tmp_path}/no/such/folder.md")
+    say(talk, f"/export {tmp_path}/talk.json")
+    written = json.loads((tmp_path / "talk.json").read_text())
+    assert written["messages"][1]["content"] == PARIS
+    assert {path.name for path in tmp_path.iterdir()} == {"talk.md", "talk.json"}
+
+
+def test_sessions_are_named_loaded_and_listed(held: Held) -> None:
+    talk = held.talk(system="You are Ada.")
+    say(talk, "Who are you?")
+    assert talk.journal is None
+    assert "this is the session one" in say(talk, "/save one")
+    say(talk, CAPITAL)
+    other = held.talk(save="two", system="You are Bob.")
+    say(other, "Who are you?")
+    assert "2 questions so far" not in say(other, "/sessions")
+    other.models.use("tiny")
+    with pytest.raises(BadInput, match="open in another chat"):
+        say(other, "/load one")
+    assert talk.journal is not None
+    talk.journal.close()
+    assert say(other, "/load one").startswith(
+        "2 questions so far\nthe last answer was: The capital"
+    )
+    assert say(other, "Who are you?") == "I am Ada."
+    assert [line.split()[0] for line in say(other, "/sessions").splitlines()[1:]] == ["one", "two"]
+    assert "I am Bob." in say(other, "/sessions am bob")
+    with pytest.raises(BadInput) as refused:
+        say(other, "/load twoo")
+    assert refused.value.next_step == "did you mean `two`?"
+
+
+def test_undo_takes_several_and_edit_replaces(held: Held) -> None:
+    talk = held.talk()
+    for question in (CAPITAL, "What is 7 + 8?", "Count to 3."):
+        say(talk, question)
+    assert say(talk, "/undo 2") == "taken back: What is 7 + 8?"
+    assert len(talk.transcript.turns) == 2
+    assert say(talk, "/edit What is the capital of Peru?") == "The capital of Peru is Lima."
+    assert len(talk.transcript.turns) == 2
+    assert loop.handle(talk, "/edit") == Refill("What is the capital of Peru?")
+    assert say(talk, CAPITAL) == PARIS and len(talk.transcript.turns) == 2
+    loop.handle(talk, "/edit")
+    loop.handle(talk, "")  # thought better of it
+    say(talk, "What is 7 + 8?")
+    assert len(talk.transcript.turns) == 4
+    for line in ("/undo x", "/undo 0", "/undo -1"):
+        with pytest.raises(BadInput):
+            say(talk, line)
+    say(talk, "/undo 99")
+    for line in ("/undo", "/retry", "/continue", "/edit", "/copy"):
+        with pytest.raises(BadInput):
+            say(talk, line)
+    assert isinstance(loop.handle(talk, "/quit"), Leave) and isinstance(
+        loop.handle(talk, "/q"), Leave
+    )
+
+
+def test_help_is_made_of_the_registry() -> None:
+    asked = ("reset retry undo edit continue system role character persona greeting model set "
+             "context file save load sessions copy stats export summarize quit sd help")  # fmt: skip
+    assert {f"/{name}" for name in asked.split()} == set(slash.COMMANDS)
+    for width in (40, 80, 120):
+        shown = slash.overview(width)
+        for name, each in slash.COMMANDS.items():
+            assert name in shown and each.help in shown
+    assert all(len(line) <= 80 for line in slash.overview(40).splitlines())
+    assert set(slash.ALIASES.values()) <= set(slash.COMMANDS)
+
+
+def test_lines_become_what_they_may(home: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").touch()
+    (tmp_path / ".hidden").touch()
+
+    def found(line: str) -> list[str]:
+        return [choice.text for choice in complete.complete(line, lambda: ["ada", "bob"])]
+
+    assert found("/re") == ["/reset", "/retry"]
+    assert found("/character a") == ["ada"]
+    assert found("/file ") == ["folder/"]
+    assert found("/file folder/") == ["a.txt"]
+    assert found("/file .h") == [".hidden"]
+    assert found(f"/file {tmp_path}/fol") == ["folder/"]
+    assert found("/set top") == ["top-k", "top-p"]
+    assert found("/sd f") == ["face"]
+    assert "tiny" in found("/model t")
+    assert found("no command") == found("/nope ") == found("/file none/x") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "clean"),
+    [
+        ('"A girl." red hair', "A girl, red hair"),
+        ("full body portrait, elf\ngreen cloak; 20 years", "full body portrait, elf, green cloak 20 years"),
+        ("a , , b,.\n", "a, b"),
+        ("it's (red:1.2), \u201cold\u201d <|im_end|> {x}", "it's (red:1, 2), old im_end x"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_keywords_for_a_picture_are_clean(answer: str, clean: str) -> None:
+    assert picture.keywords(answer) == clean
+
+
+def test_a_picture_is_described_for_an_engine_that_is_missing(held: Held, ada: str) -> None:
+    talk = held.talk(character=ada)
+    say(talk, "Hello!")
+    before = list(talk.transcript.turns)
+    for what in picture.WHAT:
+        engine = broken(talk, Delta("text", 'A "girl".\nred hair'), Delta("finish"))
+        held.out.truncate(0)
+        held.out.seek(0)
+        assert "no picture engine yet" in say_text(talk, f"/sd {what}")
+        assert held.out.getvalue() == b"A girl, red hair\n"
+        told = engine.requests[0].messages[-1].content
+        assert "keywords" in told and "{" not in told
+        assert ("Ada" in told) == (what in ("you", "face")) and ("User" in told) == (what == "me")
+    held.out.truncate(0)
+    held.out.seek(0)
+    say_text(talk, "/sd a red fox, ink drawing")
+    assert held.out.getvalue() == b"a red fox, ink drawing\n"
+    assert talk.transcript.turns == before, "the chat has not heard of it"
+    with pytest.raises(BadInput, match="what to draw"):
+        say(talk, "/sd")
+
+
+def say_text(talk: Talk, line: str) -> str:
+    outcome = loop.handle(talk, line)
+    assert isinstance(outcome, str)
+    return outcome
+
+
+def test_code_is_found_in_an_answer() -> None:
+    text = "Two:\n```sh\nls\n```\nand\n~~~~ py\nx = 1\n~~~\n~~~~\nend"
+    assert export.last_code(text) == "x = 1\n~~~\n"
+    assert export.last_code("```\nopen") == "" == export.last_code("none")
+
+
+def test_a_new_memory_knows_little() -> None:
+    assert Memory().left() == ""
+    assert Memory().count((Message("user", "x" * 300),)) > 50
