@@ -582,8 +582,8 @@ def test_a_link_that_is_overwritten_stays_a_link(tmp_path: Path) -> None:
 
 def test_without_a_model_it_says_what_to_type() -> None:
     done = run("ask", CAPITAL)
-    refused(done, "-m tiny", "LOCALAI_MODEL", code=3)
-    assert json.loads(run("ask", "--json", CAPITAL).stderr)["error"]["code"] == "unknown_model"
+    refused(done, "-m tiny", "localai models pull", "-y", code=3)
+    assert json.loads(run("ask", "--json", CAPITAL).stderr)["error"]["code"] == "unavailable"
 
 
 def test_the_default_model_comes_from_the_environment() -> None:
