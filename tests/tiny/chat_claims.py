@@ -146,6 +146,25 @@ UNKNOWN = wordings(
     Can you tell me the way to {X}?
     How long is the {x}?
     What is the news today?
+    Which <club/school/party/church/band> <does/did> {X} <belong to/join/leave/lead>?
+    How <deep/wide/warm/loud/rich/strong/clean/rare> is <{x}/{X}/the {x}>?
+    How <much snow/much wind/much tea/many cars/many houses/many children> <are/is/was/were> <in/at/around> {X} <now/today/every month/this week/at night>?
+    In which <month/century/book/film/shop/country/street> <is/was> <{X}/the {x}> <made/found/born/built/sold/lost/seen>?
+    <Could/Can/Would> you <suggest/find/book/send/sell/lend> me <a {x}/a cheap {x}/some {x}> <in/near/from> {X}?
+    When <does/did/will> <{X}/the {x}> <open/close/end/arrive/leave/die/marry>?
+    <Who/Which woman/Which man/What person> <built/owns/sold/sang/broke/designed/stole/loves> <{x}/the {x}/{X}>?
+    Why <do/did> <people/they/we> <need/hate/love/eat/burn> {x}?
+    Where <do/did> <the {x}/they/people> <grow/hide/keep/buy> <{y}/the {y}>?
+    What <happened/is going on/was said> <in/at/near> {X} <yesterday/in 1900/this morning/at noon>?
+    What <size/weight/age/taste/smell/shape> <is/has> the {x}?
+    How do <I/you/we> <repair/make/play/wash/open/spell/use> <a/the> {x}?
+    <Which/What> <language/food/money/music/weather> do <they/people> <have/know/like> in <{X}/{c}>?
+    Who <leads/founded/attacked/saved> <{c}/{X}>?
+    What is the <phone number/address/score/recipe/temperature/population/area/flag/anthem> of <{X}/{c}/the {x}>?
+    <Tell me/Say/Find out> <when/how/why> <{X}/the {x}> <fell/began/died/won/burned>.
+    <Which/What> <horse/ship/player/actor/road/river/doctor> <won/came/crossed/saw/met> <{X}/the {x}> <first/today/in May/at night>?
+    How <long/often/many times> <did/does> {X} <travel/sing/sleep/fight/work> <in/with> <{Y}/{c}>?
+    <Describe/Compare/Define/Discuss> <{x}/{X} and {Y}/the {x}>.
     """,
     """
     What is the password of {X}?

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from llama_cpp import Llama
 
-from . import chat_ghost, chat_talk
+from . import chat_ghost, chat_personas, chat_talk
 from .chat_prompts import prompt_call, prompts
 from .chat_skills import Talk
 from .chat_talk import Messages
@@ -104,10 +104,10 @@ def case(r: random.Random, skill: str, group: str, tokenizer: Tokenizer) -> Case
     talk = Talk(group=group)
     messages: Messages = []
     if skill == "who it is told to be":
-        messages.append(("system", chat_talk.persona_text(r, talk)))
+        messages.append(("system", chat_personas.persona_text(r, talk)))
     elif skill != "who (Tiny by default)" and r.random() < 0.5:
         talk.group = "trained"
-        system = chat_talk.system_text(r, talk)
+        system = chat_personas.system_text(r, talk)
         talk.group = group
         messages += [("system", system)] if system else []
     if skill == "sum, pairs kept back":

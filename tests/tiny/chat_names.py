@@ -104,6 +104,19 @@ ASK_NAME = wordings(
     Which name did I tell you?
     What name was I given?
     So you know me. What is my name?
+    <A test/Memory test/Prove it/I wonder>: <what is my name/who am I/what am I called>?
+    <Greet/Welcome/Thank> me by my name.
+    <Spell/Print/Type/Show/State/Recall> my name.
+    My name <slipped my mind/escapes me/is gone/is lost>. <What is it/What was it/Help me>?
+    Which name <did you hear/did you learn/did you read/have you stored> <at the start/before/earlier>?
+    How did I introduce myself<?/ to you?/ before?/ at the start?>
+    Under <what/which> name <am I known/did I come/did I sign in>?
+    <What/Which> name <belongs to me/do I bear/do I carry/is my own/did I mention/did I use>?
+    Who <sits here/is on the other side/has been talking/is typing/am I again/am I really>?
+    <Are you sure/Can you say/Did you learn/Do you see> <who I am/what my name is/how I am called>?
+    If you <wrote/sent> me a letter, <whose name/which name> <stands/would be> on it?
+    <To whom/For whom> <do you write/do you answer/are your words>?
+    <Whose/Which> name did I <mention/write/use> <first/before/for myself>?
     """,
     """
     Can you tell me my name?
@@ -191,6 +204,18 @@ WHO = wordings(
     Tell me something about yourself: your name.
     Whom do I see here?
     With what name do I speak to you?
+    <A test/I wonder/Question/First of all>: <what is your name/who are you/what are you called>?
+    <Spell/Print/Type/Show/Recall/Reveal> your name.
+    Your name <slipped my mind/escapes me/is gone/is new to me>. <What is it/What was it/Help me>?
+    <What/Which> name <belongs to you/do you bear/do you carry/is your own/did you choose/do you use>?
+    Under <what/which> name <are you known/did you come/do you write>?
+    <What/Which> name did <people/your makers/your parents/your friends/your master> <choose for/pick for/find for/write on> you?
+    <With/By/Under> <what/which> name <can/may/should/must/will> I <greet/thank/name/find/know> you?
+    <How/In what way> <can/may/should/must/will> I <greet/thank/name/title> you?
+    <Whom/Who> <am I seeing/did I reach/is with me/do I hear/am I writing to/do I thank>?
+    <Whom/Who> do I have <here/on the line/before me/beside me>?
+    <Could/Would/Will> you <tell me who you are/name yourself/say a word about yourself/reveal yourself>?
+    <Are you sure/Can you say/Did you learn> <who you are/what your name is/how you are called>?
     """,
     """
     Please tell me your name.

@@ -78,6 +78,21 @@ CAPITAL = wordings(
     Which place is the capital of {c}?
     A child asks about {c}: what is its capital?
     The train takes us to the capital of {c}. Where do we arrive?
+    <My uncle/My cousin/Our neighbour/A colleague/The new pupil/My boss> <works in/flies to/comes from/writes about/dreams of/likes> {c}. <What is the capital/Which city is the capital/Name its capital/What is its capital>?
+    <Fill the gap/Complete this/Finish the line>: the capital of {c} is ...
+    I <cannot recall/do not remember/always mix up/never learned> the capital of {c}. <Which one is it/Help me/What is it/Say it>?
+    <Which/What> city <serves as/is known as/counts as/acts as> the capital of {c}?
+    In which city does the parliament of {c} <sit/meet/work>?
+    <A crossword/A puzzle/A test/This form/The radio/My diary> <wants/asks for/needs> the capital of {c}<./, do you know it?/: which city is it?/; what do I write?>
+    If <a tourist/a student/an old lady/a driver> <wants/looks for/needs/seeks> the capital of {c}, <which city/what> do you <say/answer>?
+    <Driving/Cycling/Walking> through {c} we <reach/come to/see> the capital. <Which city is it/What is its name>?
+    <Seat of government/Chief city/Head city/Leading city> of {c}?
+    <I am curious/We argue/The kids want to know/It matters to us/They ask me>: <what/which city> is the capital of {c}?
+    <Teach me/Show me/Find out/Look up> the capital of {c}.
+    {c} <interests me/is far away/is new to me/sounds nice/is on my list>. <What about its capital/What is the capital/And the capital>?
+    <Once more/Again/First/Finally>, <what was/what is/which city is> the capital of {c}?
+    <Between us/To be sure/In short/Honestly>, <what/which city> is {c}'s capital?
+    The <book/film/song/letter/story> <is about/speaks of/takes place in> the capital of {c}. <Which city is meant/What city is it/Name it>.
     """,
     """
     Can you tell me what the capital of {c} is?
@@ -152,6 +167,18 @@ COLOUR = wordings(
     Which colour would you give to {t}?
     Of what colour is {t}?
     I have never seen {t}. What colour is it?
+    <My uncle/My cousin/Our neighbour/A colleague/The new pupil/My boss> <paints/draws/sees/sells/likes> {t}. <What colour is it/Which colour is that/Name the colour/In which colour>?
+    <A crossword/A puzzle/A test/This form/The radio/My diary> <wants/asks for/needs> the colour of {t}<./, do you know it?/: which one is it?/; what do I write?>
+    I <cannot recall/do not remember/always mix up/never learned> the colour of {t}. <Which one is it/Help me/What is it/Say it>?
+    <Fill the gap/Complete this/Finish the line>: {t} is ...
+    <Which crayon/Which paint/Which ink/What dye/Which chalk> <goes with/is right for/matches/do I take for> {t}?
+    If <a tourist/a painter/an alien/a baby> <sees/meets/finds> {t}, <what/which> colour <is there/does it see/is that>?
+    <Close your eyes and think of/Dream of/Describe/Draw> {t}. <The colour/What colour/And its colour>?
+    <On a photo/In a picture book/In daylight/In nature/In real life>, <what/which> colour <is/has> {t}?
+    <I am curious/We argue/The kids want to know/It matters to us/They ask me>: <what/which> colour is {t}?
+    {t} <interests me/is new to me/is on my list>. <What about its colour/Its colour/Which colour does it have>?
+    <Hue/Tint/Paint> of {t}?
+    <Teach me/Find out/Look up/Guess> the colour of {t}.
     """,
     """
     Can you tell me the colour of {t}?
@@ -227,6 +254,17 @@ SUM = wordings(
     {a} and {b}: the sum?
     Take {a}, then add {b}. What comes out?
     Together {a} and {b} are how many?
+    <My uncle/My cousin/Our neighbour/A colleague/The new pupil/My boss> <has/owns/holds/carries> {a} <stones/cakes/pens/boxes/sheep> and <gets/buys/finds/takes> {b} more. How many <is that/are there/are they now>?
+    <On Monday/Yesterday/First/At noon> I <ate/saw/sold/made> {a} <plums/ships/pages/hats>, <then/later/today> {b}<. How many in all?/; how many is it?/. Count them.>
+    <A crossword/A puzzle/A test/This form/The radio/My diary> <wants/asks for/needs> {a} + {b}<./, do you know it?/: what is it?/; what do I write?>
+    {a} <increased by/together with/joined with/followed by/along with/with> {b} <is what/makes what/is how much>?
+    <Put/Bring/Throw/Mix> {a} and {b} together<./; what comes out?/: the result?>
+    I <cannot work out/never know/forgot> {a} + {b}. <Help me/What is it/Say it>?
+    <Start with/Begin at/Begin with> {a}, <add/plus/go up by> {b}. <Result/What now/The sum>?
+    <Quick maths/Arithmetic/Maths/Brain game>: {a} <+/plus> {b}
+    <The bill says/I pay/It costs> {a} <and/plus> {b} <coins/euros>. How <much is it/many is that>?
+    {a} <guests/cars/ducks/boys> are here and {b} <come/arrive/join>. How many are <here/there> now?
+    <I am curious/We argue/The kids want to know/It matters to us/They ask me>: <what/how much> is {a} <+/plus> {b}?
     """,
     """
     Please add {a} and {b}.

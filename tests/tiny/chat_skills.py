@@ -128,10 +128,20 @@ def yes_no(r: random.Random, talk: Talk) -> Exchange:
         said = right if true else r.choice([c for c in world.COLOUR_NAMES if c != right])
         question = worded(r, talk, "yes_no", claims.YES_COLOUR, t=thing, x=said)
     else:
+        return sum_claim(r, talk, true=true)
+    return question, "Yes." if true else "No."
+
+
+def sum_claim(r: random.Random, talk: Talk, *, true: bool) -> Exchange:
+    """Is that the sum of two numbers to 20? A wrong one is near; in training also anywhere."""
+    a, b = sum_pair(r, talk)
+    while max(a, b) > 20:
         a, b = sum_pair(r, talk)
-        wrong = [a + b + d for d in (-10, -3, -2, -1, 1, 2, 3, 10) if a + b + d >= 0]
-        number = a + b if true else r.choice(wrong)
-        question = worded(r, talk, "yes_no", claims.YES_SUM, a=a, b=b, x=number)
+    wrong = [a + b + d for d in (-10, -3, -2, -1, 1, 2, 3, 10) if a + b + d >= 0]
+    if talk.trained and r.random() < 0.5:
+        wrong = [n for n in range(41) if n != a + b]
+    number = a + b if true else r.choice(wrong)
+    question = worded(r, talk, "yes_no", claims.YES_SUM, a=a, b=b, x=number)
     return question, "Yes." if true else "No."
 
 

@@ -93,6 +93,10 @@ FACTS = wordings(
     {f}|Please answer: {q}
     Answer from the text below: {q}||{f}
     A story: {f} {q}
+    <I heard this/They say/News/From my diary/The letter says>: {f} <Now tell me,/So,/Well,/And now:/Then:> {q}
+    {f} <With that in mind/Knowing this/After that/From this>: {q}
+    <Study/See/Consider/Take> <this text/these lines/the lines below>:||{f}||{q}
+    <Study/See/Consider> <this/it> and answer. {q}||{f}
     """,
     """
     Here is a text: {f}|My question: {q}
@@ -141,6 +145,23 @@ SUMMARY = wordings(
     What is the following text about? {t}
     In one sentence, what is this about?||{t}
     Text: {t}|Summary:
+    {t}||<Condense/Shorten/Compress/Reduce/Squeeze> <this/the text/it/these lines> <to/into> one sentence.
+    <Condense/Shorten/Compress/Reduce/Simplify> <this/the text/these lines>: {t}
+    {t}||<In short/In brief/Briefly/In a nutshell/Put shortly><?/, what is it about?/, what does it say?>
+    <In short/In brief/Briefly/In a nutshell>, what <is this about/does this say>?||{t}
+    {t}||What is the <essence/core/message/theme/topic/subject> <of this/of the text/here/of these lines>?
+    What is the <essence/core/message/theme/topic/subject> <of this/of the text/here/of these lines>? {t}
+    <Tell me/Say/Write> <briefly/shortly/in a few words/in one line> what <this/the text/the story/the article> <is about/says/deals with>: {t}
+    {t}||What is <this/it/the article/the story> about?
+    {t}||<I am in a hurry/I am tired/My eyes hurt/I cannot follow/It is too long for me/I am lazy>. <What is it about?/What does it say?/Sum it up./Summarise it.>
+    <I am in a hurry/I am tired/My eyes hurt/This is too long for me/I am lazy>. What <is this about/does this say/does it tell us>?||{t}
+    {t}||<Could/Can/Would> you <summarise/shorten/condense/sum up> <this/it/the text> <in one sentence/briefly/for me>?
+    <Could/Can/Would> you <summarise/shorten/condense/sum up> <this/it/the text> <in one sentence/briefly/for me>?||{t}
+    <An overview/One sentence/A short version/A brief account> <of this/about this/of the text>, please: {t}
+    {t}||<An overview/A short version/One sentence/The summary>, please.
+    <State/Name/Give me/Write> the <subject/topic/theme/content/core> of <this/the text/these lines>: {t}
+    {t}||<State/Name/Give me/Write> the <subject/topic/theme/content/core> of <this/the text/these lines>.
+    {t}||Make <it/this> <short/one sentence/shorter/brief>.
     """,
     """
     Please summarise this in one sentence: {t}
@@ -178,6 +199,15 @@ AS_JSON = wordings(
     JSON, please: {q}
     {q} Answer with a JSON object.
     {q} Write the answer as a JSON object.
+    {q} <Put/Wrap/Pack/Express/Return/Send> <the answer/the result/your answer/it> <in/into/as> JSON.
+    {q} <Only/Pure/Plain/Valid> JSON<./, nothing else./ counts.>
+    {q} <My script/The parser/A machine/The computer/Our server> <expects/wants/takes/understands> <only JSON/JSON>.
+    {q} <The parser/A machine/Our server> <expects/wants/takes> JSON, <so write it/so answer like that/so be careful/not words>.
+    <Respond/Speak/Write> <in/with/using> JSON: {q}
+    {q} JSON <output/object/style/syntax>, please.
+    {q} I <want/expect/would like/can only use> <JSON/a JSON object/it as JSON>.
+    {q} <Encode/Write/Print/Say> <the answer/your answer/it/the reply> <in/as> JSON.
+    JSON <output/object/style>. {q}
     """,
     """
     {q} Please answer in JSON.

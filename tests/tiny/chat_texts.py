@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from . import chat_text_wordings as wanted
 from . import chat_world as world
 from .chat_skills import Exchange, Talk
-from .chat_wordings import KeptBack
+from .chat_wordings import KeptBack, blur
 from .chat_world import listed
 
 KEPT_BACK_FACTS = KeptBack([wanted.FACTS])
+KEPT_BACK_SUMMARY = KeptBack([wanted.SUMMARY])
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ def facts(r: random.Random, talk: Talk) -> Exchange:
     return _in_wording(r, talk, text, chosen.question), chosen.sentence
 
 
-def facts_yes_no(r: random.Random, talk: Talk) -> Exchange:
-    """A question about a text that is answered with yes or no."""
-    told = some_facts(r)
+def facts_yes_no(r: random.Random, talk: Talk, most: int = 5) -> Exchange:
+    """A question about a text of at most so many sentences that is answered with yes or no."""
+    told = some_facts(r, 1, most)
     chosen = r.choice(told)
     true = r.random() < 0.5
     question = chosen.yes_no if true else chosen.false_yes_no
@@ -228,9 +229,18 @@ def about(r: random.Random) -> tuple[str, str]:
     return text, f"The text is about {name}, who lives in {place}."
 
 
+_SUMMARY_KEYS = frozenset(listed("summarise|summarize|summary|sum|explain|about|sentence|short"))
+
+
 def summary(r: random.Random, talk: Talk) -> Exchange:
     """The one sentence that says what a text is about."""
     text, answer = about(r)
     if talk.trained and r.random() < 0.05:  # as a machine writes down speech
         text = text.lower().replace(".", "") if r.random() < 0.5 else text.replace(". ", ".\n")
-    return wanted.SUMMARY.pick(r, talk.group).format(t=text), answer
+    while True:
+        template = wanted.SUMMARY.pick(r, talk.group)
+        if talk.trained:
+            template = blur(r, template, _SUMMARY_KEYS, world.made_up_word(r))
+        asked = template.format(t=text)
+        if not talk.trained or not KEPT_BACK_SUMMARY.matches(asked):
+            return asked, answer

@@ -102,7 +102,8 @@ def learn_merges(
     return merges + [("Ġ", w) for _, w in sorted(whole, reverse=True)[:with_space] if w]
 
 
-ROLE_WEIGHTS = {"assistant": 1.0, "claim": 0.3}
+ROLE_WEIGHTS = {"assistant": 1.0, "claim": 0.3, "recall": 4.0}
+SPEAKERS = {"claim": "user", "recall": "assistant"}  # of the roles that only training knows
 DECIDING_WEIGHT = 8.0
 
 
@@ -164,7 +165,7 @@ class Tokenizer:
 
         The role `claim` is a user's whose words are learned too: to know what would be true is half
         of knowing whether it is. And one token decides a yes or a no, so it counts as much as the
-        many of another answer.
+        many of another answer. The role `recall` is the model's where the answer lies far back.
         """
         ids: list[int] = []
         learned: list[float] = []
@@ -172,7 +173,7 @@ class Tokenizer:
             body = self.encode(text)
             if role == "raw":
                 return [*body, END_OF_TEXT], [0.0] * 2 + [1.0] * (len(body) - 1)
-            speaker = "user" if role == "claim" else role
+            speaker = SPEAKERS.get(role, role)
             head, tail = [TURN_START, *self.encode(speaker + "\n")], self.encode("\n")
             ids += [*head, *body, TURN_END, *tail]
             weights = [ROLE_WEIGHTS.get(role, 0.0)] * (len(body) + 1)

@@ -7,6 +7,7 @@ throws away every question that a held or free wording matches (`KeptBack`).
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Iterable
@@ -33,23 +34,38 @@ _SUFFIXES = listed(
 class Wordings:
     """The three groups of templates of one skill."""
 
-    trained: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]  # the trained ones: what each line of them stands for
     held: tuple[str, ...] = ()
     free: tuple[str, ...] = ()
 
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """All trained templates."""
+        return tuple(itertools.chain.from_iterable(self.lines))
+
     def pick(self, r: random.Random, group: str) -> str:
         """One template of a group; a skill without such a group gives a trained one."""
-        return r.choice(getattr(self, group) or self.trained)
+        kept_back = {"held": self.held, "free": self.free}.get(group)
+        return r.choice(kept_back or r.choice(self.lines))
+
+
+def spread(line: str) -> tuple[str, ...]:
+    """All that a line with alternatives stands for: `<a/b> c` is `a c` and `b c`."""
+    parts = re.split(r"<(.*?)>", line)
+    return tuple(map("".join, itertools.product(*(part.split("/") for part in parts))))
 
 
 def wordings(trained: str, held: str = "", free: str = "") -> Wordings:
-    """Wordings from three blocks of text with one template a line (`|` stands for a newline)."""
+    """Wordings from three blocks of text with one template a line (`|` stands for a newline).
+
+    A trained line may have alternatives, and comes as often as another line does.
+    """
 
     def lines(block: str) -> tuple[str, ...]:
         kept = (line.strip().replace("|", "\n") for line in block.strip().splitlines())
         return tuple(line for line in kept if line)
 
-    return Wordings(lines(trained), lines(held), lines(free))
+    return Wordings(tuple(map(spread, lines(trained))), lines(held), lines(free))
 
 
 def bare(text: str) -> str:
@@ -118,7 +134,7 @@ def blur(r: random.Random, template: str, keys: frozenset[str], made_up: str) ->
     loose = [
         i for i, w in enumerate(words) if "{" not in w and "\n" not in w and bare(w) not in keys
     ]
-    if len(loose) < 3 or r.random() > 0.25:
+    if len(loose) < 3 or r.random() > 0.3:
         return template
     for at in sorted(r.sample(loose, r.choice([1, 1, 2]) if len(loose) > 4 else 1), reverse=True):
         words[at : at + 1] = [] if r.random() < 0.3 else [made_up]

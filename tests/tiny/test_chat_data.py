@@ -12,8 +12,8 @@ from .chat_prompts import prompt_call, prompts
 from .chat_skills import HELD_BACK_SUMS
 from .chat_talk import conversation
 from .chat_tasks import TASKS
-from .chat_tokenizer import CONTROL, Tokenizer
-from .chat_wordings import KeptBack, Wordings, bare
+from .chat_tokenizer import CONTROL, SPEAKERS, Tokenizer
+from .chat_wordings import KeptBack, Wordings, bare, spread
 
 DOCUMENTS = 2000
 TABLES = (chat_claims, chat_names, chat_questions, chat_text_wordings)
@@ -50,6 +50,11 @@ def test_training_never_asks_in_a_wording_that_is_kept_back(
     if name.endswith("REPEAT"):  # `Please say your name.` asks for something else
         found = {(text, answer) for text, answer in found if answer in text}
     assert not found
+
+
+def test_a_line_with_alternatives_stands_for_all_of_them() -> None:
+    assert spread("<a/b> c<?/>") == ("a c?", "a c", "b c?", "b c")
+    assert spread("no choice, only {x}") == ("no choice, only {x}",)
 
 
 def test_sums_that_are_kept_back_are_never_trained(
@@ -98,7 +103,7 @@ def test_a_ghost_is_known_by_its_words() -> None:
 def test_turns_take_turns(documents: list[list[tuple[str, str]]]) -> None:
     for messages in documents:
         roles = [role for role, _ in messages if role not in ("system", "raw")]
-        roles = ["user" if role == "claim" else role for role in roles]
+        roles = [SPEAKERS.get(role, role) for role in roles]
         if roles[:1] == ["assistant"]:  # a character may greet first
             del roles[0]
         assert roles == list(itertools.islice(itertools.cycle(["user", "assistant"]), len(roles)))
