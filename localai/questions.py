@@ -133,6 +133,12 @@ def character(given: Given) -> Character | None:
     return find.load(given["character"])
 
 
+def persona(given: Given) -> str:
+    """Return who the user is to a character: from the flag's file, else from the settings'."""
+    path = given["persona"] or settings.load().persona
+    return read_text(Path(path).expanduser(), _MOST_OF_A_FILE).strip() if path else ""
+
+
 def _acted(
     card: Character, given: Given, system: str | None, text: str
 ) -> tuple[tuple[Message, ...], int]:
@@ -140,8 +146,7 @@ def _acted(
     from localai.characters.prompt import opening, recalled
     from localai.conversation import Conversation, fit, fold
 
-    persona = read_text(Path(given["persona"]), _MOST_OF_A_FILE) if given["persona"] else ""
-    opened = opening(card, persona=persona.strip(), seed=given["seed"] or 0)
+    opened = opening(card, persona=persona(given), seed=given["seed"] or 0)
     if system:
         opened = replace(opened, system=f"{opened.system}\n{system}")
     talk = Conversation(opened, (Message("user", text),))

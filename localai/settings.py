@@ -49,6 +49,7 @@ class Settings:
     threads: int | None
     warm: bool  # models stay loaded between calls, in the warm host's workers
     keep_alive: float  # seconds that a model stays without work; negative: for ever
+    persona: str | None  # a text file that says who the user is to a character
     memory_limit: str  # what all loaded models may take: bytes, or a share of the free memory
     debug: bool
     offline: bool
@@ -141,6 +142,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         threads=_number(environ, file, "threads", 1024, "LOCALAI_THREADS", "LLM_CPU_THREADS"),
         warm=_truth(environ.get("LOCALAI_WARM") or _text(file, "warm") or "1"),
         keep_alive=_keep_alive(environ, file),
+        persona=_first(environ, "LOCALAI_PERSONA") or _text(file, "persona"),
         memory_limit=_memory_limit(environ, file),
         debug=_truth(environ.get("LOCALAI_DEBUG", "")),
         offline=_truth(environ.get("LOCALAI_OFFLINE", "")),

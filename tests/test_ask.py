@@ -712,7 +712,10 @@ def test_a_character_goes_with_prompts_system_texts_and_personas(tmp_path: Path)
     persona.write_text("The user is a sailor.\n")
     plain = mark("-c", str(card), "Hello!")
     assert mark("-c", str(card), "-s", "Be kind.", "Hello!") != plain
-    assert mark("-c", str(card), "--persona", str(persona), "Hello!") != plain
+    told = mark("-c", str(card), "--persona", str(persona), "Hello!")
+    assert told != plain
+    assert mark("-c", str(card), "Hello!", env={"LOCALAI_PERSONA": str(persona)}) == told
+    assert ask("Hello!", env={"LOCALAI_PERSONA": str(persona)}).code == 0
     assert ask("-c", str(card), "-p", "title", stdin="The wolf lives in the forest.").code == 0
     wild = ("ask", "-m", "tiny", "-c", str(card), "--json", "--regex", "[a-z]{4}", "hi")
     assert run(*wild).json["seed"] == 11

@@ -6,7 +6,6 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localai.chat import session
@@ -18,14 +17,11 @@ from localai.chat.talk import Talk
 from localai.chat.transcript import Transcript
 from localai.errors import BadInput
 from localai.terminal.console import Console
-from localai.terminal.text import read_text
 
 if TYPE_CHECKING:
     from localai.chat.loop import Reader
 
-__all__ = ["Models", "Wish", "begin", "persona", "reader"]
-
-_LARGEST_PERSONA = 1 << 20  # bytes
+__all__ = ["Models", "Wish", "begin", "reader"]
 
 
 @dataclass(frozen=True)
@@ -97,11 +93,6 @@ def _wanted(wish: Wish, transcript: Transcript) -> dict[str, Any]:
         values["seed"] = random.SystemRandom().randrange(2**31)
         values["began"] = datetime.now().astimezone().isoformat(timespec="seconds")
     return values
-
-
-def persona(path: str) -> str:
-    """Return who the user is, from a file."""
-    return read_text(Path(path), _LARGEST_PERSONA).strip()
 
 
 def _model_of(values: Mapping[str, Any]) -> str:

@@ -81,7 +81,7 @@ def _wish(given: dict[str, Any]) -> Wish:
     from localai.chat import start
 
     named = given["session"] or given["go_on"]
-    persona = start.persona(given["persona"]) if given["persona"] else None
+    persona = questions.persona(given) or None
     greeting = given["greeting"] - 1 if given["greeting"] else None
     settings = {name: given[name] for name in _KNOBS}
     settings |= {
