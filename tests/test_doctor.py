@@ -723,7 +723,12 @@ def test_ctrl_c_ends_it_and_its_probe(
     fake_diffusion(tmp_path, code, monkeypatch)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
     with subprocess.Popen(
-        command("doctor"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        command("doctor"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        # A test run in the background of a shell ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         until(started.exists)
         (child,) = psutil.Process(process.pid).children()
