@@ -100,8 +100,7 @@ def request(
         messages=() if given["raw"] else messages,
         raw=_raw(text, system, card) if given["raw"] else None,
         fixed=fixed,
-        # Where there is more between the fixed messages and the question, its beginning moves.
-        fixed_text=lead if len(messages) == fixed + 1 else 0,
+        fixed_text=lead,
         sampling=_sampling(given, prompt, card),
         max_tokens=given["max_tokens"] or (prompt and prompt.max_tokens) or None,
         stop=given["stop"] or (prompt.stop if prompt else ()),
@@ -154,8 +153,9 @@ def _acted(
     # Nothing leaves: what is too long for the model is told, as with any question. Not every
     # template takes a system text in the middle, or an answer before a question.
     shape = partial(fold, mid_system=False, user_first=True, alternate=True)
-    fitted = fit(talk, lambda _: 0, _NO_END, 0, shape=shape)
-    return fitted.messages, fitted.fixed
+    messages = fit(talk, lambda _: 0, _NO_END, 0, shape=shape).messages
+    # All but the question is the same at the next use, the greeting too.
+    return messages, len(messages) - 1
 
 
 def _raw(text: str, system: str | None, card: Character | None) -> str:

@@ -273,7 +273,7 @@ def test_a_character_is_read_from_disk_after_a_restart() -> None:
     assert first["tokens"]["reused"] == 0 and first["tokens"]["prompt"] > 1000
     run("stop", "--all")
     again = ask("--json", "-c", "librarian", "-n", "8", "What is 2 + 2?").json
-    assert again["tokens"]["reused"] > 0.8 * again["tokens"]["prompt"]
+    assert again["tokens"]["prompt"] - again["tokens"]["reused"] < 40  # the question alone
 
 
 # What dies.
