@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 from localai import settings
 from localai.errors import BadInput, LocalaiError
 from localai.frontmatter import KEYS, front_matter
-from localai.terminal.text import decode, nearest
+from localai.terminal.text import decode, nearest, read_regular
 
 FILE_LIMIT = 2**20  # bytes
 _NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -231,18 +230,7 @@ def create(name: str, text: str, force: bool = False) -> Path:
 
 def read(path: Path) -> str:
     """Return a prompt file's text; BadInput if it is no regular UTF-8 file of at most 1 MB."""
-    try:
-        # Non-blocking: a named pipe that nobody writes to must not stop us.
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}", _LIST_HINT) from None
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise BadInput(f"{path} is not a regular file")
-    with open(number, "rb") as file:
-        data = file.read(FILE_LIMIT + 1)
-    if len(data) > FILE_LIMIT:
-        raise BadInput(f"{path} is larger than 1 MB, too large for a prompt file")
+    data = read_regular(path, FILE_LIMIT, "a prompt file", _LIST_HINT)
     return decode(data, str(path)).replace("\r\n", "\n")
 
 

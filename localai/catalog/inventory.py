@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +34,23 @@ class Entry:
     licence: str = ""
     base: bool = False  # continues text, does not answer
     path: str = ""
+    fits: bool = True  # into this machine's memory
 
     @property
     def mark(self) -> str:
         """Return what stands before its name: on disk, or too large for this machine."""
-        return "*" if self.on_disk else "!" if self.memory > whole_memory() else ""
+        return "*" if self.on_disk else "" if self.fits else "!"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data with stable keys."""
-        return {**asdict(self), "fits": self.memory <= whole_memory()}
+        return asdict(self)
 
 
 def listing() -> list[Entry]:
     """Return the tiny model, the known ones, and what else is on disk."""
-    stored = cache.stored()
-    return [_tiny(), *(_row(row, stored) for row in known.rows()), *_others(stored)]
+    stored, most = cache.stored(), whole_memory()
+    found = (_tiny(), *(_row(row, stored) for row in known.rows()), *_others(stored))
+    return [replace(entry, fits=entry.memory <= most) for entry in found]
 
 
 def _tiny() -> Entry:

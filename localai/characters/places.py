@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from localai import settings
 from localai.errors import BadInput
-from localai.terminal.text import nearest
+from localai.terminal.text import nearest, read_regular
 
 SUFFIXES = (".yaml", ".yml", ".json", ".png", ".charx")
 FILE_LIMIT = 64 * 2**20  # bytes; pictures and archives carry more than their card
@@ -116,17 +115,4 @@ def beside(card: Path, name: str) -> Path | None:
 
 def read(path: Path, limit: int = FILE_LIMIT) -> bytes:
     """Return a card's file; BadInput if it cannot be read, is no regular file or too large."""
-    try:
-        # Non-blocking: a named pipe that nobody writes to must not stop us.
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "this is no file name"
-        raise BadInput(f"{path} cannot be read: {why}", LIST_HINT) from None
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise BadInput(f"{path} is not a regular file")
-    with open(number, "rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise BadInput(f"{path} is larger than {limit // 2**20} MB, too large for a card")
-    return data
+    return read_regular(path, limit, "a card", LIST_HINT)

@@ -15,7 +15,8 @@ from localai.errors import BadInput, SomeFailed
 from localai.records import pack
 from localai.terminal.console import Console
 from localai.terminal.output import output_to
-from localai.terminal.text import cells, clip, one_line
+from localai.terminal.table import show_names
+from localai.terminal.text import one_line
 
 
 class CharacterName(click.types.StringParamType):
@@ -64,11 +65,7 @@ def list_(console: Console, as_json: bool) -> None:
     if as_json:
         console.write_json([{**asdict(row), "path": str(row.path)} for row in found])
         return
-    width = console.width if console.stdout.terminal else None
-    column = max((cells(row.name) for row in found), default=0)
-    for row in found:
-        line = f"{row.name}{' ' * (column - cells(row.name))}  {_about(row)}"
-        console.write_line(clip(line, width) if width else line)
+    show_names(console, [(row.name, _about(row)) for row in found])
 
 
 @characters.command(

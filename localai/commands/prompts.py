@@ -8,7 +8,8 @@ import click
 
 from localai import prompts as files
 from localai.terminal.console import Console
-from localai.terminal.text import cells, clip, one_line
+from localai.terminal.table import show_names
+from localai.terminal.text import one_line
 
 
 class PromptName(click.types.StringParamType):
@@ -54,11 +55,7 @@ def list_(console: Console, as_json: bool) -> None:
     if as_json:
         console.write_json([{**asdict(row), "path": str(row.path)} for row in found])
         return
-    column = max((cells(row.name) for row in found), default=0)
-    width = console.width if console.stdout.terminal else None
-    for row in found:
-        line = f"{row.name}{' ' * (column - cells(row.name))}  {_about(row)}"
-        console.write_line(clip(line, width) if width else line)
+    show_names(console, [(row.name, _about(row)) for row in found])
 
 
 @prompts.command(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from localai.terminal.text import cells, one_line
+from localai.terminal.console import Console
+from localai.terminal.text import cells, clip, one_line
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> list[str]:
@@ -19,6 +20,15 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") 
     widths = [max(cells(line[at]) for line in lines) for at in range(len(heads))]
     sides = right.ljust(len(heads))
     return ["  ".join(map(_aligned, line, widths, sides)).rstrip() for line in lines]
+
+
+def show_names(console: Console, rows: Sequence[tuple[str, str]]) -> None:
+    """Write names and what each is, in two columns, clipped where they go to a terminal."""
+    width = console.width if console.stdout.terminal else None
+    column = max((cells(name) for name, _ in rows), default=0)
+    for name, about in rows:
+        line = f"{name}{' ' * (column - cells(name))}  {about}"
+        console.write_line(clip(line, width) if width else line)
 
 
 def _aligned(text: str, width: int, side: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -91,6 +93,35 @@ def read_text(path: Path, limit: int) -> str:
     if len(data) > limit:
         raise BadInput(f"{path} is larger than {limit} bytes", "give a smaller file")
     return decode(data, str(path))
+
+
+def read_regular(path: Path, limit: int, what: str, hint: str) -> bytes:
+    """Return a regular file's bytes; nothing else is waited for.
+
+    Parameters
+    ----------
+    what, hint : str
+        What it should be ("a card"), and what to do where it cannot be read.
+
+    Raises
+    ------
+    BadInput
+        It cannot be read, is no regular file, or has more than `limit` bytes.
+    """
+    try:
+        # Non-blocking: a named pipe that nobody writes to must not stop us.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "this is no file name"
+        raise BadInput(f"{path} cannot be read: {why}", hint) from None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise BadInput(f"{path} is not a regular file")
+    with open(number, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BadInput(f"{path} is larger than {limit // 2**20} MB, too large for {what}")
+    return data
 
 
 def cells(text: str) -> int:

@@ -76,7 +76,14 @@ class Channel:
         self._asked += 1
         name = str(self._asked)
         # It is sent before the model is loaded: it is there when the worker looks.
-        self._send(wire.encode("generate", name, **self._carried(pack(request))))
+        packed = pack(request)
+        frame = wire.encode("generate", name, request=packed)
+        if len(frame) > wire.INLINE:
+            from localai.warm.spool import spool  # which a short question need not wait for
+
+            self._spools.append(spool(json.dumps(packed, ensure_ascii=False)))
+            frame = wire.encode("generate", name, spool=self._spools[-1])
+        self._send(frame)
         return name
 
     def cancel(self, name: str) -> None:
@@ -145,13 +152,3 @@ class Channel:
         if not data:
             raise Lost
         return self._decoder.feed(data)
-
-    def _carried(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the request for a message: itself, or the name of its file if it is big."""
-        text = json.dumps(request, ensure_ascii=False)
-        if len(text) * 4 < wire.INLINE or len(text.encode("utf-8", "replace")) < wire.INLINE:
-            return {"request": request}
-        from localai.warm.spool import spool  # which a short question need not wait for
-
-        self._spools.append(spool(text))
-        return {"spool": self._spools[-1]}
