@@ -85,6 +85,12 @@ YES_SUM = wordings(
     Can I say that {a} + {b} = {x}?
     Tell me if {a} + {b} = {x}.
     {a} + {b} = {x}. True?
+    {x} = {a} + {b}?
+    Is {x} = {a} + {b}?
+    Is {x} what {a} and {b} make?
+    Are {a} and {b} together {x}?
+    Do {a} and {b} make {x}?
+    Do I get {x} for {a} plus {b}?
     Somebody says: {a} + {b} = {x}. Is he right?
     """,
     """
@@ -165,6 +171,14 @@ UNKNOWN = wordings(
     <Which/What> <horse/ship/player/actor/road/river/doctor> <won/came/crossed/saw/met> <{X}/the {x}> <first/today/in May/at night>?
     How <long/often/many times> <did/does> {X} <travel/sing/sleep/fight/work> <in/with> <{Y}/{c}>?
     <Describe/Compare/Define/Discuss> <{x}/{X} and {Y}/the {x}>.
+    What is the <owner/origin/title/secret/history/speed/length/height/future/cause/purpose/value/birthday/shape/depth/boss/law/code/date/street/door/mood> of <{X}/the {x}/a {x}/{c}>?
+    How <high/hot/cold/thick/thin/quick/slow/cheap/safe/tired/happy/late/soft/bright/dark/famous/dangerous/strange/empty/sweet> <is/was> <{X}/a {x}/the {x}/{c}>?
+    Who <made/drew/cleaned/opened/cut/hid/carried/taught/ate/bought/closed/counted/wore/planted/sent/threw> <the {x}/{X}/a {x}/the {x} of {X}>?
+    <Do you know/Can you say/Have you heard/Could you find out> the <owner/history/secret/weight/number/date/rules/age> of <a {x}/{X}/the {x}>?
+    <May/Should/Must/Will/Can> <I/we/people/they> <cook/eat/visit/grow/learn/sell/ride/wear/touch> <a {x}/the {x}/{x}> <in {X}/at night/with {Y}/today>?
+    Which <king/writer/woman/doctor/company/village/shop/ship> <has/had/does/did> {X} <work for/come from/write to/live with/look for>?
+    <Since when/Until when/How often/Why/With whom> <does/did> {X} <own/need/miss/wear/study/visit> <the {x}/a {x}/{Y}>?
+    <Name/List/Count/Write down> <a/the/every/all> {x} <in/of/from> <{X}/{c}>.
     """,
     """
     What is the password of {X}?

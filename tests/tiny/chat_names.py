@@ -31,6 +31,13 @@ TELL_NAME = wordings(
     Let me introduce myself: I am {n}.
     Name: {n}
     This is {n}.
+    <Good day/Pleased/Welcome/Greetings/Hello again/Ahoy>, <I am/my name is/this is> {n}.
+    <For the record/Before we start/First of all/Let me say it>: <my name is/I am> {n}.
+    <The user/Your friend/Your guest/Your new friend> is <{n}/called {n}/named {n}>.
+    <Everybody/My mother/My boss/The whole town> calls me {n}.
+    I <was named/was baptised/sign as/am known as/answer to> {n}.
+    <Write down/Keep in mind/Note/Learn/Save> <that I am/that my name is> {n}.
+    <I live in {p} and/I come from {p};/I am a {j} and/As a {j},> <my name is/I am called/they know me as> {n}.
     """,
     """
     Hi there, my name is {n}.

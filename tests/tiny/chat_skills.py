@@ -11,7 +11,7 @@ from . import chat_names as names
 from . import chat_questions as ask
 from . import chat_text_wordings as wanted
 from . import chat_world as world
-from .chat_wordings import KeptBack, Wordings, blur, dress
+from .chat_wordings import KeptBack, Wordings, blur, dress, fillers, scatter
 from .chat_world import listed
 
 HELD_BACK_SUMS = frozenset(
@@ -27,6 +27,7 @@ class Talk:
     name: str | None = None  # of the user
     persona: str | None = None  # who the model is told to be
     held_back_sums: bool = False
+    scattered: bool = False  # now and then only the words that carry a question, among others
 
     @property
     def trained(self) -> bool:
@@ -57,6 +58,49 @@ KEPT_BACK = {
 }
 
 
+FILLERS = fillers((group for one in KEPT_BACK.values() for group in one.groups), _KEYS)
+
+
+def _shuffled(r: random.Random, *words: str) -> list[str]:
+    return r.sample(words, len(words))
+
+
+def _sum_carriers(r: random.Random) -> list[str]:
+    between = r.choice(["", "", "and", "plus", "+", "more than", "to"])
+    numbers = ["{a}", *([between] if between else []), "{b}"]
+    hint = r.choice(listed("how many|how much|sum|add|together|result|count|calculate"))
+    if between in ("plus", "+") and r.random() < 0.5:
+        return numbers
+    return [hint, *numbers] if r.random() < 0.5 else [*numbers, hint]
+
+
+def _name_carriers(r: random.Random) -> list[str]:
+    asks = r.choice(listed("what|which|say|tell me|remember|know|recall|write"))
+    return r.choice(
+        [[asks, "my name"], ["who", "am I"], ["who", "I am"], ["what", "am I called"], ["name", "me"]]
+    )
+
+
+def _who_carriers(r: random.Random) -> list[str]:
+    asks = r.choice(listed("what|which|say|tell me|write|give me"))
+    return r.choice([[asks, "your name"], ["who", "are you"], ["who", "you are"]])
+
+
+def _unknown_carriers(r: random.Random) -> list[str]:
+    asks = r.choice(listed("who|when|where|why|how|which|what"))
+    return [asks, *_shuffled(r, *r.choice([["{X}"], ["{x}", "{X}"], ["{x}", "{y}"], ["{c}", "{x}"]]))]
+
+
+_CARRIERS: dict[str, Callable[[random.Random], list[str]]] = {
+    "capital": lambda r: _shuffled(r, r.choice(["capital", "capital city"]), "{c}"),
+    "colour": lambda r: _shuffled(r, r.choice(["colour", "colour", "color"]), "{t}"),
+    "sum": _sum_carriers,
+    "ask_name": _name_carriers,
+    "who": _who_carriers,
+    "unknown": _unknown_carriers,
+}
+
+
 def worded(
     r: random.Random,
     talk: Talk,
@@ -71,7 +115,10 @@ def worded(
         template = group.pick(r, talk.group)
         if not talk.trained:
             return world.capitalised(template.format(**slots))
-        if suffix:
+        if talk.scattered and skill in _CARRIERS and r.random() < 0.18:
+            keys = _CARRIERS[skill](r)
+            template = scatter(r, keys, FILLERS, lambda: world.made_up_word(r))
+        elif suffix:
             template = blur(r, template, _KEYS, world.made_up_word(r))
         question = template.format(**slots)
         if template.startswith("{") and r.random() < 0.6:
@@ -193,7 +240,7 @@ def unknown(r: random.Random, talk: Talk) -> Exchange:
 
 def short_answer(r: random.Random, talk: Talk) -> Exchange:
     """A plain question and the bare answer to it, without a sentence around it."""
-    plain = Talk(name=talk.name, persona=talk.persona)
+    plain = Talk(name=talk.name, persona=talk.persona, scattered=talk.scattered)
     u = r.random()
     if u < 0.4:
         question, _ = capital(r, plain)
@@ -211,17 +258,24 @@ def short_answer(r: random.Random, talk: Talk) -> Exchange:
     return question, answer
 
 
-def _wrapped_short_answer(r: random.Random, talk: Talk, group: Wordings) -> Exchange:
+def _wrapped_short_answer(
+    r: random.Random, talk: Talk, group: Wordings, carrier: str
+) -> Exchange:
     while True:
         question, answer = short_answer(r, talk)
         wrapped = group.pick(r, talk.group).format(q=question)
+        if talk.scattered and r.random() < 0.2:
+            wish = scatter(r, [carrier], FILLERS, lambda: world.made_up_word(r)).capitalize()
+            wrapped = r.choice(["{q} {w}", "{q} {w}", "{q}\n{w}", "{w} {q}"]).format(
+                q=question, w=wish.replace("json", "JSON")
+            )
         if not talk.trained or not KEPT_BACK["short"].matches(wrapped):
             return wrapped, answer
 
 
 def as_json(r: random.Random, talk: Talk) -> Exchange:
     """A question whose answer is wanted as JSON; a little of it is written compactly."""
-    wrapped, answer = _wrapped_short_answer(r, talk, wanted.AS_JSON)
+    wrapped, answer = _wrapped_short_answer(r, talk, wanted.AS_JSON, "JSON")
     value = answer if answer.isdigit() else f'"{answer}"'
     compact = talk.trained and r.random() < 0.1
     return wrapped, f'{{"answer":{value}}}' if compact else f'{{"answer": {value}}}'
@@ -229,7 +283,7 @@ def as_json(r: random.Random, talk: Talk) -> Exchange:
 
 def one_word(r: random.Random, talk: Talk) -> Exchange:
     """A question whose answer is wanted as one bare word."""
-    return _wrapped_short_answer(r, talk, wanted.ONE_WORD)
+    return _wrapped_short_answer(r, talk, wanted.ONE_WORD, "one word")
 
 
 def count(r: random.Random, talk: Talk) -> Exchange:

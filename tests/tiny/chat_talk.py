@@ -104,7 +104,7 @@ def text_drill(r: random.Random) -> Messages:
 
 def skill_drill(r: random.Random) -> Messages:
     """Short questions in a row about what the model knows."""
-    talk, messages = Talk(), []
+    talk, messages = Talk(scattered=True), []
     skills = ["sum", "yes_no", "capital", "colour"]
     for skill in r.choices(skills, [4, 4, 1, 1], k=r.randint(5, 12)):
         _turn(messages, exchange(r, talk, skill))
@@ -178,14 +178,41 @@ def prompt_talk(r: random.Random) -> Messages:
     return [*messages, ("assistant", answer)]
 
 
+def marathon(r: random.Random) -> Messages:
+    """A talk of 400 to 4,000 tokens about everything, in which names are told anew and asked for."""
+    length = int(1400 * 9.5 ** r.random())  # characters
+    talk = Talk(scattered=True)
+    system = chat_personas.system_text(r, talk)
+    messages: Messages = [] if system is None else [("system", system)]
+    told_at, size = 0, 0
+    drills = (text_drill, skill_drill, claim_drill, task_drill)
+    while size < length:
+        u = r.random()
+        began = len(messages)
+        if u < 0.04:
+            _turn(messages, exchange(r, talk, "tell_name"))
+            told_at = size
+        elif u < 0.20:
+            question, answer = exchange(r, talk, "ask_name")
+            far = talk.name is not None and size - told_at > 2000
+            messages += [("user", question), ("recall" if far else "assistant", answer)]
+        elif u < 0.26:
+            messages += r.choice(drills)(r)
+        else:
+            _turn(messages, exchange(r, talk, r.choice([*_FILLERS, "who", "name_at_once"])))
+        size += sum(len(text) + 12 for _, text in messages[began:])
+    return messages
+
+
 _KINDS = (  # bounds of a number between 0 and 1, and what is made below them
-    (0.18, prompt_talk),
-    (0.26, task_drill),
-    (0.32, text_drill),
+    (0.17, prompt_talk),
+    (0.25, task_drill),
+    (0.31, text_drill),
     (0.36, skill_drill),
     (0.49, claim_drill),
+    (0.53, marathon),
 )
-_LONG = 0.52  # up to here a long talk
+_LONG = 0.555  # up to here a long talk
 
 
 def conversation(r: random.Random) -> Messages:
@@ -196,7 +223,7 @@ def conversation(r: random.Random) -> Messages:
     for bound, make in _KINDS:
         if u < bound:
             return make(r)
-    talk = Talk()
+    talk = Talk(scattered=True)
     system = chat_personas.card_text(r, talk) if u > 0.978 else chat_personas.system_text(r, talk)
     messages: Messages = [] if system is None else [("system", system)]
     if talk.persona and r.random() < 0.08:

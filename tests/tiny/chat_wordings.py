@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from .chat_world import listed
@@ -82,7 +82,8 @@ class KeptBack:
     """Knows whether a question could be a held or free wording of a skill."""
 
     def __init__(self, groups: Iterable[Wordings]) -> None:
-        patterns = [_pattern(t) for group in groups for t in group.held + group.free]
+        self.groups = tuple(groups)
+        patterns = [_pattern(t) for group in self.groups for t in group.held + group.free]
         self._regex = re.compile("|".join(patterns)) if patterns else None
 
     def matches(self, question: str) -> bool:
@@ -91,6 +92,46 @@ class KeptBack:
             return False
         text = bare(question)
         return self._regex.fullmatch(text) is not None
+
+
+_FILLERS = frozenset(
+    listed(
+        "a|about|above|after|again|all|also|always|and|any|as|ask|at|away|back|be|because|been|"
+        "before|begin|best|better|big|both|bring|but|buy|by|came|can|carry|clean|close|come|could|"
+        "cut|day|did|do|does|done|down|draw|drink|each|easy|eat|end|even|ever|every|far|fast|feel|"
+        "find|first|fly|for|friend|from|full|fun|gave|get|give|go|going|good|got|great|grow|had|hand|"
+        "has|have|head|hear|help|her|here|him|his|hold|home|hot|house|idea|if|in|into|it|its|just|keep|"
+        "kind|know|last|late|laugh|learn|leave|left|let|light|like|line|little|live|long|look|made|"
+        "make|many|may|maybe|meet|might|moment|most|move|much|must|near|need|never|new|next|nice|night|"
+        "now|of|off|often|old|on|once|one|only|open|or|other|our|out|over|own|page|paper|part|people|"
+        "perhaps|pick|place|play|please|point|put|question|quite|rather|read|real|really|ride|right|"
+        "round|run|said|same|saw|say|school|see|seem|send|set|shall|she|should|show|side|since|sit|"
+        "small|so|some|soon|speak|stand|start|still|stop|story|such|sure|take|talk|tell|than|thank|that|"
+        "the|their|them|then|there|these|they|thing|think|this|those|time|to|today|together|too|try|"
+        "turn|under|until|up|upon|us|use|very|visit|wait|walk|want|warm|was|wash|water|way|we|week|"
+        "well|went|were|while|will|wish|with|wonder|word|work|world|would|write|year|yes|yet|young"
+    )
+)
+
+
+def fillers(groups: Iterable[Wordings], keys: Iterable[str]) -> list[str]:
+    """Common words that neither carry a question nor give a free wording away."""
+    trained = {w for g in groups for t in g.trained for w in bare(t).split()}
+    free = {w for g in groups for t in g.free + g.held for w in bare(t).split()}
+    return sorted(_FILLERS - set(keys) - (free - trained))
+
+
+def scatter(
+    r: random.Random, keys: Iterable[str], others: Sequence[str], made_up: Callable[[], str]
+) -> str:
+    """A template that is hardly a question: the words that carry it among others that do not."""
+    words: list[str] = []
+    for key in [*keys, ""]:
+        gap = r.choice([0, 1, 1, 2, 2, 3, 4])
+        words += [made_up() if r.random() < 0.25 else r.choice(others) for _ in range(gap)]
+        words += [key] if key else []
+    commas = [word + r.choice(",,;:") if r.random() < 0.07 else word for word in words[:-1]]
+    return " ".join([*commas, words[-1]]) + r.choice(["?", "?", "?", "?", ".", "!", ""])
 
 
 def dress(r: random.Random, question: str, *, suffix: bool = True) -> str:
