@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from localai.engines.base import Delta, Usage
@@ -14,15 +13,15 @@ from localai.waiting import Waiting
 Think = Literal["auto", "off", "show"]
 
 
-@dataclass
 class Answer:
-    """A whole answer."""
+    """A whole answer, or what has come of it so far."""
 
-    model: str
-    text: list[str] = field(default_factory=list)
-    thinking: list[str] = field(default_factory=list)
-    finish: str = ""
-    usage: Usage | None = None
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.text: list[str] = []
+        self.thinking: list[str] = []
+        self.finish = ""
+        self.usage: Usage | None = None
 
     @property
     def content(self) -> str:

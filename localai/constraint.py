@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["choices", "regex", "json_schema", "json_object", "lark", "gbnf"]
 
 
-@dataclass(frozen=True)
-class Constraint:
+class Constraint(NamedTuple):
     """What the answer must be; two strings, so that it travels over the wire as it is.
 
     `source` by kind: choices, a JSON list of strings; json_schema, JSON text; json_object, empty;

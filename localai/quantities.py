@@ -7,22 +7,22 @@ import re
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}  # of two
 _NUMBER = r"([0-9]{1,12}(?:[.][0-9]{1,6})?)"
-_TIME = re.compile(rf"(-1|{_NUMBER})([smhd]?)")
-_SIZE = re.compile(rf"{_NUMBER}([kmgt]?)(?:i?b)?", re.I)
-_SHARE = re.compile(rf"{_NUMBER}%")
+_TIME = rf"(-1|{_NUMBER})([smhd]?)"  # compiled where one is read: few commands read any
+_SIZE = rf"{_NUMBER}([kmgt]?)(?:i?b)?"
+_SHARE = rf"{_NUMBER}%"
 
 
 def duration(text: str) -> float | None:
     """Return a time like `300`, `90s`, `5m` or `1.5h` in seconds; -1 for ever; None: it is none."""
-    match = _TIME.fullmatch(text.strip())
+    match = re.fullmatch(_TIME, text.strip())
     return float(match[1]) * _SECONDS[match[3]] if match else None
 
 
 def size(text: str, free: int) -> int | None:
     """Return a size like `8G`, or a share like `80%` of `free`, in bytes; None: it is none."""
-    if match := _SHARE.fullmatch(text.strip()):
+    if match := re.fullmatch(_SHARE, text.strip()):
         return int(float(match[1]) / 100 * free)
-    if match := _SIZE.fullmatch(text.strip()):
+    if match := re.fullmatch(_SIZE, text.strip(), re.I):
         return int(float(match[1]) * (1 << _POWERS[match[2].lower()]))
     return None
 

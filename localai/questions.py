@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,6 +141,8 @@ def _acted(
     card: Character, given: Given, system: str | None, text: str
 ) -> tuple[tuple[Message, ...], int]:
     """Return what a character is told before it answers a question, and how much of it is fixed."""
+    from dataclasses import replace  # characters wait for these; other questions need not
+
     from localai.characters.prompt import opening, recalled
     from localai.conversation import Conversation, fit, fold
 

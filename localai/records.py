@@ -1,12 +1,12 @@
-"""Frozen dataclasses to plain data and back, with every value checked.
+"""Records to plain data and back, with every value checked.
 
-What comes from another process is not believed: an unknown key, a missing one or a value of
-another type is refused with its place.
+A record is a named tuple, or a frozen dataclass where no one-liner waits for its import. What comes
+from another process is not believed: an unknown key, a missing one or a value of another type is
+refused with its place.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import types
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -17,20 +17,37 @@ Record = TypeVar("Record")
 
 
 def pack(record: Any) -> dict[str, Any]:
-    """Return a dataclass as plain data; fields that hold their default are left out."""
+    """Return a record as plain data; fields that hold their default are left out."""
     data: dict[str, Any] = {}
-    for field in dataclasses.fields(record):
-        value = getattr(record, field.name)
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        if value != default:
-            data[field.name] = _pack(value)
+    usuals = _defaults(type(record))  # type: ignore[arg-type]  # a class is hashable
+    for name, usual in usuals.items():
+        value = getattr(record, name)
+        if value != usual:
+            data[name] = _pack(value)
     return data
 
 
+@functools.cache
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    """Return a record's fields, each with its default; `...` is none."""
+    if hasattr(kind, "_field_defaults"):
+        return {name: kind._field_defaults.get(name, ...) for name in kind._fields}
+    from dataclasses import MISSING, fields
+
+    return {
+        field.name: field.default_factory()
+        if field.default_factory is not MISSING
+        else (... if field.default is MISSING else field.default)
+        for field in fields(kind)
+    }
+
+
+def _is_record(kind: Any) -> bool:
+    return hasattr(kind, "_field_defaults") or hasattr(kind, "__dataclass_fields__")
+
+
 def _pack(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
+    if _is_record(value):
         return pack(value)
     if isinstance(value, tuple):
         return [_pack(item) for item in value]
@@ -73,7 +90,7 @@ def _unpack(kind: Any, value: Any, place: str) -> Any:
     elif origin is tuple and isinstance(value, list):
         item = get_args(kind)[0]
         return tuple(_unpack(item, part, f"{place}[{at}]") for at, part in enumerate(value))
-    elif dataclasses.is_dataclass(kind) and isinstance(kind, type):
+    elif isinstance(kind, type) and _is_record(kind):
         return unpack(kind, value, place)
     elif origin is dict:
         fits = isinstance(value, dict) and all(

@@ -10,16 +10,15 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from localai.errors import BadInput
 from localai.quantities import duration, is_layers, size
 
 _KINDS = ("text", "vision", "image", "hear", "speak")
-_KEEP_ALIVE = "5m"
+_KEEP_ALIVE = 300.0  # seconds
 _MEMORY_LIMIT = "80%"
 _ENGINE_VARIABLES = (  # beginnings of the names that change what an engine does or where it looks
     *("CUDA_", "HIP_", "ROCR_", "HSA_", "GGML_", "GGUF_", "LLAMA_", "VK_", "METAL_", "MTL_"),
@@ -27,8 +26,7 @@ _ENGINE_VARIABLES = (  # beginnings of the names that change what an engine does
 )
 
 
-@dataclass(frozen=True)
-class Folders:
+class Folders(NamedTuple):
     """Where things lie on this machine; none of them needs to exist."""
 
     config: Path
@@ -38,8 +36,7 @@ class Folders:
     runtime: Path
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the environment and the config file ask for; flags come on top in the commands."""
 
     folders: Folders
@@ -61,14 +58,16 @@ class Settings:
         return self.models.get(kind)
 
 
-@dataclass(frozen=True)
-class HubEnvironment:
+class HubEnvironment(NamedTuple):
     """What the variables of Hugging Face's own tools say: one cache and one login for all."""
 
     cache: Path  # may be missing
     endpoint: str  # without a slash at its end
-    token: str | None = field(repr=False)
+    token: str | None
     offline: bool
+
+    def __repr__(self) -> str:
+        return f"HubEnvironment(endpoint={self.endpoint!r})"  # the token is nobody's to read
 
 
 def hub_environment() -> HubEnvironment:
@@ -265,7 +264,9 @@ def _layers(environ: Mapping[str, str], file: Mapping[str, Any]) -> str | None:
 
 
 def _keep_alive(environ: Mapping[str, str], file: Mapping[str, Any]) -> float:
-    value = _first(environ, "LOCALAI_KEEP_ALIVE") or _text(file, "keep_alive") or _KEEP_ALIVE
+    value = _first(environ, "LOCALAI_KEEP_ALIVE") or _text(file, "keep_alive")
+    if not value:
+        return _KEEP_ALIVE
     seconds = duration(value)
     if seconds is None:
         raise BadInput(
@@ -276,13 +277,13 @@ def _keep_alive(environ: Mapping[str, str], file: Mapping[str, Any]) -> float:
 
 
 def _memory_limit(environ: Mapping[str, str], file: Mapping[str, Any]) -> str:
-    value = _first(environ, "LOCALAI_MEMORY_LIMIT") or _text(file, "memory_limit") or _MEMORY_LIMIT
-    if not size(value, 1 << 40):
+    value = _first(environ, "LOCALAI_MEMORY_LIMIT") or _text(file, "memory_limit")
+    if value and not size(value, 1 << 40):
         raise BadInput(
             f"LOCALAI_MEMORY_LIMIT (or `memory_limit` in the config file) is {value[:40]!r}",
             "it can be a size like 8G, or a share of the free memory like 80%",
         )
-    return value
+    return value or _MEMORY_LIMIT
 
 
 def _truth(value: str) -> bool:

@@ -1,10 +1,10 @@
-"""Frozen dataclasses to plain data and back: nothing is lost, and nothing else comes in."""
+"""Records to plain data and back: nothing is lost, and nothing else comes in."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -26,6 +26,8 @@ samplings = st.builds(
     temperature=numbers,
     top_k=counts,
     top_p=numbers,
+    min_p=numbers,
+    repeat_penalty=numbers,
     seed=maybe_count,
     temperature_first=st.booleans(),
 )
@@ -44,7 +46,8 @@ requests = st.builds(
     interactive=st.booleans(),
 )
 usages = st.builds(
-    Usage, **{field.name: counts if field.type == "int" else numbers for field in fields(Usage)}
+    Usage,
+    **{name: counts if kind is int else numbers for name, kind in get_type_hints(Usage).items()},
 )
 specs = st.builds(ModelSpec, kind=texts, files=st.lists(texts, max_size=3).map(tuple), name=texts)
 
@@ -125,7 +128,7 @@ plain = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
-keys = [field.name for kind in (TextRequest, Sampling, Message) for field in fields(kind)]
+keys = [name for kind in (TextRequest, Sampling, Message) for name in kind._fields]
 
 
 @given(data=plain | st.dictionaries(st.sampled_from(keys), plain))
@@ -144,4 +147,4 @@ def test_what_was_packed_holds_all_that_differs() -> None:
         "messages": [{"role": "user", "content": "hi"}],
         "sampling": {"seed": 7},
     }
-    assert asdict(unpack(TextRequest, pack(request))) == asdict(request)
+    assert unpack(TextRequest, pack(request)) == request

@@ -122,7 +122,7 @@ def test_folders_follow_xdg_and_relative_ones_are_ignored(tmp_path: Path) -> Non
     # Without a runtime folder of the session the sockets lie in the cache.
     assert settings.folders(absolute).runtime.parent == tmp_path / "CACHE" / "localai"
     relative = settings.folders({name: "here" for name in absolute})
-    assert all(path.is_absolute() and "here" not in path.parts for path in vars(relative).values())
+    assert all(path.is_absolute() and "here" not in path.parts for path in relative)
 
 
 @pytest.mark.parametrize("variable", ["LOCALAI_CTX", "LOCALAI_THREADS", "LLM_CONTEXT_WINDOW"])
@@ -231,7 +231,7 @@ def test_any_environment_gives_settings_or_bad_input(environ: dict[str, str]) ->
         return
     assert found.threads is None or found.threads > 0
     assert found.context is None or found.context > 0
-    assert all(path.is_absolute() for path in vars(found.folders).values())
+    assert all(path.is_absolute() for path in found.folders)
 
 
 @fuzzing(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)

@@ -21,16 +21,23 @@ names = st.text(st.characters(codec="ascii", categories=["Ll"]), min_size=1, max
 fields = st.dictionaries(names.filter(lambda name: name not in ("v", "id", "type", "kind")), texts)
 messages = st.tuples(names, texts, fields)
 errors = st.fixed_dictionaries({"error": texts, "what": texts, "next": texts})
+
+
+def delta_of(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Delta]:
+    """Return deltas of a kind in which the other fields hold their defaults."""
+    return st.fixed_dictionaries(fields).map(lambda given: Delta(kind, **given))
+
+
 deltas = st.one_of(
-    st.builds(Delta, st.sampled_from(["text", "thinking"]), text=texts),
-    st.builds(Delta, st.just("progress"), done=st.integers(0), total=st.integers(0)),
-    st.builds(
-        Delta,
-        st.just("finish"),
+    delta_of("text", text=texts),
+    delta_of("thinking", text=texts),
+    delta_of("progress", done=st.integers(0), total=st.integers(0)),
+    delta_of(
+        "finish",
         reason=st.sampled_from(["stop", "length", "cancelled"]),
         usage=st.none() | usages,
     ),
-    st.builds(Delta, st.just("error"), error=errors),
+    delta_of("error", error=errors),
 )
 
 

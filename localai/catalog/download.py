@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -64,7 +63,7 @@ def fetch(
         The disk is full or cannot be written; what has come is kept.
     """
     hub = hub or hub_environment()
-    hub = replace(hub, offline=hub.offline or offline)
+    hub = hub._replace(offline=hub.offline or offline)
     jobs: list[Job] = []
 
     def report() -> None:

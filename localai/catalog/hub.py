@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -66,7 +66,7 @@ def look(
         The hub cannot be reached or does not let us in.
     """
     hub = hub or hub_environment()
-    hub = replace(hub, offline=hub.offline or offline)
+    hub = hub._replace(offline=hub.offline or offline)
     repo_folder(repo, hub.cache)  # refuses what is no name
     path = f"/api/models/{repo}/revision/{quote(revision, safe='')}?blobs=true"
     found = document(hub, path, Asked(repo))

@@ -11,9 +11,8 @@ Nothing here looks at the network or into the cache.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from localai.errors import UnknownModel
 from localai.terminal.text import closest, shown
@@ -26,16 +25,14 @@ _WORKS: Final = "localai models shows the names; or use -m PATH of a .gguf file"
 _HUB: Final = ("hf:", "hf.co/", "huggingface.co/", "http://", "https://")
 
 
-@dataclass(frozen=True)
-class ModelFile:
+class ModelFile(NamedTuple):
     """A model's name and the file it stands for."""
 
     name: str  # as the user gave it
     path: Path  # of a split model, the part that was named
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A model on the hub, and what is known of it."""
 
     name: str  # as the user gave it

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
 from typing import Any
 
 from localai.engines.base import Sampling
@@ -84,8 +83,9 @@ def sound(given: Any) -> dict[str, Any]:
 
 def sampling(*layers: Mapping[str, Any]) -> Sampling:
     """Return how words are chosen: of each setting the last layer's that has one."""
-    known = {field.name for field in fields(Sampling)}
-    merged = {name: given for layer in layers for name, given in layer.items() if name in known}
+    merged = {
+        name: given for layer in layers for name, given in layer.items() if name in Sampling._fields
+    }
     return Sampling(**merged)
 
 

@@ -10,9 +10,8 @@ import click
 from localai.errors import BadInput
 from localai.quantities import duration, is_layers
 
-_ESCAPE = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U((?:0010|000[0-9a-fA-F])[0-9a-fA-F]{4})|(.|$))",
-    re.S,
+_ESCAPE = (  # compiled by `-e`
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U((?:0010|000[0-9a-fA-F])[0-9a-fA-F]{4})|(.|$))"
 )
 
 
@@ -43,7 +42,7 @@ def unescape(text: str) -> str:
             raise BadInput(f"-e: there is no escape {match[0]!r}", r"use \n \t \\ \xNN \uNNNN")
         return names[match[4]]
 
-    return _ESCAPE.sub(replace, text)
+    return re.sub(_ESCAPE, replace, text, flags=re.S)
 
 
 class Layers(click.ParamType[str]):

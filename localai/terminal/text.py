@@ -14,8 +14,7 @@ from localai.errors import BadInput
 # What a terminal obeys instead of showing: C0 (but newline and tab), DEL, C1, the bidirectional
 # overrides that make text read as something else; and lone surrogates, which UTF-8 cannot hold.
 _OBEYED = "\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-_CONTROL = re.compile(f"[{_OBEYED}]")
-_LAYOUT = re.compile("[\t\n]")
+_CONTROL = f"[{_OBEYED}]"  # compiled at its first use: in a pipe there is none
 
 
 def sanitise(text: str) -> str:
@@ -24,12 +23,12 @@ def sanitise(text: str) -> str:
     `"\x1b[2J"` becomes the seven characters `\x1b[2J`; newlines and tabs stay. Each character
     stands for itself, so that pieces of a text may be sanitised one by one.
     """
-    return _CONTROL.sub(_visible, text)
+    return re.sub(_CONTROL, _visible, text)
 
 
 def one_line(text: str) -> str:
     """Return `text` sanitised and without line breaks or tabs: a table's cell, a status."""
-    return _LAYOUT.sub(lambda match: repr(match[0])[1:-1], sanitise(text))
+    return sanitise(text).replace("\t", r"\t").replace("\n", r"\n")
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -47,7 +46,7 @@ def json_safe(document: str) -> str:
 
     The same JSON value, on a terminal and in a pipe.
     """
-    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
+    return re.sub(_CONTROL, lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
 def encode(text: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ class Preparation:
         """
         ids, cut = self._fit(request)
         window = min(request.sampling.repeat_last_n, self._most)
-        sampling = replace(request.sampling, repeat_last_n=window)
+        sampling = request.sampling._replace(repeat_last_n=window)
         seed = fresh_seed() if sampling.seed is None else sampling.seed
         constraint = request.constraint
         return Job(
@@ -136,9 +135,9 @@ class Preparation:
         # A letter whose bytes were cut in two is none.
         kept = "".join(self._vocab.detokenize(part).strip("\ufffd") for part in parts)
         if request.raw is not None:
-            return replace(request, raw=kept)
+            return request._replace(raw=kept)
         last = Message(request.messages[-1].role, kept)
-        return replace(request, messages=(*request.messages[:-1], last))
+        return request._replace(messages=(*request.messages[:-1], last))
 
     def _fixed(self, request: TextRequest, ids: list[int]) -> int:
         """Return how many leading tokens the fixed part of a request makes."""
