@@ -178,9 +178,7 @@ def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]
         The `engine_environment` of the command that asks for it; None: this process's own.
 
     A native assertion must not start a debugger (`GGML_NO_BACKTRACE`), and the interpreter finds
-    this very package whatever the working folder holds. Threads that wait for each other spin for
-    some ten microseconds, then sleep (`GOMP_SPINCOUNT`): on a quiet machine that is as fast as
-    spinning on, and on one that has other work it is several times faster (`tests/bench/spin.py`).
+    this very package whatever the working folder holds.
     """
     package_root = str(Path(__file__).resolve().parent.parent)
     base = dict(os.environ)
@@ -191,7 +189,6 @@ def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]
     if package_root in path.split(os.pathsep):
         package_root, path = path, ""
     return {
-        "GOMP_SPINCOUNT": "3000",
         **base,
         "GGML_NO_BACKTRACE": "1",
         "PYTHONPATH": package_root + (os.pathsep + path if path else ""),

@@ -170,7 +170,7 @@ class InProcess:
         from localai.engines.llama.text import LlamaText
 
         self.deltas: queue.SimpleQueue[tuple[str, Delta]] = queue.SimpleQueue()
-        model = ModelSpec("text", (str(path),), threads=1, **spec)
+        model = ModelSpec("text", (str(path),), **{"threads": 1, **spec})
         self.engine = LlamaText(model, lambda deltas: [self.deltas.put(each) for each in deltas])
         self._count = 0
 
@@ -205,6 +205,23 @@ class InProcess:
     def ask(self, *turns: str, **more: Any) -> Reply:
         name = self.submit(*turns, **more)
         return self.gather([name])[name]
+
+
+@pytest.fixture
+def chat(home: Path) -> Iterator[Callable[..., Any]]:
+    """Opens chats with the tiny model in terminals of their own, and closes them."""
+    from tests.chat_screen import Chat
+
+    opened: list[Chat] = []
+
+    def make(*arguments: str, columns: int = 80, rows: int = 30, **more: Any) -> Chat:
+        greedy = () if "--temp" in arguments else ("--temp", "0")
+        opened.append(Chat(("-m", "tiny", *greedy, *arguments), columns, rows, **more))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
 
 
 def request(*turns: str, system: str = "", **more: Any) -> TextRequest:

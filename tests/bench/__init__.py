@@ -9,7 +9,7 @@
     python -m tests.bench.constrained      what a schema costs a token
     python -m tests.bench.memory_rule      what the memory rule predicts, and llama.cpp's own log
     python -m tests.bench.start            what `localai --help` costs
-    python -m tests.bench.spin             how long waiting threads should spin
+    python -m tests.bench.beside           decoding while other programs take the cores
     python -m tests.bench.shapes           writes the models that these run on
 
 Each names model, span and repetitions, and prints medians and ratios of one run in which both

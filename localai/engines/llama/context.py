@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from localai.engines.llama.crew import Crew
 from localai.engines.llama.library import CACHE_TYPES, FLASH_ATTENTION_AUTO, complaints, native
 from localai.engines.llama.model import Sizes
 from localai.errors import NotEnoughMemory
@@ -68,6 +70,7 @@ class Context:
         self._batch = native.llama_batch_init(sizes.batch, 0, 1)
         self._view_batch()
         self._rows: tuple[int, int, Logits] | None = None
+        self._crew = Crew(sizes.threads)
 
     def _parameters(self, sizes: Sizes) -> Any:
         parameters = native.llama_context_default_params()
@@ -130,7 +133,14 @@ class Context:
             self._wanted[end - 1] = run.logits
             count = end
         self._batch.n_tokens = count
-        return int(native.llama_decode(self._pointer, self._batch))
+        wall, cpu, size = time.perf_counter(), time.process_time(), self._crew.size
+        status = int(native.llama_decode(self._pointer, self._batch))
+        if not status:
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            self._crew.note(count, wall, cpu)
+            if self._crew.size != size:
+                native.llama_set_n_threads(self._pointer, self._crew.size, self._crew.size)
+        return status
 
     def logits(self, count: int) -> Logits:
         """Return the rows of the last step.

@@ -26,6 +26,7 @@ _SEQUENCES_EXACT = 8  # recurrent layers keep a whole state for each sequence
 _FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when needed
 _LEAST_CELLS = 4096
 _MOST_CELLS = 1 << 16  # the first context; it grows when needed
+_BYTES_A_THREAD = 8 << 20  # of weights; with less to read, threads wait longer than they work
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,12 @@ class Model:
             cells=min(max(cells, self.spec.context or 0), _MOST_CELLS, self.most_cells()),
             sequences=self.wish.sequences,
             batch=self.wish.batch,
-            threads=self.spec.threads or physical_cores(),
+            threads=self.spec.threads or self._useful_threads(),
             cache_type=self.plan.cache_type,
         )
+
+    def _useful_threads(self) -> int:
+        return max(1, min(physical_cores(), self.header.file_bytes // _BYTES_A_THREAD))
 
     def close(self) -> None:
         """Free the model; its contexts must be gone."""
