@@ -19,7 +19,8 @@ from localai.catalog.names import TINY
 from localai.engines import probing
 from localai.engines.base import Message, ModelSpec, Sampling, TextRequest
 from localai.engines.builds import Recipe, backend_for, recipe
-from localai.engines.probe import LIBRARIES, Device, Found
+from localai.engines.ggml import Device
+from localai.engines.probe import LIBRARIES, Found
 from localai.errors import BadModel, LocalaiError, UnknownModel
 from localai.hardware import BACKENDS, TITLES, Gpu
 from localai.machine import free_memory

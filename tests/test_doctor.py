@@ -26,7 +26,8 @@ from localai.commands.doctor import _lines
 from localai.commands.engine import _unused_gpu as unused_gpu
 from localai.daily import once_a_day
 from localai.engines import builds, probe, probing
-from localai.engines.probe import Device, Found, Library
+from localai.engines.ggml import Device
+from localai.engines.probe import Found, Library
 from localai.hardware import Gpu
 from tests.conftest import PATIENCE, ROOT, ask, command, ours, run, until
 

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from localai.engines import ggml
+from localai.engines.ggml import Device
 from localai.records import pack
 
 
@@ -36,34 +38,7 @@ LIBRARIES = {
     "hear": Library("faster-whisper", "faster_whisper", "writes down speech"),
 }
 
-_KINDS = ("CPU", "GPU", "IGPU", "ACCEL", "META")  # ggml_backend_dev_type, in ggml's order
-_HANDLE, _SIZE, _TEXT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p
-_SIZES = ctypes.POINTER(ctypes.c_size_t)
-_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {  # of ggml: result, arguments
-    "ggml_backend_reg_count": (_SIZE, []),
-    "ggml_backend_reg_get": (_HANDLE, [_SIZE]),
-    "ggml_backend_reg_name": (_TEXT, [_HANDLE]),
-    "ggml_backend_dev_count": (_SIZE, []),
-    "ggml_backend_dev_get": (_HANDLE, [_SIZE]),
-    "ggml_backend_dev_name": (_TEXT, [_HANDLE]),
-    "ggml_backend_dev_description": (_TEXT, [_HANDLE]),
-    "ggml_backend_dev_type": (ctypes.c_int, [_HANDLE]),
-    "ggml_backend_dev_backend_reg": (_HANDLE, [_HANDLE]),
-    "ggml_backend_dev_memory": (None, [_HANDLE, _SIZES, _SIZES]),
-}
 _FEATURE = re.compile(r"(?:(\w+) : )?(\w+) = (\w+)")
-
-
-@dataclass(frozen=True)
-class Device:
-    """What a library can calculate on; names are the driver's, so untrusted."""
-
-    name: str  # "CPU", "CUDA0"
-    kind: str  # "CPU", "GPU", "IGPU" (integrated), "ACCEL" (helps the CPU)
-    description: str = ""
-    backend: str = ""
-    free: int = 0  # bytes; 0 where the library does not tell
-    total: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,19 +78,22 @@ def _llama(version: str) -> Found:
 
     library.start()
     native = library.native
-    names, devices = _ggml(native._lib)
     info = native.llama_print_system_info().decode("utf-8", "replace")
     build = f"llama.cpp {native.llama_version().decode('utf-8', 'replace')}"
-    return Found(version, True, build, names, devices, cpu_features(info))
+    return _with_ggml(native._lib, version, build, info)
 
 
 def _diffusion(version: str) -> Found:
     native = importlib.import_module("stable_diffusion_cpp.stable_diffusion_cpp")
-    names, devices = _ggml(native._lib)
     tell = native._lib.sd_get_system_info
-    tell.restype = _TEXT
+    tell.restype = ctypes.c_char_p
     info = (tell() or b"").decode("utf-8", "replace")
-    return Found(version, True, "stable-diffusion.cpp", names, devices, cpu_features(info))
+    return _with_ggml(native._lib, version, "stable-diffusion.cpp", info)
+
+
+def _with_ggml(native: Any, version: str, build: str, info: str) -> Found:
+    devices = tuple(device for device, _ in ggml.devices(native))
+    return Found(version, True, build, ggml.backends(native), devices, cpu_features(info))
 
 
 def _whisper(version: str) -> Found:
@@ -147,38 +125,6 @@ def cpu_features(info: str) -> tuple[str, ...]:
         if section == "CPU" and value != "0":
             found.append(feature)
     return tuple(found)
-
-
-def _ggml(native: Any) -> tuple[tuple[str, ...], tuple[Device, ...]]:
-    """Return the backends and the devices that a library's ggml knows; nothing if it hides them."""
-    try:
-        for name, (result, arguments) in _FUNCTIONS.items():
-            function = getattr(native, name)
-            function.restype, function.argtypes = result, arguments
-    except AttributeError:
-        return (), ()
-    registries = map(native.ggml_backend_reg_get, range(native.ggml_backend_reg_count()))
-    devices = map(native.ggml_backend_dev_get, range(native.ggml_backend_dev_count()))
-    names = tuple(_said(native.ggml_backend_reg_name(each)) for each in registries)
-    return names, tuple(_device(native, each) for each in devices)
-
-
-def _device(native: Any, device: Any) -> Device:
-    free, total = _SIZE(), _SIZE()
-    native.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
-    kind = native.ggml_backend_dev_type(device)
-    return Device(
-        name=_said(native.ggml_backend_dev_name(device)),
-        kind=_KINDS[kind] if 0 <= kind < len(_KINDS) else str(kind),
-        description=_said(native.ggml_backend_dev_description(device)),
-        backend=_said(native.ggml_backend_reg_name(native.ggml_backend_dev_backend_reg(device))),
-        free=free.value,
-        total=total.value,
-    )
-
-
-def _said(text: bytes | None) -> str:
-    return (text or b"").decode("utf-8", "replace").strip()
 
 
 def main() -> None:
