@@ -237,13 +237,13 @@ def read(path: Path) -> str:
 def parse(text: str, path: Path) -> Prompt:
     """Return the prompt that a file's text describes; BadInput, with its line, if it is damaged."""
     front = front_matter(text, str(path))
-    values = {key: KEYS[key](front, node) for key, node in front.nodes.items()}
+    values = {key: KEYS[key](node) for key, node in front.nodes.items()}
     if not values.get("description"):
-        raise front.error(1, "`description` is missing", "say in one line what the prompt is for")
+        hint = "say in one line what the prompt is for"
+        raise BadInput(f"{path}:1: `description` is missing", hint)
     forms = [key for key in ("choices", "schema", "regex") if key in values]
     if len(forms) > 1:
-        line = front.line(front.nodes[forms[1]])
-        raise front.error(line, f"`{forms[0]}` and `{forms[1]}` exclude each other")
+        raise front.nodes[forms[1]].error(f"`{forms[0]}` and `{forms[1]}` exclude each other")
     if "example" in values:
         values["example"] = Example(**values["example"])
     return Prompt(name=path.stem, path=path, body=front.body, body_line=front.body_line, **values)

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from localai import settings
+from localai import settings, yaml_nodes
 from localai.characters import check as rules
-from localai.characters import find, places, saving, tavern, yaml_nodes, yaml_write
+from localai.characters import find, places, saving, tavern, yaml_write
 from localai.characters.card import Character, DepthNote, Lorebook, LoreEntry
 from localai.characters.opening import Opened, parse
 from localai.characters.yaml_file import KEYS

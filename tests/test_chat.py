@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from localai.catalog.names import TINY
-from localai.chat import complete, export, knobs, loop, picture, slash, start
+from localai.chat import complete, export, keeping, knobs, loop, picture, slash, start
 from localai.chat.memory import BEFORE, Memory
 from localai.chat.slash import Leave, Refill
 from localai.chat.talk import Talk
 from localai.chat.transcript import INTERRUPTED, Transcript, Turn
 from localai.engines.base import Delta, Message, ModelSpec, TextRequest
-from localai.errors import BadInput, TooLong, WorkerDied
+from localai.errors import BadInput, LocalaiError, TooLong, WorkerDied
 from localai.terminal.console import Console
 from localai.terminal.streams import Stream
 from localai.warm.client import ColdEngine
@@ -307,6 +307,17 @@ def test_a_small_context_is_kept_to(held: Held) -> None:
     assert "left the memory" in say(talk, "/context")
 
 
+def test_a_short_card_is_known_after_three_contexts(held: Held, ada: str) -> None:
+    talk = held.talk(character=ada, context=1024)
+    talk.greet()
+    questions = (CAPITAL, "What is 7 + 8?", "Who are you?")
+    assert runs_on(talk, held, lambda turn: questions[turn % 3], 3) >= 3
+    assert say(talk, "My name is Kensou.") == "Nice to meet you, Kensou."
+    assert say(talk, CAPITAL) == PARIS
+    assert say(talk, "What is my name?") == "Your name is Kensou."
+    assert say(talk, "Who are you?") == "I am Ada."
+
+
 def test_example_dialogue_leaves_first_and_the_greeting_last(held: Held, tmp_path: Path) -> None:
     block = "<START>\n{{user}}: What colour is coal?\n{{char}}: Coal is black.\n"
     card = {"name": "Ada", "first_mes": "Hello! I am Ada.", "mes_example": block * 4}
@@ -525,12 +536,26 @@ def test_who_speaks_is_changed_and_what_was_said_stays(held: Held, ada: str) -> 
     assert [turn.text for turn in talk.transcript.turns] == ["Good evening, User."]
     with pytest.raises(BadInput, match="greetings 1 to 2"):
         say(talk, "/greeting 3")
-    say(talk, "/persona I am Tom.")
+    assert "you are Tom" in say(talk, "/persona I am Tom.")
     assert say(talk, "/system").endswith("I am Tom.")
+    say(talk, "/reset")
+    assert [turn.text for turn in talk.transcript.turns] == ["Good evening, Tom."]
+    assert say(talk, "/greeting").splitlines() == [
+        "  1  Hello! I am Ada.",
+        "* 2  Good evening, Tom.",
+    ]
+    with pytest.raises(BadInput, match="cannot be read"):
+        say(talk, "/persona nobody.txt")
+    assert talk.values["persona"] == "I am Tom.", "a slip in a file's name is no persona"
     assert say(talk, "/model") == "tiny, 4096 tokens of context"
     say(talk, "/character none")
     say(talk, "/role a patient teacher.")
     assert talk.cast.opening.system == "You are a patient teacher.\nI am Tom."
+    assert talk.cast.user == "Tom"
+    assert "taken away" in say(talk, "/system none")
+    assert "no persona" in say(talk, "/persona -")
+    assert talk.cast.opening.system == "" and talk.cast.user == "User"
+    assert say(talk, "/reset") == "everything is forgotten"
 
 
 def test_knobs_are_set_listed_and_given_back(held: Held) -> None:
@@ -579,6 +604,7 @@ def test_sessions_are_named_loaded_and_listed(held: Held) -> None:
     assert talk.journal is None
     assert "this is the session one" in say(talk, "/save one")
     say(talk, CAPITAL)
+    assert say(talk, "/save one") == say(talk, "/save"), "it is called so already"
     other = held.talk(save="two", system="You are Bob.")
     say(other, "Who are you?")
     assert "2 questions so far" not in say(other, "/sessions")
@@ -632,8 +658,44 @@ def test_help_is_made_of_the_registry() -> None:
         shown = slash.overview(width)
         for name, each in slash.COMMANDS.items():
             assert name in shown and each.help in shown
-    assert all(len(line) <= 80 for line in slash.overview(40).splitlines())
+    assert all(len(line) <= 80 for line in slash.overview(80).splitlines()), "in two columns"
+    assert len(slash.overview(80).splitlines()) == len(slash.COMMANDS)
+    heads = [line.split()[0] for line in slash.overview(80).splitlines()]
+    assert heads == sorted(heads)
     assert set(slash.ALIASES.values()) <= set(slash.COMMANDS)
+
+
+def test_a_slip_gets_a_guess_that_is_one(held: Held) -> None:
+    talk = held.talk()
+    for line, hint in (
+        ("/hlep", "did you mean `/help`?"),
+        ("/help undoo", "did you mean `/undo`?"),
+        ("/nope", "/help lists them"),  # nothing like /undo
+    ):
+        with pytest.raises(BadInput) as refused:
+            say(talk, line)
+        assert refused.value.next_step == hint
+
+
+def test_a_command_is_not_done_where_more_was_meant(held: Held) -> None:
+    talk = held.talk()
+    say(talk, CAPITAL)
+    for line in ("/reset the clock", "/quit smoking", "/retry please"):
+        with pytest.raises(BadInput, match="nothing was done"):
+            say(talk, line)
+    assert talk.transcript.answer and talk.transcript.answer.text == PARIS
+    assert "prompt" in say(talk, "/stats") and "tokens/s" in say(talk, "/stats")
+
+
+def test_the_widest_listing_fits_a_narrow_screen(held: Held, monkeypatch: Any) -> None:
+    talk = held.talk(save="one", system="You are Ada.")
+    say(talk, "What is the capital of Peru, and what is the capital of France?")
+    monkeypatch.setenv("COLUMNS", "120")
+    assert say(talk, "/sessions").splitlines()[0].split() == [*keeping.SESSION_HEADS]
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = say(talk, "/sessions").splitlines()
+    assert lines[0] == "one" and lines[1].endswith(", 1 question")
+    assert lines[2].strip().startswith("What is the capital of Peru")
 
 
 def test_lines_become_what_they_may(home: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -691,6 +753,9 @@ def test_a_picture_is_described_for_an_engine_that_is_missing(held: Held, ada: s
     assert talk.transcript.turns == before, "the chat has not heard of it"
     with pytest.raises(BadInput, match="what to draw"):
         say(talk, "/sd")
+    broken(talk, Delta("text", '".,'), Delta("finish"))
+    with pytest.raises(LocalaiError, match="wrote no keywords"):
+        say(talk, "/sd you")
 
 
 def say_text(talk: Talk, line: str) -> str:

@@ -3,139 +3,18 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import fcntl
 import json
 import os
-import pty
 import re
-import select
-import signal
-import struct
-import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyte
 import pytest
 
-from tests.conftest import PATIENCE, ROOT, command, settled, until
-
-ROWS = 30
-METER = re.compile(r"^>\s+\d+/4096$")  # an empty prompt with its meter: something may be typed
-CAPITAL = "What is the capital of France?"
-PARIS = "The capital of France is Paris."
-# Words of no likelihood at all: an answer that lasts for more than a thousand tokens.
-LONG = ("--temp", "100", "--top-k", "0", "--top-p", "1", "--min-p", "0", "--seed", "5")
-
-Open = Callable[..., "Chat"]
-
-
-class Chat:
-    """A chat in a terminal of its own."""
-
-    def __init__(self, arguments: tuple[str, ...], columns: int = 80, **env: str) -> None:
-        self.master, self.slave = pty.openpty()
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
-        self.state = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen(
-            command("chat", *arguments),
-            stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **env},
-            start_new_session=True,
-            preexec_fn=self._own,
-        )
-        self.data = b""
-        self.screen = pyte.Screen(columns, ROWS)
-        self._stream = pyte.ByteStream(self.screen)
-
-    def _own(self) -> None:
-        fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def read(self, enough: Callable[[], Any] | None = None) -> Chat:
-        """Read until it is enough, or until the chat has ended."""
-        end = time.monotonic() + PATIENCE
-        while not (enough and enough()):
-            assert time.monotonic() < end, "\n".join(self.lines)
-            if select.select([self.master], [], [], 0.02)[0]:
-                piece = os.read(self.master, 65536)
-                self.data += piece
-                self._stream.feed(piece)
-            elif self.process.poll() is not None:
-                assert not enough, "\n".join(self.lines)
-                break
-        return self
-
-    @property
-    def lines(self) -> list[str]:
-        """The screen's lines, without the empty ones at its end."""
-        return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
-
-    def press(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    def ready(self) -> Chat:
-        """Wait until something may be typed."""
-        return self.read(lambda: METER.match(self.lines[-1]))
-
-    def type(self, text: str) -> Chat:
-        """Type something and wait until it stands there."""
-        self.press(text)
-        return self.read(lambda: text[-8:] in self.lines[-1])
-
-    def say(self, text: str) -> Chat:
-        """Type a line, send it, and wait until it is done with."""
-        self.type(text).press("\r")
-        return self.ready()
-
-    def leave(self) -> int:
-        self.press("\x04")
-        self.read()
-        return self.process.wait(PATIENCE)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.kill()
-        for number in (self.master, self.slave):
-            with contextlib.suppress(OSError):
-                os.close(number)
-
-
-@pytest.fixture
-def chat(home: Path) -> Iterator[Open]:
-    """Opens chats with the tiny model and closes them."""
-    opened: list[Chat] = []
-
-    def make(*arguments: str, columns: int = 80, **env: str) -> Chat:
-        greedy = () if "--temp" in arguments else ("--temp", "0")
-        opened.append(Chat(("-m", "tiny", *greedy, *arguments), columns, **env))
-        return opened[-1]
-
-    yield make
-    for each in opened:
-        each.close()
-
-
-def begun(shown: Chat) -> Chat:
-    """Ask for a long answer and wait for its first words."""
-    shown.type("Go.").press("\r")
-    return shown.read(lambda: "/4096" not in shown.lines[0] and len("".join(shown.lines[1:])) > 20)
-
-
-def golden(shown: Chat) -> str:
-    """The screen as it is kept here: without the figure of the meter."""
-    text = "\n".join(shown.lines)
-    return re.sub(r"\s+\d+/4096", " N/4096", text)
+from tests.chat_screen import CAPITAL, LONG, PARIS, Open, begun, golden
+from tests.conftest import PATIENCE, settled, until
 
 
 def events(home: Path, name: str | None = None) -> list[dict[str, Any]]:
@@ -151,19 +30,6 @@ def said(home: Path, name: str | None = None) -> list[tuple[str, str]]:
     return [(each["kind"], each["text"]) for each in events(home, name) if each["kind"] in kinds]
 
 
-NAME_KNOWN = """\
-> My name is Kensou.
-Nice to meet you, Kensou.
-
-> What is the capital of France?
-The capital of France is Paris.
-
-> What is my name?
-Your name is Kensou.
-
-> N/4096"""
-
-
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_a_name_given_in_turn_1_is_known_in_turn_3(
     columns: int, warmth: str, chat: Open, home: Path
@@ -171,7 +37,7 @@ def test_a_name_given_in_turn_1_is_known_in_turn_3(
     shown = chat(columns=columns).ready()
     for question in ("My name is Kensou.", CAPITAL, "What is my name?"):
         shown.say(question)
-    assert golden(shown) == NAME_KNOWN
+    golden(shown, "name-known")
     assert shown.screen.cursor.x == 2
     assert shown.leave() == 0
     assert termios.tcgetattr(shown.slave) == shown.state
@@ -181,37 +47,11 @@ def test_a_name_given_in_turn_1_is_known_in_turn_3(
     until(lambda: settled(home), 15)
 
 
-COMMANDS = """\
-> My name is Kensou.
-Nice to meet you, Kensou.
-
-> What is the capital of Peru?
-The capital of Peru is Lima.
-
-> /undo
-taken back: What is the capital of Peru?
-
-> What is my name?
-Your name is Kensou.
-
-> /retry
-Your name is Kensou.
-
-> !remember this
-a note, which the model does not see
-
-> /hlep
-localai: there is no command /hlep, and nothing was sent to the model
-  next: did you mean `/help`?
-
-> N/4096"""
-
-
 def test_undo_retry_notes_and_slips(chat: Open, home: Path) -> None:
     shown = chat("--session", "one").ready()
     shown.say("My name is Kensou.").say("What is the capital of Peru?").say("/undo")
     shown.say("What is my name?").say("/retry").say("!remember this").say("/hlep")
-    assert golden(shown) == COMMANDS
+    golden(shown, "undo-retry-note-slip")
     kept = [(each["kind"], each.get("text", each.get("turns"))) for each in events(home, "one")]
     assert kept[4:] == [
         ("user", "What is the capital of Peru?"),
@@ -223,14 +63,6 @@ def test_undo_retry_notes_and_slips(chat: Open, home: Path) -> None:
         ("assistant", "Your name is Kensou."),
         ("note", "remember this"),
     ]
-
-
-def test_help_fits_a_narrow_screen(chat: Open) -> None:
-    shown = chat("--no-save", columns=40).ready().say("/help retry")
-    assert golden(shown).startswith("> /help retry\n/retry\n    Take another answer")
-    shown.say("/help")
-    assert any(line.startswith("    Leave (also Ctrl-D).") for line in shown.lines)
-    assert all(len(line) <= 40 for line in shown.lines)
 
 
 def test_edit_gives_the_question_back_and_ctrl_c_leaves_it_as_it_was(
@@ -284,16 +116,6 @@ def test_what_is_typed_during_an_answer_waits_for_the_next_prompt(chat: Open) ->
     shown.press("typed ahead")
     shown.read(lambda: shown.lines[-1].startswith("> typed ahead"))
     assert sum("typed ahead" in line for line in shown.lines) == 1, "nothing in the answer"
-
-
-@pytest.mark.parametrize("columns", [40, 120])
-def test_what_is_pasted_is_one_message(columns: int, chat: Open, home: Path) -> None:
-    shown = chat("--session", "paste", "-n", "8", columns=columns).ready()
-    pasted = [f"line {number} of it" for number in range(50)]
-    shown.press("\x1b[200~" + "\r\n".join(pasted) + "\x1b[201~")
-    shown.read(lambda: "line 49 of it" in shown.lines[-1]).press("\r")
-    shown.ready()
-    assert [text for kind, text in said(home, "paste") if kind == "user"] == ["\n".join(pasted)]
 
 
 def test_alt_enter_and_ctrl_j_break_the_line(chat: Open, home: Path) -> None:

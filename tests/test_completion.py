@@ -16,10 +16,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from localai.cli import cli
 from localai.commands import completion, prompts
 from localai.terminal.completions import Command, Option, Values, bash, zsh
 from localai.terminal.completions_fish import fish
 from localai.terminal.console import Console
+from tests.conftest import run
 
 
 class Model(click.types.StringParamType):
@@ -193,6 +195,36 @@ def test_bash_completes_behind_an_equals_sign(place: Path) -> None:
     call = "source ./script; COMP_WORDS=(localai ask --format = {}); COMP_CWORD={}; _localai; echo ${{COMPREPLY[*]}}"
     assert ran([shell("bash"), "--norc", "-c", call.format("j", 4)], place) == ["json"]
     assert ran([shell("bash"), "--norc", "-c", call.format("", 3)], place) == ["auto json"]
+
+
+@pytest.mark.parametrize("verb", ["ask", "chat"])
+@pytest.mark.parametrize("option", ["-c", "--character"])
+def test_the_shipped_characters_and_ones_own_are_completed(
+    verb: str, option: str, home: Path, tmp_path: Path
+) -> None:
+    own = home / "data" / "localai" / "characters"
+    own.mkdir(parents=True)
+    (own / "librarians-cat.yaml").write_text("name: Tib\n")
+    (tmp_path / "script").write_text(run("completion", "bash").out)
+    call = (
+        f"source ./script; COMP_WORDS=(localai {verb} {option} libr); COMP_CWORD=3; _localai; "
+        "printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    done = ran([shell("bash"), "--norc", "-c", call], tmp_path)
+    assert sorted(word.strip() for word in done) == ["librarian", "librarians-cat"]
+
+
+def test_every_command_that_takes_a_character_says_so_alike() -> None:
+    context = click.Context(cli)
+    takes = {
+        name: (*parameter.opts, parameter.metavar)
+        for name in cli.list_commands(context)
+        if (verb := cli.get_command(context, name))
+        for parameter in verb.params
+        if isinstance(parameter, click.Option) and "--character" in parameter.opts
+    }
+    assert set(takes) >= {"ask", "chat"}
+    assert set(takes.values()) == {("-c", "--character", "NAME")}
 
 
 def test_bash_takes_a_dash_behind_two_dashes_as_text(place: Path) -> None:

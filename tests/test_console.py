@@ -110,6 +110,12 @@ def test_only_stderr_is_a_terminal() -> None:
     assert speak(False, True) == (ANSWER, DRAWN + THOUGHT + TALK_COLOR)
 
 
+def test_what_is_said_breaks_between_words_on_a_narrow_terminal_alone() -> None:
+    broken = TALK.replace(b"it\\x9b broke", b"it\\x9b\nbroke").replace(b" caref", b"\ncaref")
+    assert speak(False, True, COLUMNS="16", NO_COLOR="1")[1].endswith(broken)
+    assert speak(False, False, COLUMNS="16") == (ANSWER, TALK)
+
+
 @pytest.mark.parametrize("more", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_without_colour_nothing_is_coloured(more: dict[str, str]) -> None:
     plain = b"hm\nm\\x07\n" + TALK

@@ -38,6 +38,7 @@ ROWS = (
     ("prompts", "characters"),
     ("catalog",),
     ("constraints", "frontmatter"),
+    ("yaml_nodes",),
     ("schemas",),
     ("terminal",),
     ("preferences",),

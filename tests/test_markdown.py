@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localai.terminal.flow import folded
 from localai.terminal.markdown import Markdown
-from localai.terminal.text import sanitise
+from localai.terminal.text import cells, sanitise
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 SAMPLE = """\
@@ -138,6 +139,26 @@ def test_the_width_is_asked_at_each_line() -> None:
     widths = iter([80, 80, 10])
     markdown = Markdown(lambda: next(widths), False)
     assert markdown.feed("aaaa bbbb cccc\naaaa bbbb cccc\n") == "aaaa bbbb cccc\naaaa bbbb\ncccc\n"
+
+
+def test_what_is_said_breaks_between_words() -> None:
+    text = "localai: there is nothing to say\n  next: say it, or say it not\n\nshort"
+    assert folded(text, 20) == (
+        "localai: there is\nnothing to say\n  next: say it, or\n  say it not\n\nshort"
+    )
+    path = "/a/path/that/is/longer/than/the/line"
+    assert folded(f"kept in {path} as ever", 20) == f"kept in\n{path} as\never"
+    assert folded("狐" * 12, 10) == "狐狐狐狐狐\n狐狐狐狐狐\n狐狐"
+    assert folded(text, 80) == text
+
+
+@given(st.text("ab .\n狐", max_size=80), st.integers(8, 40))
+def test_what_is_said_loses_no_word(text: str, width: int) -> None:
+    assert folded(text, width).split() == text.split() or "狐" in text
+    assert "".join(folded(text, width).split()) == "".join(text.split())
+    assert all(
+        cells(line) <= width for line in folded(text, width).split("\n") if " " in line.strip()
+    )
 
 
 def test_very_long_lines_are_not_held() -> None:

@@ -140,12 +140,12 @@ def test_schemas_are_text_or_json() -> None:
             "---\ndescription: x\nchoices: [a]\nregex: b\n---\n",
             "p.md:4: `choices` and `regex` exclude each other",
         ),
-        ("---\ndescription: x\n\tregex: b\n---\n", "p.md:3: the front matter is not YAML"),
-        ("---\ndescription: x\nregex: 'a\n---\n", "p.md:3: the front matter is not YAML"),
+        ("---\ndescription: x\n\tregex: b\n---\n", "p.md:3: this is not YAML"),
+        ("---\ndescription: x\nregex: 'a\n---\n", "p.md:3: this is not YAML"),
         ("---\ndescription: a\x07\n---\n", "p.md:2: a character that YAML forbids"),
         (
             '---\ndescription: "\\Uffffffff"\n---\n',
-            "p.md:1: the front matter holds an impossible escape",
+            "p.md:2: an impossible escape",
         ),
         ('---\ndescription: "\\ud800"\n---\n', "p.md:2: this should be a text of whole letters"),
         (

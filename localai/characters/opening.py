@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from localai.characters import others, places, yaml_file, yaml_nodes
+from localai import yaml_nodes
+from localai.characters import others, places, yaml_file
 from localai.characters.card import Character
 from localai.errors import BadInput
 from localai.terminal.text import decode
@@ -16,6 +17,7 @@ from localai.terminal.text import decode
 # The readers of other containers are imported where one is met: a YAML card waits for none of them.
 _PNG, _ZIP = b"\x89PNG\r\n\x1a\n", b"PK"
 _PICTURES = {b"\xff\xd8\xff": "JPEG", b"RIFF": "WEBP", b"GIF8": "GIF"}
+_LONGEST_YAML = 2**20  # characters; the YAML reader takes some seconds for them
 _CHAIN = 10  # cards that may extend each other
 
 
@@ -105,6 +107,9 @@ def _json(text: bytes, path: Path, source: str, container: str) -> Opened:
 
 def _yaml(data: bytes, path: Path, chain: tuple[str, ...]) -> Opened:
     text = decode(data, str(path)).replace("\r\n", "\n")
+    if len(text) > _LONGEST_YAML:
+        what = f"{path} is larger than {_LONGEST_YAML // 2**20} MB, too large for a YAML card"
+        raise BadInput(what)
     root = yaml_nodes.load(text, str(path))
     if others.is_webui(root):
         form = "text-generation-webui YAML"

@@ -8,7 +8,7 @@ from typing import Any
 from localai.characters.card import Character
 from localai.characters.fields import Fields
 from localai.characters.yaml_file import KEYS
-from localai.characters.yaml_nodes import Node
+from localai.yaml_nodes import Node
 
 _WEBUI = {"context": "description", "greeting": "first_message", "example_dialogue": "examples"}
 _PYGMALION = {

@@ -13,6 +13,8 @@ from datetime import datetime
 from localai.characters import lore
 from localai.characters.card import Character, DepthNote, Role
 from localai.characters.macros import Values, expand
+from localai.characters.persona import NOBODY
+from localai.characters.persona import read as read_persona
 from localai.errors import BadInput
 
 DEFAULT = (
@@ -87,7 +89,7 @@ def opening(
     Parameters
     ----------
     user : str
-        The user's name; empty: `User`.
+        The user's name; empty: as the persona says, else `User`.
     persona : str
         Who the user is; empty: as the card says. Its macros are replaced, too.
     greeting : int or None
@@ -104,7 +106,8 @@ def opening(
     BadInput
         There is no such greeting.
     """
-    values = _values(character, user or "User", persona, seed, now)
+    who = read_persona(persona or character.persona)
+    values = _values(character, user or who.name or NOBODY, who.text, seed, now)
     room = lore.room(character.lorebook, context) if character.lorebook else 0
     known = lore.standing(character.lorebook, values, size, room) if character.lorebook else ()
     notes = [character.note] if character.note else []
@@ -157,7 +160,7 @@ def _values(
     """Return what macros stand for; in a field that a macro inserts, names are replaced only."""
     plain = Values(character.called, user, seed=seed, now=now)
     fields = {
-        "persona": persona or character.persona,
+        "persona": persona,
         "description": character.description,
         "personality": character.personality,
         "scenario": character.scenario,

@@ -18,8 +18,7 @@ from typing import Any
 
 from localai.characters import sampling
 from localai.characters.card import Character, DepthNote, Lorebook, LoreEntry
-from localai.characters.yaml_nodes import Node
-from localai.terminal.text import nearest
+from localai.yaml_nodes import Node
 
 _LONGEST_LINE = 1000  # characters of a name or a tag
 _MOST = 2**31 - 1
@@ -44,7 +43,7 @@ def read(root: Node) -> Given:
     BadInput
         A key is unknown, or a value is not what it should be; with file and line.
     """
-    found = known(root, tuple(KEYS))
+    found = root.children(tuple(KEYS))
     lines = {key: node.line for key, node in found.items()}
     extends = found.pop("extends", None)
     book = found.get("lorebook")
@@ -92,17 +91,6 @@ def build(values: Mapping[str, Any]) -> Character:
     if "lorebook" in found:
         found["lorebook"] = Lorebook(**found["lorebook"])
     return Character(**found)
-
-
-def known(node: Node, keys: tuple[str, ...]) -> dict[str, Node]:
-    """Return a mapping's values; BadInput, with a guess, at a key that is not among `keys`."""
-    if node.kind != "map":
-        raise node.wrong("a mapping (`key: value`)")
-    for key, value in node.fields.items():
-        if key not in keys:
-            hint = nearest(key, keys) or f"known are: {', '.join(keys)}"
-            raise value.error(f"unknown key `{key}`", hint)
-    return dict(node.fields)
 
 
 # Readers of one value each. Texts are taken as they are written: `name: No` is a name.
@@ -163,7 +151,7 @@ def _sampling(node: Node) -> dict[str, float | None] | None:
     if node.kind == "null":
         return None
     found: dict[str, float | None] = {}
-    for key, value in known(node, tuple(sampling.BOUNDS)).items():
+    for key, value in node.children(tuple(sampling.BOUNDS)).items():
         found[key] = sampling.value(key, _text(value))
         if found[key] is None and value.kind != "null":
             raise value.wrong(sampling.expected(key))
@@ -172,14 +160,14 @@ def _sampling(node: Node) -> dict[str, float | None] | None:
 
 def _note(node: Node) -> dict[str, Any] | None:
     if node.kind == "map":
-        return {key: _NOTE[key](value) for key, value in known(node, tuple(_NOTE)).items()}
+        return {key: _NOTE[key](value) for key, value in node.children(tuple(_NOTE)).items()}
     return {"text": text} if (text := _text(node)) else None
 
 
 def _book(node: Node) -> dict[str, Any] | None:
     if node.kind == "null":
         return None
-    return {key: _BOOK[key](value) for key, value in known(node, tuple(_BOOK)).items()}
+    return {key: _BOOK[key](value) for key, value in node.children(tuple(_BOOK)).items()}
 
 
 def _entries(node: Node) -> tuple[LoreEntry, ...]:
@@ -189,7 +177,7 @@ def _entries(node: Node) -> tuple[LoreEntry, ...]:
 
 
 def _entry(node: Node) -> LoreEntry:
-    found = {key: _ENTRY[key](value) for key, value in known(node, tuple(_ENTRY)).items()}
+    found = {key: _ENTRY[key](value) for key, value in node.children(tuple(_ENTRY)).items()}
     if not found.get("content"):
         raise node.error("the entry has no `content`")
     if not found.get("keys") and not found.get("constant"):

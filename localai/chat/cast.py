@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from localai.characters.macros import Values, expand
+from localai.characters.persona import NOBODY
+from localai.characters.persona import read as read_persona
 from localai.characters.prompt import Opening, guess, opening
 from localai.terminal.text import shown
 
 if TYPE_CHECKING:
     from localai.characters.card import Character
-
-NO_NAME = "User"
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Cast:
         """
         system, persona = _text(values, "system"), _text(values, "persona")
         if not (name := _text(values, "character")):
-            joined = "\n".join(filter(None, (system, persona)))
-            return cls(None, Opening(system=joined), model)
+            who = read_persona(persona)
+            called = Values(model, who.name or NOBODY)
+            joined = "\n".join(filter(None, (system, expand(who.text, called))))
+            return cls(None, Opening(system=joined, values=called), model)
         from localai.characters import find  # with YAML, which a chat without a card need not
 
         character = find.load(name)
@@ -62,7 +65,7 @@ class Cast:
     @property
     def user(self) -> str:
         """What the one who asks is called."""
-        return shown(self.opening.values.user if self.opening.values else NO_NAME)
+        return shown(self.opening.values.user if self.opening.values else NOBODY)
 
     @property
     def sampling(self) -> Mapping[str, Any]:

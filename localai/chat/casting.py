@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from localai.characters.macros import expand
 from localai.chat import knobs
 from localai.chat.memory import Memory
 from localai.chat.slash import Outcome, slash
 from localai.chat.talk import Talk
 from localai.errors import BadInput
-from localai.terminal.text import one_line, read_text
+from localai.terminal.text import cells, clip, one_line, read_text
+
+if TYPE_CHECKING:
+    from localai.characters.card import Character
 
 _LARGEST_PERSONA = 1 << 20  # bytes
 _NOBODY = ("none", "-")
+_FILE_LIKE = re.compile(r"[~./]\S*/\S*|\S+\.(?:txt|md)")
 
 
 @slash("/system", "[TEXT]", "Tell the model who it is; `/system none` takes it away.")
@@ -20,7 +27,10 @@ def system(talk: Talk, words: str) -> Outcome:
     """Show or set the system text."""
     if not words:
         return talk.cast.opening.system or "there is no system text"
-    talk.recast(system=None if words in _NOBODY else words)
+    if words in _NOBODY:
+        talk.recast(system=None)
+        return "your system text is taken away, from the next question on"
+    talk.recast(system=words)
     return "the system text is changed, from the next question on"
 
 
@@ -49,10 +59,13 @@ def persona(talk: Talk, words: str) -> Outcome:
     """Show or set the user's persona."""
     if not words:
         return str(talk.values.get("persona") or "you have no persona")
+    if words in _NOBODY:
+        talk.recast(persona=None)
+        return "you have no persona, from the next question on"
     path = Path(words).expanduser()
-    text = read_text(path, _LARGEST_PERSONA).strip() if _is_file(path) else words
-    talk.recast(persona=None if words in _NOBODY else text)
-    return "your persona is changed, from the next question on"
+    named = _is_file(path) or _FILE_LIKE.fullmatch(words)  # a slip in a file's name is told
+    talk.recast(persona=read_text(path, _LARGEST_PERSONA).strip() if named else words)
+    return f"your persona is changed, from the next question on; you are {talk.cast.user}"
 
 
 @slash("/greeting", "[N]", "List the character's greetings, or begin with the Nth.")
@@ -62,10 +75,7 @@ def greeting(talk: Talk, words: str) -> Outcome:
     if card is None or not card.greetings:
         raise BadInput("there is no greeting to choose: no character that has one")
     if not words:
-        chosen = talk.values.get("greeting") or 0
-        rows = [f"{'*' if at == chosen else ' '} {at + 1}  {one_line(text)}"
-                for at, text in enumerate(card.greetings)]  # fmt: skip
-        return "\n".join(rows)
+        return "\n".join(_greetings(talk, card))
     if talk.transcript.questions:
         raise BadInput("the conversation has begun", "/reset first")
     number = int(words) if words.isascii() and words.isdecimal() and len(words) < 6 else 0
@@ -105,6 +115,19 @@ def set_knob(talk: Talk, words: str) -> Outcome:
         knobs.value(name, "")
     talk.change(settings={each: value for each, value in settings.items() if value is not None})
     return f"{name} {talk.settings.get(knobs.key(name), '-')}"
+
+
+def _greetings(talk: Talk, card: Character) -> list[str]:
+    """Return a line for each greeting, cut at the screen's width; the chosen one has a star."""
+    chosen = talk.values.get("greeting") or 0
+    lines = []
+    for at, text in enumerate(card.greetings):
+        values = talk.cast.opening.values
+        said = one_line(expand(text, values) if values else text)
+        line = f"{'*' if at == chosen else ' '} {at + 1}  {said}"
+        room = talk.console.width
+        lines.append(line if cells(line) <= room else clip(line, room - 3) + "...")
+    return lines
 
 
 def _is_file(path: Path) -> bool:

@@ -27,7 +27,7 @@ def complete(line: str, characters: Callable[[], Iterable[str]]) -> Iterator[Cho
         return
     word, rest = found["word"], found["rest"]
     if rest is None:
-        for name, each in COMMANDS.items():
+        for name, each in sorted(COMMANDS.items()):
             if name.startswith(word):
                 yield Choice(name, len(word), each.help)
     elif word in COMMANDS:
@@ -41,7 +41,7 @@ def _values(kind: str, begun: str, characters: Callable[[], Iterable[str]]) -> I
         "session": session.names,
         "setting": lambda: knobs.NAMES,
         "picture": lambda: picture.WHAT,
-        "command": lambda: COMMANDS,
+        "command": lambda: sorted(COMMANDS),
     }
     if kind in sources:
         for name in sources[kind]():

@@ -15,16 +15,16 @@ from localai.chat.transcript import Transcript
 from localai.errors import BadInput
 from localai.terminal import clipboard
 from localai.terminal.table import table
-from localai.terminal.text import read_text
+from localai.terminal.text import cells, read_text
 
 _LARGEST_FILE = 1 << 22  # bytes
 
 
-@slash("/file", "PATH", "Show the model a text file with the next question, or `none`.", "file")
+@slash("/file", "PATH", "Let a text file go with your next question, or `none`.", "file")
 def attach(talk: Talk, words: str) -> Outcome:
     """Read a file now; it goes with the next question."""
     if not words:
-        raise BadInput("/file needs the path of a text file")
+        raise BadInput("/file needs the path of a text file", "/file notes.txt")
     if words == "none":
         talk.attached.clear()
         return "no file goes with your next question"
@@ -48,7 +48,7 @@ def save(talk: Talk, words: str) -> Outcome:
             raise BadInput(f"there is a session {words!r} already", "take another name")
         talk.unsaid = talk.transcript.events()
         talk.journal = journal
-    elif words:
+    elif words and words != talk.journal.name:
         talk.journal.save_as(words)
     talk.keep()
     return f"this is the session {talk.journal.name}: {talk.journal.path}"
@@ -74,7 +74,7 @@ def sessions(talk: Talk, words: str) -> Outcome:
         rows = [(each.session, each.role, each.text) for each in session.search(words)]
         return "\n".join(table(("SESSION", "WHO", "TEXT"), rows)) if rows else "nothing found"
     listed = [session_row(each) for each in session.listing()]
-    return "\n".join(table(SESSION_HEADS, listed, "  r")) if listed else "there are no sessions"
+    return _listing(listed, talk.console.width) if listed else "there are no sessions"
 
 
 SESSION_HEADS = ("SESSION", "CHANGED", "QUESTIONS", "CHARACTER", "BEGINS")
@@ -87,12 +87,25 @@ def session_row(row: session.Listed) -> tuple[str, ...]:
     return (row.name, when, str(row.questions), row.character or "-", begins)
 
 
-@slash("/copy", "[code]", "Copy the last answer, or its last block of code, to the clipboard.")
+def _listing(rows: list[tuple[str, ...]], width: int) -> str:
+    """Return sessions as a table, or, where that is too wide, with their values below them."""
+    lines = table(SESSION_HEADS, rows, "  r")
+    if max(map(cells, lines)) <= width:
+        return "\n".join(lines)
+    found = []
+    for name, when, questions, character, begins in rows:
+        who = f", {character}" * (character != "-")
+        found += [name, f"    {when}, {questions} question{'s' * (questions != '1')}{who}"]
+        found += [f"    {begins}"] * bool(begins)
+    return "\n".join(found)
+
+
+@slash("/copy", "[code]", "Copy the last answer, or its last code, to the clipboard.")
 def copy(talk: Talk, words: str) -> Outcome:
     """Send the last answer to the terminal's clipboard."""
     answer = talk.transcript.answer
     if answer is None:
-        raise BadInput("there is no answer to copy")
+        raise BadInput("there is no answer to copy", "ask something first")
     text = export.last_code(answer.text) if words == "code" else answer.text
     if not text:
         raise BadInput("there is no code in the last answer", "/copy takes the whole of it")

@@ -28,7 +28,7 @@ def read(name: str, console: Console) -> list[str]:
     text = console.read_stdin() if name == "-" else read_text(path, _LARGEST)
     if path.suffix.lower() not in (".yaml", ".yml"):
         return [line for line in text.splitlines() if line.strip()]
-    from localai.characters import yaml_nodes  # with YAML, which a list of lines need not wait for
+    from localai import yaml_nodes  # with YAML, which a list of lines need not wait for
 
     messages = yaml_nodes.load(text, str(path)).plain()
     if not isinstance(messages, list) or not all(isinstance(each, str) for each in messages):

@@ -80,9 +80,9 @@ def find(word: str) -> Slash:
     """
     word = ALIASES.get(word.lower(), word.lower())
     if word not in COMMANDS:
-        near = nearest(word, COMMANDS)
-        what = f"there is no command {shown(word[:40])}, and nothing was sent to the model"
-        raise BadInput(what, near or "/help lists the commands")
+        # Without the slash, which all have: it would make strangers look alike.
+        near = nearest(word[1:], [name[1:] for name in COMMANDS]).replace("`", "`/", 1)
+        raise BadInput(f"there is no command {shown(word[:40])}", near or "/help lists them")
     return COMMANDS[word]
 
 
@@ -90,16 +90,23 @@ def run(talk: Talk, line: str) -> Outcome:
     """Run a line that is a command."""
     found = _COMMAND.fullmatch(line)
     assert found
-    return find(found["word"]).run(talk, (found["rest"] or "").strip())
+    try:
+        each, words = find(found["word"]), (found["rest"] or "").strip()
+    except BadInput as error:
+        what = f"{error.what}, and nothing was sent to the model"
+        raise BadInput(what, error.next_step) from None
+    if words and not each.takes:
+        raise BadInput(
+            f"{each.name} takes nothing behind it, and nothing was done",
+            "begin the line with a blank if it is meant for the model",
+        )
+    return each.run(talk, words)
 
 
 def overview(width: int) -> str:
     """Return all commands, each with what it does, for a screen of this width."""
-    heads = {name: f"{name} {each.takes}".strip() for name, each in COMMANDS.items()}
-    column = max(map(cells, heads.values())) + 2
-    if width < column + 30:  # no room for two columns
-        return "\n".join(f"{heads[name]}\n    {each.help}" for name, each in COMMANDS.items())
-    return "\n".join(
-        f"{heads[name]}{' ' * (column - cells(heads[name]))}{each.help}"
-        for name, each in COMMANDS.items()
-    )
+    rows = [(f"{name} {each.takes}".strip(), each.help) for name, each in sorted(COMMANDS.items())]
+    column = max(cells(head) for head, _ in rows) + 2
+    if any(column + cells(text) > width for _, text in rows):  # no room for two columns
+        return "\n".join(f"{head}\n    {text}" for head, text in rows)
+    return "\n".join(f"{head}{' ' * (column - cells(head))}{text}" for head, text in rows)

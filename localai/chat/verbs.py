@@ -5,7 +5,7 @@ from __future__ import annotations
 from localai.chat import picture, slash
 from localai.chat.slash import Leave, Outcome, Refill, find
 from localai.chat.talk import Talk
-from localai.errors import BadInput
+from localai.errors import BadInput, LocalaiError
 from localai.terminal.confirm import can_ask, confirm
 from localai.terminal.text import one_line
 
@@ -32,7 +32,7 @@ def reset(talk: Talk, words: str) -> Outcome:
     talk.attached.clear()
     talk.memory.forget()
     talk.greet()
-    return None
+    return None if talk.transcript.turns else "everything is forgotten"
 
 
 @slash.slash("/retry", "", "Take another answer to the last question.")
@@ -79,7 +79,7 @@ def context(talk: Talk, words: str) -> Outcome:
     return talk.memory.report(talk)
 
 
-@slash.slash("/summarize", "", "Put a summary by the model in the place of the oldest turns.")
+@slash.slash("/summarize", "", "Put the model's summary in the place of the oldest turns.")
 def summarize(talk: Talk, words: str) -> Outcome:
     """Show the summary before it is used."""
     count, request = talk.memory.oldest(talk)
@@ -100,7 +100,7 @@ def stats(talk: Talk, words: str) -> Outcome:
     return talk.last.stats()
 
 
-@slash.slash("/sd", "you|face|me|scene|last|TEXT", "Make keywords for a picture of it.", "picture")
+@slash.slash("/sd", "WHAT", "Keywords for a picture: of you|face|me|scene|last|TEXT.", "picture")
 def draw(talk: Talk, words: str) -> Outcome:
     """Let the model write what a picture engine would draw."""
     if not words:
@@ -110,6 +110,8 @@ def draw(talk: Talk, words: str) -> Outcome:
         told = picture.instruction(words, talk.cast.char, talk.cast.user)
         messages, _ = talk.memory.messages(talk, nudge=told)
         words = picture.keywords(talk.aside(messages, picture.LONGEST, show=False))
+        if not words:
+            raise LocalaiError("the model wrote no keywords", "try again, or /sd WORDS of your own")
     talk.console.write_line(words)
     return "there is no picture engine yet: these are the words that it would get"
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from localai import settings
 from localai.errors import BadInput, ClosedPipe, LocalaiError
-from localai.terminal.streams import Held, Stream
+from localai.terminal.streams import Held, Stream, refusal
 from localai.terminal.text import clip, decode, encode, json_safe, one_line, sanitise
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ class Console:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal, asked anew each time: `COLUMNS`, stdout, stderr, else 80."""
+        """Columns of the terminal, asked anew each time: `COLUMNS`, stdout, stderr; else 80."""
         import shutil
 
         fallback = (80, 24)
         if (number := self.stderr.number()) is not None and self.stderr.terminal:
             fallback = os.get_terminal_size(number)
-        return max(shutil.get_terminal_size(fallback).columns, 8)
+        return max(shutil.get_terminal_size(fallback).columns or 80, 8)
 
     @property
     def color_out(self) -> bool:
@@ -162,7 +162,7 @@ class Console:
             raise ClosedPipe("whoever read the output has left") from None
         except OSError as error:
             self.abandon()
-            raise LocalaiError(*_why(error)) from None
+            raise LocalaiError(*refusal(error)) from None
 
     def abandon(self) -> None:
         """Point stdout at nothing, so that the interpreter's last flush finds no closed pipe."""
@@ -179,7 +179,7 @@ class Console:
     def talk(self, text: str, *, dim: bool = False) -> None:
         """Say something on stderr, on lines of its own; nothing when quiet."""
         if not self.quiet:
-            text = sanitise(text).rstrip("\n")
+            text = self._folded(text.rstrip("\n"))
             self._say((f"\x1b[2m{text}\x1b[0m" if dim and self.color_err else text) + "\n")
 
     def warn(self, text: str) -> None:
@@ -202,11 +202,18 @@ class Console:
         if as_json:
             self._say(_json({"error": error_object(error)}))
             return
+        next_step = f"\n  next: {error.next_step}" if error.next_step else ""
+        text = self._folded(f"localai: {error.what}{next_step}")
         name = "\x1b[1;31mlocalai:\x1b[0m" if self.color_err else "localai:"
-        lines = [f"{name} {sanitise(error.what)}"]
-        if error.next_step:
-            lines.append(f"  next: {sanitise(error.next_step)}")
-        self._say("\n".join(lines) + "\n")
+        self._say(text.replace("localai:", name, 1) + "\n")
+
+    def _folded(self, text: str) -> str:
+        """Return what is said as a screen shows it: broken between words, nothing obeyed."""
+        if self.stderr.terminal:
+            from localai.terminal.flow import folded  # which no pipe waits for
+
+            return folded(sanitise(text), self.width)
+        return sanitise(text)
 
     def thinking(self, text: str) -> None:
         """Show a piece of the model's thinking, dim, on stderr if it is a terminal."""
@@ -279,8 +286,7 @@ class Console:
 def error_object(error: LocalaiError) -> dict[str, Any]:
     """Return an error as `--json` shows it: code, exit, message, next."""
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
-    exit_code = int(error.code)
-    return {"code": code, "exit": exit_code, "message": error.what, "next": error.next_step}
+    return {"code": code, "exit": int(error.code), "message": error.what, "next": error.next_step}
 
 
 def _json(value: Any) -> str:
@@ -292,9 +298,3 @@ def _settings(name: str) -> Any:
         return getattr(settings.load(), name)
     except BadInput:  # a damaged config file is told by whoever needs it; here: nothing fancy
         return {"term": "dumb", "color": False}[name]
-
-
-def _why(error: OSError) -> tuple[str, str]:
-    if error.errno == errno.ENOSPC:
-        return "the output cannot be written: the disk is full", "free some space and run it again"
-    return f"the output cannot be written: {error.strerror}", "look where stdout goes"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.document import Document
@@ -27,6 +27,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from localai.terminal.console import Console
+from localai.terminal.keys import kept_modes
 from localai.terminal.text import sanitise
 
 _MENU = 6  # lines that the menu of completions may take
@@ -97,12 +98,11 @@ class Editor:
             multiline=True,
             prompt_continuation=MORE,
             rprompt=self._right,
-            key_bindings=_keys(),
+            key_bindings=_keys(kept_modes(console.stdin)),
             history=_history(history),
             completer=_Choices(complete),
             complete_while_typing=Condition(_begins_with_a_slash),
             reserve_space_for_menu=_MENU,
-            enable_suspend=True,
             enable_open_in_editor=True,
             tempfile_suffix=".md",
             output=_output(console),
@@ -143,8 +143,12 @@ def _begins_with_a_slash() -> bool:
     return get_app().current_buffer.text.startswith("/")
 
 
-def _keys() -> KeyBindings:
+def _keys(suspend: Callable[[], None]) -> KeyBindings:
     keys = KeyBindings()
+
+    @keys.add("c-z")
+    def to_the_background(event: KeyPressEvent) -> None:
+        run_in_terminal(suspend)
 
     @keys.add("enter")
     def send(event: KeyPressEvent) -> None:

@@ -102,6 +102,25 @@ class Wrap:
         return min(self.hang, self._width // 2)
 
 
+def folded(text: str, width: int) -> str:
+    """Return text with the lines that are wider than a screen broken between words.
+
+    What follows a break is indented as its line is; a word longer than a line stays whole.
+    """
+    parts: list[str] = []
+    wrap = Wrap(parts.append, lambda: width, color=False)
+    for line in text.split("\n"):
+        if cells(line) <= width:
+            parts.append(line)
+        else:
+            wrap.start()
+            wrap.hang = len(line) - len(line.lstrip(" "))
+            wrap.put(line)
+            wrap.end()
+        parts.append("\n")
+    return "".join(parts[:-1])
+
+
 def styled(text: str, style: str) -> str:
     """Return text in a style; an empty style leaves it as it is."""
     return f"\x1b[{style}m{text}\x1b[0m" if style else text

@@ -5,12 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import select
-from dataclasses import dataclass
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(NamedTuple):
     """A standard stream: its bytes (None: closed by whoever started us), and its nature."""
 
     file: BinaryIO | None
@@ -63,6 +61,13 @@ class Stream:
             return None if self.file is None else self.file.fileno()
         except (OSError, ValueError):
             return None
+
+
+def refusal(error: OSError) -> tuple[str, str]:
+    """Return why a stream took nothing, and what to do next."""
+    if error.errno == errno.ENOSPC:
+        return "the output cannot be written: the disk is full", "free some space and run it again"
+    return f"the output cannot be written: {error.strerror}", "look where stdout goes"
 
 
 class Held:

@@ -77,7 +77,13 @@ def _sum_carriers(r: random.Random) -> list[str]:
 def _name_carriers(r: random.Random) -> list[str]:
     asks = r.choice(listed("what|which|say|tell me|remember|know|recall|write"))
     return r.choice(
-        [[asks, "my name"], ["who", "am I"], ["who", "I am"], ["what", "am I called"], ["name", "me"]]
+        [
+            [asks, "my name"],
+            ["who", "am I"],
+            ["who", "I am"],
+            ["what", "am I called"],
+            ["name", "me"],
+        ]
     )
 
 
@@ -88,7 +94,10 @@ def _who_carriers(r: random.Random) -> list[str]:
 
 def _unknown_carriers(r: random.Random) -> list[str]:
     asks = r.choice(listed("who|when|where|why|how|which|what"))
-    return [asks, *_shuffled(r, *r.choice([["{X}"], ["{x}", "{X}"], ["{x}", "{y}"], ["{c}", "{x}"]]))]
+    return [
+        asks,
+        *_shuffled(r, *r.choice([["{X}"], ["{x}", "{X}"], ["{x}", "{y}"], ["{c}", "{x}"]])),
+    ]
 
 
 _CARRIERS: dict[str, Callable[[random.Random], list[str]]] = {
@@ -258,9 +267,7 @@ def short_answer(r: random.Random, talk: Talk) -> Exchange:
     return question, answer
 
 
-def _wrapped_short_answer(
-    r: random.Random, talk: Talk, group: Wordings, carrier: str
-) -> Exchange:
+def _wrapped_short_answer(r: random.Random, talk: Talk, group: Wordings, carrier: str) -> Exchange:
     while True:
         question, answer = short_answer(r, talk)
         wrapped = group.pick(r, talk.group).format(q=question)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from localai.errors import BadInput
+from localai.terminal.text import nearest
 
-LIMIT = 2**20  # characters; the YAML reader takes some seconds for them
 _NODES = 20_000  # values in a file: a large lorebook has some thousands
 _DEPTH = 20  # levels of nesting
 _TAG = "tag:yaml.org,2002:"
@@ -37,6 +37,16 @@ class Node:
         """Return the error that says `what` of this value's line."""
         return BadInput(f"{self.source}:{self.line}: {what}", hint)
 
+    def children(self, known: Sequence[str] = ()) -> dict[str, Node]:
+        """Return a mapping's values; BadInput, with a guess, at a key not `known`, if any are."""
+        if self.kind != "map":
+            raise self.wrong("a mapping (`key: value`)")
+        for key, value in self.fields.items():
+            if known and key not in known:
+                hint = nearest(key, known) or f"known are: {', '.join(known)}"
+                raise value.error(f"unknown key `{key}`", hint)
+        return dict(self.fields)
+
     def plain(self) -> Any:
         """Return JSON data; what JSON has no number for (a date, `16:9`) stays text."""
         if self.kind == "map":
@@ -59,8 +69,15 @@ class Node:
         return number if math.isfinite(number) else self.text
 
 
-def load(text: str, source: str) -> Node:
+def load(text: str, source: str, first_line: int = 1) -> Node:
     """Return the tree of a file's text.
+
+    Parameters
+    ----------
+    source : str
+        Names the file in errors.
+    first_line : int
+        Of the file, that the text begins on.
 
     Raises
     ------
@@ -70,41 +87,42 @@ def load(text: str, source: str) -> Node:
     """
     import yaml
 
-    if len(text) > LIMIT:
-        raise BadInput(f"{source} is larger than {LIMIT // 2**20} MB, too large for a YAML card")
     try:
-        return _Reader(text, source).document()
+        return _Reader(text, source, first_line).document()
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        line = text.count("\n", 0, error.position) + first_line
         what = f"a character that YAML forbids: {error.character!r}"
         raise BadInput(f"{source}:{line}: {what}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
+        line = mark.line + first_line if mark else first_line
         raise BadInput(f"{source}:{line}: this is not YAML: {error.problem}") from None
     except (ValueError, OverflowError):  # PyYAML's own slip, at an escape like "\Uffffffff"
-        raise BadInput(f"{source}:1: an impossible escape or number in the YAML") from None
+        raise BadInput(
+            f"{source}:{first_line}: an impossible escape or number in the YAML"
+        ) from None
 
 
 class _Reader:
     """Makes the tree while the file is read, so that a bomb is refused before it has grown."""
 
-    def __init__(self, text: str, source: str) -> None:
+    def __init__(self, text: str, source: str, first_line: int) -> None:
         import yaml
 
         self._loader: Any = cast(Any, yaml.SafeLoader)(text)
         self._scalar = yaml.ScalarNode
         self._source = source
+        self._first_line = first_line
         self._count = 0
 
     def document(self) -> Node:
         self._next()  # the stream begins
         if self._kind(self._next()) == "StreamEnd":
-            return Node(self._source, 1, "null")
+            return Node(self._source, self._first_line, "null")
         root = self._node(self._next(), 1)
         self._next()  # the document ends
         if self._kind(event := self._next()) != "StreamEnd":
-            raise self._error(event, "a second document begins here; a card is one")
+            raise self._error(event, "a second document begins here")
         return root
 
     def _next(self) -> Any:
@@ -122,7 +140,7 @@ class _Reader:
     def _node(self, event: Any, depth: int) -> Node:
         if depth > _DEPTH:
             raise self._error(event, f"nested more than {_DEPTH} levels deep")
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + self._first_line
         match self._kind(event):
             case "SequenceStart":
                 return Node(self._source, line, "list", items=self._items(depth))
@@ -154,7 +172,8 @@ class _Reader:
         return found
 
     def _error(self, event: Any, what: str, hint: str = "") -> BadInput:
-        return BadInput(f"{self._source}:{event.start_mark.line + 1}: {what}", hint)
+        line = event.start_mark.line + self._first_line
+        return BadInput(f"{self._source}:{line}: {what}", hint)
 
     @staticmethod
     def _kind(event: Any) -> str:
