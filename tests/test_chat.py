@@ -445,8 +445,10 @@ def test_the_answer_before_stays_until_the_other_one_begins(held: Held) -> None:
     assert [turn.text for turn in talk.transcript.turns] == [CAPITAL, "It is Lyon."]
     assert [message.content for message in engine.requests[0].messages] == [CAPITAL]
     assert "/continue goes on" in held.said
-    broken(talk, Delta("text", "Or Paris."), Delta("finish"))
+    engine = broken(talk, Delta("text", " Or Paris."), Delta("finish"))
     assert say(talk, "/continue") == "It is Lyon. Or Paris."
+    assert engine.requests[0].begun == "It is Lyon."
+    assert [message.content for message in engine.requests[0].messages] == [CAPITAL]
 
 
 def test_parts_of_a_long_answer_are_kept_as_they_come(
@@ -536,8 +538,8 @@ def test_who_speaks_is_changed_and_what_was_said_stays(held: Held, ada: str) -> 
     assert [turn.text for turn in talk.transcript.turns] == ["Good evening, User."]
     with pytest.raises(BadInput, match="greetings 1 to 2"):
         say(talk, "/greeting 3")
-    assert "you are Tom" in say(talk, "/persona I am Tom.")
-    assert say(talk, "/system").endswith("I am Tom.")
+    assert "you are Tom" in say(talk, "/persona My name is Tom.")
+    assert say(talk, "/system").endswith("My name is Tom.")
     say(talk, "/reset")
     assert [turn.text for turn in talk.transcript.turns] == ["Good evening, Tom."]
     assert say(talk, "/greeting").splitlines() == [
@@ -546,7 +548,7 @@ def test_who_speaks_is_changed_and_what_was_said_stays(held: Held, ada: str) -> 
     ]
     with pytest.raises(BadInput, match="cannot be read"):
         say(talk, "/persona nobody.txt")
-    assert talk.values["persona"] == "I am Tom.", "a slip in a file's name is no persona"
+    assert talk.values["persona"] == "My name is Tom.", "a slip in a file's name is no persona"
     assert say(talk, "/model") == "tiny, 4096 tokens of context"
     say(talk, "/character none")
     say(talk, "/role a patient teacher.")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from localai.chat import session
 from localai.chat.journal import Journal, path_of, read_events
-from localai.chat.transcript import Transcript, Turn
+from localai.chat.transcript import INTERRUPTED, Transcript, Turn
 from localai.errors import BadInput, LocalaiError
 from tests.conftest import ROOT, run
 
@@ -228,3 +228,14 @@ def test_the_command_lists_searches_shows_and_removes(home: Path) -> None:
     assert set(session.names()) == {"ada", "bob"}, "all or none"
     assert run("sessions", "remove", "ada").code == 0
     assert session.names() == ["bob"]
+
+
+def test_a_crash_while_an_answer_goes_on_keeps_it_one_answer() -> None:
+    asked = [{"kind": "user", "text": "Where?"}, {"kind": "assistant", "text": "It is"}]
+    parts = [{"kind": "part", "text": " Ly"}, {"kind": "part", "text": "on"}]
+    turns = [Turn("user", "Where?"), Turn("assistant", "It is Lyon", INTERRUPTED)]
+    assert Transcript.of([*asked, *parts]).turns == turns
+    whole = {"kind": "more", "text": " Lyon.", "finish": "stop"}
+    assert Transcript.of([*asked, *parts, whole]).turns[-1].text == "It is Lyon."
+    later = [*asked, *parts, {"kind": "user", "text": "And?"}]
+    assert Transcript.of(later).turns == [*turns, Turn("user", "And?")]

@@ -81,7 +81,7 @@ class Memory:
 
     def learn(self, request: TextRequest, usage: Usage) -> None:
         """Take what the engine has counted."""
-        rate = usage.prompt_tokens / _weight(request.messages)
+        rate = usage.prompt_tokens / _weight_of(request)
         if abs(rate / self._rate - 1) > _DRIFT:  # chunks end at the same places as long as it stays
             self._rate = rate
         self._used = usage.prompt_tokens + usage.answer_tokens
@@ -90,7 +90,7 @@ class Memory:
         """Let more leave at the next fit, as the engine found it too long; False: there is none."""
         counted = _COUNTED.search(error.what)
         tokens = int(counted[1]) if counted else 0
-        self._rate = max(tokens / _weight(request.messages), self._rate * _BUMP)
+        self._rate = max(tokens / _weight_of(request), self._rate * _BUMP)
         return not self._bare
 
     def forget(self) -> None:
@@ -169,6 +169,11 @@ class Memory:
 
 def _weight(messages: Sequence[Message]) -> int:
     return sum(len(each.content.encode("utf-8", "replace")) + _FRAME for each in messages)
+
+
+def _weight_of(request: TextRequest) -> int:
+    begun = Message("assistant", request.begun)
+    return _weight((*request.messages, begun) if request.begun else request.messages)
 
 
 def _message(turn: Turn) -> Message:

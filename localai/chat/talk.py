@@ -17,8 +17,6 @@ from localai.terminal.keys import unechoed
 
 _PART_SECONDS = 1.0  # of an answer, what a crash may take
 
-GO_ON = "Go on exactly where your last answer ends. Repeat nothing, and do not greet."
-
 
 class Talk(Stage):
     """A chat that goes on."""
@@ -58,27 +56,28 @@ class Talk(Stage):
 
     def go_on(self) -> None:
         """Let the model lengthen its last answer."""
-        if self.transcript.answer is None:
-            raise BadInput("there is no answer that could go on", "/retry asks for one")
-        self.answer(nudge=GO_ON, kind="more")
+        last = self.transcript.answer
+        if last is None or not self.transcript.questions:
+            raise BadInput("there is no answer that could go on", "ask something first")
+        self.answer(begun=last.text)
+        if self.last and self.last.finish == "stop" and not self.last.content:
+            self.console.talk("[the model has nothing to add]", dim=True)
 
     # What the model says
 
-    def answer(self, *, instead_of: int = 0, nudge: str = "", kind: str = "assistant") -> bool:
+    def answer(self, *, instead_of: int = 0, begun: str = "") -> bool:
         """Take the model's answer to what is open; return whether a word came.
 
         Parameters
         ----------
         instead_of : int
             So many turns at the end are replaced by the answer, once its first word is there.
-        nudge : str
-            Said to the model behind the conversation, and forgotten.
-        kind : str
-            "assistant", or "more" for what lengthens the last answer.
+        begun : str
+            The last answer's text, which is lengthened by what comes; empty: a new answer.
         """
         answer = self.last = Answer(self.models.name)
         try:
-            self._listen(answer, instead_of, nudge)
+            self._listen(answer, instead_of, begun)
         except KeyboardInterrupt:
             answer.finish = INTERRUPTED
             if not self.console.stdin.terminal:
@@ -88,6 +87,7 @@ class Talk(Stage):
             raise
         finally:
             if answer.content:
+                kind = "more" if begun else "assistant"
                 event = {"kind": kind, "text": answer.content, "finish": answer.finish}
                 self.record(event)
         self._tell(answer)
@@ -103,9 +103,10 @@ class Talk(Stage):
             deltas.close()  # type: ignore[attr-defined]
         return answer.content.strip()
 
-    def _listen(self, answer: Answer, instead_of: int, nudge: str) -> None:
+    def _listen(self, answer: Answer, instead_of: int, begun: str) -> None:
+        without = 1 if begun else instead_of
         while True:
-            request = self._request(*self.memory.messages(self, instead_of, nudge))
+            request = self._request(*self.memory.messages(self, without))._replace(begun=begun)
             deltas = self._kept(self.models.engine.ask(request), instead_of)
             try:
                 self._read(deltas, answer, show=self.show)

@@ -42,16 +42,15 @@ class Transcript:
         transcript = cls()
         for event in events:
             transcript.apply(event)
-        if parts := "".join(transcript._parts):
-            transcript.apply({"kind": "assistant", "text": parts, "finish": INTERRUPTED})
+        transcript._keep_parts()
         return transcript
 
     def apply(self, event: Event) -> None:
         """Let an event happen; one that makes no sense is counted and changes nothing."""
         if event.get("kind") not in ("part", "begin"):
-            parts, self._parts = self._parts, []
-            if parts and event.get("kind") not in ("assistant", "more"):  # it broke off
-                self.turns.append(Turn("assistant", "".join(parts), INTERRUPTED))
+            if event.get("kind") in ("assistant", "more"):  # which holds them all
+                self._parts.clear()
+            self._keep_parts()
         match event:
             case {"kind": "user" | "note" as role, "text": str(text)}:
                 self.turns.append(Turn(role, text))
@@ -63,6 +62,15 @@ class Transcript:
                 self._lengthen(text, str(more.get("finish", "stop")))
             case _:
                 self._change(event)
+
+    def _keep_parts(self) -> None:
+        """Keep what came of an answer that broke off; behind an answer, it lengthened that."""
+        if text := "".join(self._parts):
+            if self.answer:
+                self._lengthen(text, INTERRUPTED)
+            else:
+                self.turns.append(Turn("assistant", text, INTERRUPTED))
+        self._parts.clear()
 
     def _change(self, event: Event) -> None:
         match event:
@@ -121,8 +129,7 @@ class Transcript:
     def _lengthen(self, text: str, finish: str) -> None:
         at = max(place for place, turn in enumerate(self.turns) if turn.role == "assistant")
         last = self.turns[at]
-        gap = "" if not last.text or last.text[-1:].isspace() or text[:1].isspace() else " "
-        self.turns[at] = replace(last, text=last.text + gap + text, finish=finish)
+        self.turns[at] = replace(last, text=last.text + text, finish=finish)
 
     def _take_back(self, count: int) -> None:
         for at in reversed(range(len(self.turns))):

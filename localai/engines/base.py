@@ -45,6 +45,7 @@ class TextRequest(NamedTuple):
 
     messages: tuple[Message, ...] = ()
     raw: str | None = None  # continue this text without a chat template
+    begun: str = ""  # of the answer to `messages`, said before: it goes on behind this
     fixed: int = 0  # so many leading messages are the same at the next use (kept on disk),
     fixed_text: int = 0  # and so many leading characters of the message after them
     sampling: Sampling = Sampling()

@@ -71,21 +71,30 @@ class Preparation:
         )
 
     def _flow(self, request: TextRequest) -> Flow:
-        if request.raw is not None:
+        if request.raw is not None or request.begun:
             return Flow(request.stop)
-        think = request.think
+        return Flow(request.stop, self._style, self._opens_thinking(request.think))
+
+    def _opens_thinking(self, think: bool | None) -> bool:
         if think not in self._opened:
             self._opened[think] = self._template.opens_thinking(self._style.opening, think)
-        return Flow(request.stop, self._style, self._opened[think])
+        return self._opened[think]
 
     def _encode(self, request: TextRequest) -> list[int]:
         """Return the ids of a request's prompt."""
         if request.raw is None:
-            return self._template.encode(request.messages, think=request.think)
+            ids = self._template.encode(request.messages, think=request.think)
+            return ids + self._begun(request) if request.begun else ids
         begin = [self._vocab.bos] if self._vocab.adds_bos and self._vocab.bos >= 0 else []
         whole = self._vocab.tokenize(request.raw, add_special=True)
         control = any(self._vocab.is_control(token) for token in whole if token not in begin)
         return begin + plain(self._vocab, request.raw) if control else whole
+
+    def _begun(self, request: TextRequest) -> list[int]:
+        """Return the ids of the answer's beginning; where the template opens thinking, it ends."""
+        thought = f"{self._style.closing}\n\n" if self._opens_thinking(request.think) else ""
+        mark = self._vocab.tokenize(thought, parse_special=True) if thought else []
+        return mark + plain(self._vocab, request.begun)
 
     def _fit(self, request: TextRequest) -> tuple[list[int], int]:
         """Return the prompt's ids and how many tokens were cut away to make it fit."""
