@@ -552,7 +552,7 @@ def test_who_speaks_is_changed_and_what_was_said_stays(held: Held, ada: str) -> 
     assert say(talk, "/model") == "tiny, 4096 tokens of context"
     say(talk, "/character none")
     say(talk, "/role a patient teacher.")
-    assert talk.cast.opening.system == "You are a patient teacher.\nI am Tom."
+    assert talk.cast.opening.system == "You are a patient teacher.\nMy name is Tom."
     assert talk.cast.user == "Tom"
     assert "taken away" in say(talk, "/system none")
     assert "no persona" in say(talk, "/persona -")
