@@ -112,6 +112,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folders = {
         "prompt": [str(tmp_path / "p"), str(tmp_path / "it's missing")],
         "character": [str(tmp_path / "c")],
+        "session": [str(tmp_path / "s")],
     }
     monkeypatch.setattr(completion, "_folders", lambda: folders)
     return tmp_path
@@ -187,7 +188,7 @@ def test_bash_completes(place: Path) -> None:
     rows = ran([shell("bash"), "--norc", "-c", BASH.replace("'%s:'", r"'%s\t'")], place)
     assert {
         line: sorted(filter(None, row.split("\t"))) for line, row in zip(CASES, rows, strict=True)
-    } == CASES
+    } == {**CASES, "ask -c ": [r"\$\(touch\ pwned\)", "eva"]}, "a name is one word of the shell"
 
 
 def test_bash_completes_behind_an_equals_sign(place: Path) -> None:
@@ -212,6 +213,21 @@ def test_the_shipped_characters_and_ones_own_are_completed(
     )
     done = ran([shell("bash"), "--norc", "-c", call], tmp_path)
     assert sorted(word.strip() for word in done) == ["librarian", "librarians-cat"]
+
+
+@pytest.mark.parametrize("words", ["chat --session", "sessions show", "sessions remove mine"])
+def test_the_names_of_sessions_are_completed(words: str, home: Path, tmp_path: Path) -> None:
+    own = home / "data" / "localai" / "sessions"
+    own.mkdir(parents=True)
+    for name in ("ada.jsonl", "ada again.jsonl", "bob.jsonl", "adam.txt"):
+        (own / name).touch()
+    (tmp_path / "script").write_text(run("completion", "bash").out)
+    call = (
+        f"source ./script; COMP_WORDS=(localai {words} ad); "
+        f"COMP_CWORD={len(words.split()) + 1}; _localai; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    done = ran([shell("bash"), "--norc", "-c", call], tmp_path)
+    assert sorted(word.strip() for word in done) == ["ada", "ada\\ again"]
 
 
 def test_every_command_that_takes_a_character_says_so_alike() -> None:

@@ -17,6 +17,7 @@ _SCRIPTS: dict[str, Callable[[Table, Folders], str]] = {"bash": bash, "fish": fi
 _BY_NAME = {
     "--prompt": Values("prompt"),
     "--character": Values("character"),
+    "--session": Values("session"),
     "--model": Values("model", ("tiny",)),
     "MODEL": Values("model", ("tiny",)),
     "FILE": Values("file"),
@@ -46,9 +47,12 @@ def completion(context: click.Context, shell: str) -> None:
 
 def _folders() -> dict[str, list[str]]:
     """Return where the files lie whose names are completed."""
-    own = settings.load().folders.data / "characters"
-    characters = [str(own), str(settings.shipped("characters"))]
-    return {"prompt": list(map(str, prompts.folders().values())), "character": characters}
+    data = settings.load().folders.data
+    return {
+        "prompt": list(map(str, prompts.folders().values())),
+        "character": [str(data / "characters"), str(settings.shipped("characters"))],
+        "session": [str(data / "sessions")],
+    }
 
 
 def _walk(
@@ -89,7 +93,7 @@ def _values(param: click.Parameter) -> Values:
     """Return what may stand in a parameter's place.
 
     A parameter type may say it in an attribute `completion`: "file", "folder", "prompt",
-    "character", or a tuple of words; else the parameter's name or metavar does.
+    "character", "session", or a tuple of words; else the parameter's name or metavar does.
     """
     said = getattr(param.type, "completion", None)
     if isinstance(said, tuple):

@@ -14,7 +14,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON value ins
 class SessionName(click.types.StringParamType):
     """The name of a session."""
 
-    name = "name"
+    name, completion = "name", "session"
 
 
 @click.group(

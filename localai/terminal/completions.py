@@ -1,6 +1,6 @@
 """Completion scripts for bash and zsh: data from the table of commands, code by hand.
 
-Each script holds everything it needs; prompts and characters are found by listing their folders.
+Each script holds all it needs; prompts, characters and sessions are found by listing folders.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from string import Template
 class Values:
     """What may stand in a place: a kind, and words.
 
-    Kinds: "words", "model" (the words, or a file), "file", "folder", "prompt", "character", "none".
+    Kinds: "words", "model" (the words, or a file), "file", "folder", "none", a key of `SUFFIXES`.
     """
 
     kind: str
@@ -43,7 +43,11 @@ class Command:
 Folders = dict[str, list[str]]
 Table = list[Command]
 
-SUFFIXES = {"prompt": ("md",), "character": ("yaml", "json", "png", "charx")}
+SUFFIXES = {  # of files whose names are completed
+    "prompt": ("md",),
+    "character": ("yaml", "json", "png", "charx"),
+    "session": ("jsonl",),
+}
 
 # The walk over the words is the same for bash and zsh: which command are we in, how many
 # arguments came before, does the word before want a value? Associative arrays, `compopt` and
@@ -102,11 +106,14 @@ $walk
         file) _localai_files -f ;;
         folder) _localai_files -d ;;
         model:*) _localai_match "$${value#model:}"; _localai_files -f ;;
-        prompt | character)
+        prompt | character | session)
             case "$$cur" in
                 */*) _localai_files -f; return ;;
             esac
-            _localai_names "$$value"; _localai_match "$$reply_words" ;;
+            _localai_names "$$value"; cur=$${cur//\\\\ / }; _localai_match "$$reply_words"
+            for count in "$${!COMPREPLY[@]}"; do
+                printf -v word %q "$${COMPREPLY[count]}"; COMPREPLY[count]=$$word
+            done ;;
         words:*) _localai_match "$${value#words:}" ;;
     esac
 }
@@ -134,7 +141,7 @@ $walk
         file) _files ;;
         folder) _files -/ ;;
         model:*) compadd -- $${(f)$${value#model:}}; _files ;;
-        prompt | character)
+        prompt | character | session)
             case "$$cur" in
                 */*) _files; return ;;
             esac

@@ -97,7 +97,7 @@ def _fish_values(values: Values, files: str, others: str) -> str:
             return f"{files} -F"
         case "folder":
             return f"{others} -a '(__fish_complete_directories)'"
-        case "prompt" | "character":
+        case "prompt" | "character" | "session":
             return f"{others} -a '(__localai_{values.kind}s)'"
         case "words":
             return f"{others} {_fish_words(values)}"
