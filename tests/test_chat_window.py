@@ -112,7 +112,7 @@ def test_a_long_line_in_a_window_that_changes(chat: Open) -> None:
 
 
 def test_a_window_that_changes_during_an_answer(chat: Open) -> None:
-    words = ("--no-save", "-n", "400")
+    words = ("--no-save", "-n", "4000")  # so many that it is stopped, however fast it is
     shown = begun(chat(*LONG, *words, columns=100).ready())
     for columns in (40, 80, 50):
         begin = len(shown.data)
