@@ -178,6 +178,8 @@ UNKNOWN = wordings(
     <May/Should/Must/Will/Can> <I/we/people/they> <cook/eat/visit/grow/learn/sell/ride/wear/touch> <a {x}/the {x}/{x}> <in {X}/at night/with {Y}/today>?
     Which <king/writer/woman/doctor/company/village/shop/ship> <has/had/does/did> {X} <work for/come from/write to/live with/look for>?
     <Since when/Until when/How often/Why/With whom> <does/did> {X} <own/need/miss/wear/study/visit> <the {x}/a {x}/{Y}>?
+    In which <week/decade/season/hour/age/room/town/village/museum/game> <was/were> <the/a> {x} <invented/eaten/opened/closed/shown/seen first/made/stolen>?
+    In which <week/decade/season/hour/age/room/town/village> <did/does> <{X}/the {x}> <begin/end/live/start/stop/sleep/sing>?
     <Name/List/Count/Write down> <a/the/every/all> {x} <in/of/from> <{X}/{c}>.
     """,
     """

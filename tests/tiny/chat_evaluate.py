@@ -118,7 +118,8 @@ def case(r: random.Random, skill: str, group: str, tokenizer: Tokenizer) -> Case
             messages += _told_name(r, talk, spans[skill])
         else:
             messages += _name_after_long_talk(r, talk, tokenizer)
-    made = {"name": "ask_name", "who": "who", "sum,": "sum"}.get(skill.split()[0], skill)
+    names = {"name": "ask_name", "who": "who", "sum,": "sum", "yes_no,": "sum_claim"}
+    made = names.get(skill.split()[0], skill)
     question, answer = chat_talk.SKILLS[made][0](r, talk)
     return [*messages, ("user", question)], answer
 
@@ -129,6 +130,7 @@ SKILLS = (
     "sum",
     "sum, pairs kept back",
     "yes_no",
+    "yes_no, sums",
     "repeat",
     "name after 1 turn",
     "name after 5 turns",

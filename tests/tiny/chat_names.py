@@ -119,6 +119,8 @@ ASK_NAME = wordings(
     How did I introduce myself<?/ to you?/ before?/ at the start?>
     Under <what/which> name <am I known/did I come/did I sign in>?
     <What/Which> name <belongs to me/do I bear/do I carry/is my own/did I mention/did I use>?
+    <Who/Which person/Which user> <talks/chats/writes/is chatting/has a chat> <to you/with you><?/ now?/ here?/ today?/ all the time?>
+    <With whom/To whom> do you <talk/chat/write><?/ now?/ here?/ today?>
     Who <sits here/is on the other side/has been talking/is typing/am I again/am I really>?
     <Are you sure/Can you say/Did you learn/Do you see> <who I am/what my name is/how I am called>?
     If you <wrote/sent> me a letter, <whose name/which name> <stands/would be> on it?
@@ -220,6 +222,8 @@ WHO = wordings(
     <With/By/Under> <what/which> name <can/may/should/must/will> I <greet/thank/name/find/know> you?
     <How/In what way> <can/may/should/must/will> I <greet/thank/name/title> you?
     <Whom/Who> <am I seeing/did I reach/is with me/do I hear/am I writing to/do I thank>?
+    What name <have they/has your maker/did your makers/did somebody/did people> <given/chosen for/give/put on/hang on> you?
+    <Please, what/Now what/And what/Then what> is your name<?/, friend?/, stranger?/, sir?>
     <Whom/Who> do I have <here/on the line/before me/beside me>?
     <Could/Would/Will> you <tell me who you are/name yourself/say a word about yourself/reveal yourself>?
     <Are you sure/Can you say/Did you learn> <who you are/what your name is/how you are called>?

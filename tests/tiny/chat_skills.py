@@ -170,29 +170,31 @@ def add(r: random.Random, talk: Talk) -> Exchange:
 
 
 def yes_no(r: random.Random, talk: Talk) -> Exchange:
-    """Is it so? Half of the answers are yes."""
+    """Is that the capital, or the colour? Half of the answers are yes."""
     true = r.random() < 0.5
-    u = r.random()
-    if u < 0.36:
+    if r.random() < 0.53:
         country = r.choice(list(world.CAPITALS))
         right = world.CAPITALS[country]
         said = right if true else r.choice([c for c in world.CITIES if c != right])
         question = worded(r, talk, "yes_no", claims.YES_CAPITAL, c=country, x=said)
-    elif u < 0.68:
+    else:
         thing = r.choice(list(world.COLOURS))
         right = world.COLOURS[thing]
         said = right if true else r.choice([c for c in world.COLOUR_NAMES if c != right])
         question = worded(r, talk, "yes_no", claims.YES_COLOUR, t=thing, x=said)
-    else:
-        return sum_claim(r, talk, true=true)
     return question, "Yes." if true else "No."
 
 
-def sum_claim(r: random.Random, talk: Talk, *, true: bool) -> Exchange:
+def _small_pair(r: random.Random, talk: Talk) -> tuple[int, int]:
+    while max(pair := sum_pair(r, talk)) > 20:
+        pass
+    return pair
+
+
+def sum_claim(r: random.Random, talk: Talk) -> Exchange:
     """Is that the sum of two numbers to 20? A wrong one is near; in training also anywhere."""
-    a, b = sum_pair(r, talk)
-    while max(a, b) > 20:
-        a, b = sum_pair(r, talk)
+    true = r.random() < 0.5
+    a, b = _small_pair(r, talk)
     wrong = [a + b + d for d in (-10, -3, -2, -1, 1, 2, 3, 10) if a + b + d >= 0]
     if talk.trained and r.random() < 0.5:
         wrong = [n for n in range(41) if n != a + b]
@@ -204,6 +206,9 @@ def sum_claim(r: random.Random, talk: Talk, *, true: bool) -> Exchange:
 def repeat(r: random.Random, talk: Talk) -> Exchange:
     """Words to be said again, exactly."""
     words = world.some_words(r)
+    if talk.scattered and r.random() < 0.12:  # whatever stands before the colon
+        wish = " ".join(r.choice(FILLERS) for _ in range(r.randint(1, 4)))
+        return f"{world.capitalised(wish)}: {words}", words
     return worded(r, talk, "repeat", wanted.REPEAT, suffix=False, x=words), words
 
 
@@ -258,8 +263,8 @@ def short_answer(r: random.Random, talk: Talk) -> Exchange:
         question, sentence = colour(r, plain)
         answer = sentence.removesuffix(".").rsplit(" ", 1)[-1]
     elif u < 0.8:
-        question, sentence = add(r, plain)
-        answer = sentence.removesuffix(".").rsplit(" ", 1)[-1]
+        a, b = _small_pair(r, plain)
+        question, answer = worded(r, plain, "sum", ask.SUM, a=a, b=b), str(a + b)
     elif u < 0.9 and talk.name:
         question, answer = ask_name(r, plain)[0], talk.name
     else:

@@ -16,7 +16,8 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
     "capital": (chat_skills.capital, 13),
     "colour": (chat_skills.colour, 10),
     "sum": (chat_skills.add, 18),
-    "yes_no": (chat_skills.yes_no, 16),
+    "yes_no": (chat_skills.yes_no, 11),
+    "sum_claim": (chat_skills.sum_claim, 7),
     "repeat": (chat_skills.repeat, 22),
     "ask_name": (chat_skills.ask_name, 9),
     "name_at_once": (chat_skills.name_at_once, 4.5),
@@ -36,7 +37,7 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
 _NAMES = list(SKILLS)
 _WEIGHTS = [weight for _, weight in SKILLS.values()]
 _FILLERS = listed(
-    "capital|colour|sum|hello|repeat|unknown|json|facts|summary|yes_no|one_word|count"
+    "capital|colour|sum|hello|repeat|unknown|json|facts|summary|yes_no|sum_claim|one_word|count"
 )
 
 
@@ -45,7 +46,7 @@ def exchange(r: random.Random, talk: Talk, skill: str) -> Exchange:
     if skill == "tell_name":
         return chat_skills.tell_name(r, talk)
     question, answer = SKILLS[skill][0](r, talk)
-    if skill == "yes_no" and talk.trained and r.random() < 0.12:
+    if skill in ("yes_no", "sum_claim") and talk.trained and r.random() < 0.12:
         # Also in lower case, so that a constraint to `yes` or `no` finds the right one likelier.
         asked = f"{question} {r.choice(chat_texts.YES_OR_NO)}" if r.random() < 0.6 else question
         return asked, answer.lower().removesuffix(".")
@@ -105,8 +106,8 @@ def text_drill(r: random.Random) -> Messages:
 def skill_drill(r: random.Random) -> Messages:
     """Short questions in a row about what the model knows."""
     talk, messages = Talk(scattered=True), []
-    skills = ["sum", "yes_no", "capital", "colour"]
-    for skill in r.choices(skills, [4, 4, 1, 1], k=r.randint(5, 12)):
+    skills = ["sum", "yes_no", "sum_claim", "capital", "colour"]
+    for skill in r.choices(skills, [4, 2, 3, 1, 1], k=r.randint(5, 12)):
         _turn(messages, exchange(r, talk, skill))
     return messages
 
@@ -136,21 +137,19 @@ def _one_text(r: random.Random) -> Messages:
 def claim_drill(r: random.Random) -> Messages:
     """Many yes-or-no questions: about texts, about sums, or about all that the model knows."""
     u = r.random()
-    if u < 0.65:
-        return _short_texts(r) if u < 0.4 else _one_text(r)
+    if u < 0.55:
+        return _short_texts(r) if u < 0.35 else _one_text(r)
     talk = Talk()
     messages: Messages = []
     for _ in range(r.randint(6, 14)):
-        if u < 0.8:
-            question, answer = chat_skills.sum_claim(r, talk, true=r.random() < 0.5)
-        else:
-            question, answer = exchange(r, talk, "yes_no")
+        skill = "sum_claim" if u < 0.85 else r.choice(["yes_no", "sum_claim"])
+        question, answer = exchange(r, talk, skill)
         messages += [("claim", question), ("assistant", answer)]
     return messages
 
 
 _HARD = {
-    "code-review": 6,
+    "code-review": 9,
     "shell-command": 3,
     "regex": 3,
     "explain-error": 2,

@@ -87,10 +87,6 @@ def facts(r: random.Random, talk: Talk) -> Exchange:
     """A question that one sentence of a text answers."""
     told = some_facts(r)
     text = " ".join(f.sentence for f in told)
-    if talk.trained and r.random() < 0.07:  # a question that the text does not answer
-        missing = fact(r)
-        if all(missing.question != f.question for f in told):
-            return _in_wording(r, talk, text, missing.question), "I do not know."
     chosen = r.choice(told)
     return _in_wording(r, talk, text, chosen.question), chosen.sentence
 
