@@ -119,6 +119,8 @@ ASK_NAME = wordings(
     How did I introduce myself<?/ to you?/ before?/ at the start?>
     Under <what/which> name <am I known/did I come/did I sign in>?
     <What/Which> name <belongs to me/do I bear/do I carry/is my own/did I mention/did I use>?
+    <What/Which> name <have I/did the user/did your guest/does the user> <given/told/tell/write/mentioned to/sent> you?
+    <What/Which> name <am I/was I> <given/known by/using>?
     <Who/Which person/Which user> <talks/chats/writes/is chatting/has a chat> <to you/with you><?/ now?/ here?/ today?/ all the time?>
     <With whom/To whom> do you <talk/chat/write><?/ now?/ here?/ today?>
     Who <sits here/is on the other side/has been talking/is typing/am I again/am I really>?
@@ -176,7 +178,6 @@ WHO = wordings(
     Write your name.
     Tell me who you are.
     Say who you are.
-    Who is speaking?
     Who answers me?
     I forgot your name. What is it?
     I do not know you. Who are you?

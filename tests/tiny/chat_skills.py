@@ -206,7 +206,7 @@ def sum_claim(r: random.Random, talk: Talk) -> Exchange:
 def repeat(r: random.Random, talk: Talk) -> Exchange:
     """Words to be said again, exactly."""
     words = world.some_words(r)
-    if talk.scattered and r.random() < 0.12:  # whatever stands before the colon
+    if talk.scattered and r.random() < 0.06:  # whatever stands before the colon
         wish = " ".join(r.choice(FILLERS) for _ in range(r.randint(1, 4)))
         return f"{world.capitalised(wish)}: {words}", words
     return worded(r, talk, "repeat", wanted.REPEAT, suffix=False, x=words), words
