@@ -28,10 +28,11 @@ import pytest
 
 from localai import settings
 from localai.catalog.names import TINY
-from localai.engines.base import ModelSpec
+from localai.engines.base import Delta, ModelSpec, Usage
 from localai.errors import BadModel, WorkerDied
 from localai.records import pack
 from localai.warm import wire
+from localai.warm.channel import Channel, Gone
 from localai.warm.client import ColdEngine
 from localai.warm.process import WorkerProcess
 from localai.warm.worker import Worker
@@ -872,3 +873,18 @@ def test_no_half_written_file_stays_when_the_client_is_ended(
 
 if sys.platform != "linux":
     pytestmark = pytest.mark.skip("finds workers and their memory through Linux's /proc")
+
+
+def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours)
+    deltas = channel.ask(request("Hello!"))
+    usage = Usage(1, 0, 1, 0, 0.0, 0.0, 0.0, 0.0, 7)
+    last = [Delta("text", "Hel"), Delta("text", "lo!"), Delta("finish", usage=usage)]
+    frames = [wire.encode_delta("1", delta) for delta in last]
+    theirs.sendall(b"".join(frames) + wire.encode("gone"))  # all that the next look will find
+    assert [delta.text for delta in deltas] == ["Hel", "lo!", ""]
+    with pytest.raises(Gone):  # and now another worker is asked
+        next(channel.ask(request("Hello!")))
+    channel.close()
+    theirs.close()

@@ -39,6 +39,7 @@ class Channel:
         self._decoder = wire.Decoder()
         self._asked = 0
         self._spools: list[str] = []
+        self._gone = False  # the worker has said that it leaves
         self.proven = False  # the worker has given us text
 
     def ask(self, request: Any) -> Iterator[Delta]:
@@ -99,12 +100,15 @@ class Channel:
             The worker is no more.
         """
         found = []
-        for message in self._messages():
-            if message["type"] == "gone":
-                raise Gone
+        for message in () if self._gone else self._messages():
+            if message["type"] == "gone":  # what came with it is the end of an answer
+                self._gone = True
+                break
             delta = wire.delta(message)
             self.proven = self.proven or delta.kind in ("text", "thinking")
             found.append((message["id"], delta))
+        if self._gone and not found:
+            raise Gone
         return found
 
     @property
