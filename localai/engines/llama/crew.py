@@ -30,7 +30,8 @@ class Crew:
         self.size = self._most = most
         self._before: tuple[int, float, int] | None = None  # size, pace and tokens before a try
         self._patience = _PATIENCE
-        self._settled = _PATIENCE  # windows since the last try
+        # Windows since the last try. The first one tells nothing: it waits for the file's pages.
+        self._settled = _PATIENCE - 2
         self._clear()
 
     def _clear(self) -> None:
