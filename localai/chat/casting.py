@@ -104,16 +104,12 @@ def set_knob(talk: Talk, words: str) -> Outcome:
     name, _, text = words.partition(" ")
     if not words:
         return knobs.overview(talk.settings)
-    if not text.strip():
-        if name not in knobs.NAMES:
-            knobs.value(name, "")
-        return f"{name} {talk.settings.get(knobs.key(name), '-')}"
-    settings = {**talk.settings, knobs.key(name): None}
-    if text.strip() not in _NOBODY:
-        settings[knobs.key(name)] = knobs.value(name, text.strip())
-    elif name not in knobs.NAMES:
-        knobs.value(name, "")
-    talk.change(settings={each: value for each, value in settings.items() if value is not None})
+    knobs.refuse_strangers(name)
+    if text := text.strip():
+        settings = {each: kept for each, kept in talk.settings.items() if each != knobs.key(name)}
+        if text not in _NOBODY:
+            settings[knobs.key(name)] = knobs.value(name, text)
+        talk.change(settings=settings)
     return f"{name} {talk.settings.get(knobs.key(name), '-')}"
 
 

@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from localai.characters.sampling import BOUNDS as OF_A_CARD
 from localai.engines.base import Sampling
 from localai.errors import BadInput
 from localai.terminal.text import nearest, shown
 
-# name: (lowest, highest); whole numbers where the bounds are. The bounds of the options.
+# name: (lowest, highest); whole numbers where the bounds are.
 BOUNDS: dict[str, tuple[float, float]] = {
-    "temp": (0.0, 100.0),
-    "top-k": (0, 2**31 - 1),
-    "top-p": (0.0, 1.0),
-    "min-p": (0.0, 1.0),
-    "repeat-penalty": (0.01, 100.0),
+    "temp": OF_A_CARD["temperature"],
+    "top-k": OF_A_CARD["top_k"],
+    "top-p": OF_A_CARD["top_p"],
+    "min-p": OF_A_CARD["min_p"],
+    "repeat-penalty": OF_A_CARD["repeat_penalty"],
     "repeat-last-n": (0, 2**31 - 1),
-    "seed": (0, 2**32 - 2),
+    "seed": OF_A_CARD["seed"],
     "max-tokens": (1, 2**31 - 1),
     "memory-ratio": (0.05, 0.9),
 }
@@ -35,6 +36,15 @@ def key(name: str) -> str:
     return _LONG.get(name, name).replace("-", "_")
 
 
+def refuse_strangers(name: str) -> None:
+    """Raise BadInput, with a did-you-mean, where there is no such knob."""
+    if name not in NAMES:
+        near = nearest(name, NAMES)
+        raise BadInput(
+            f"there is nothing called {shown(name[:40])!r} to set", near or ", ".join(NAMES)
+        )
+
+
 def value(name: str, text: str) -> float | str:
     """Return what a knob is set to.
 
@@ -43,15 +53,11 @@ def value(name: str, text: str) -> float | str:
     BadInput
         There is no such knob, or it cannot have this value.
     """
+    refuse_strangers(name)
     if name in WORDS:
         if text in WORDS[name]:
             return text
         raise BadInput(f"{name} is one of {', '.join(WORDS[name])}, not {shown(text[:40])!r}")
-    if name not in BOUNDS:
-        near = nearest(name, NAMES)
-        raise BadInput(
-            f"there is nothing called {shown(name[:40])!r} to set", near or ", ".join(NAMES)
-        )
     low, high = BOUNDS[name]
     kind = int if isinstance(low, int) else float
     try:
