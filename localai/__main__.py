@@ -11,6 +11,9 @@ def main() -> int:
     """Run the command line of this process and return its exit code."""
     gc.disable()  # until the modules are there: a look for garbage among them finds none
     try:
+        from localai.later import put_off
+
+        put_off("inspect", "ipaddress")  # which click and pathlib import, for what few calls need
         from localai.cli import main as run_cli
 
         return run_cli()

@@ -10,6 +10,7 @@ import sys
 import click
 
 from localai import __version__, settings
+from localai.commands.base import Group, Option
 from localai.errors import BadInput, ClosedPipe, ExitCode, Interrupted, LocalaiError
 from localai.terminal.console import Console
 from localai.terminal.process import fill_closed_streams, leave_tidily_on_signals
@@ -32,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a command's module only when the command runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,12 +58,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
-@click.group(
-    cls=LazyGroup,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+@click.group(cls=LazyGroup, invoke_without_command=True)
+@click.version_option(
+    __version__, "--version", prog_name="localai", message="%(prog)s %(version)s", cls=Option
 )
-@click.version_option(__version__, "--version", prog_name="localai", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> int:
     """Give local generative models to the shell: everything runs on your own machine.

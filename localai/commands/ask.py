@@ -8,6 +8,7 @@ import click
 
 from localai import questions
 from localai.commands import options
+from localai.commands.base import command, option
 from localai.commands.engine import engine_for
 from localai.commands.values import unescape
 from localai.errors import BadInput, ExitCode, LocalaiError, Undecided
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from localai.answers import Answer
 
 
-@click.command(context_settings={"max_content_width": 100})
+@command(context_settings={"max_content_width": 100})
 @click.argument("words", metavar="[PROMPT]...", nargs=-1)
 @options.model
-@click.option("-p", "--prompt", "prompt_file", metavar="NAME", help="A prompt file's name or path.")
-@click.option(
+@option("-p", "--prompt", "prompt_file", metavar="NAME", help="A prompt file's name or path.")
+@option(
     "--var",
     "variables",
     multiple=True,
@@ -30,24 +31,22 @@ if TYPE_CHECKING:
     help="A variable of the prompt file; VALUE may be @FILE.",
 )
 @options.character
-@click.option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
-@click.option("-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT.")
-@click.option("--raw", is_flag=True, help="Continue the text, without a chat template.")
-@click.option(
+@option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
+@option("-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT.")
+@option("--raw", is_flag=True, help="Continue the text, without a chat template.")
+@option(
     "--think",
     type=click.Choice(["auto", "off", "show"]),
     default="auto",
     help="Thinking: as the model likes, off, or shown on stderr.",
 )
-@click.option(
+@option(
     "--truncate",
     type=click.Choice(["head", "middle", "tail"]),
     help="Cut this part of the input if it is too long.",
 )
 @options.constraints
-@click.option(
-    "--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures."
-)
+@option("--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures.")
 @options.sampling
 @options.engine
 @options.output

@@ -9,17 +9,18 @@ import click
 from localai import bench as measuring
 from localai import questions
 from localai.commands import options
+from localai.commands.base import command, option
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
 from localai.terminal.table import table
 
 
-@click.command(epilog="\b\nExamples:\n  localai bench tiny\n  localai bench tiny --json")
+@command(epilog="\b\nExamples:\n  localai bench tiny\n  localai bench tiny --json")
 @click.argument("model", required=False)
 @options.machine
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
-@click.option("--no-color", is_flag=True, help="No colour.")
+@option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@option("--no-color", is_flag=True, help="No colour.")
 @click.pass_obj
 def bench(console: Console, /, **given: Any) -> None:
     """Measure a model: prompt and decoding speed, time to the first token, several streams.

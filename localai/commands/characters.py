@@ -11,6 +11,7 @@ import click
 from localai.characters import check as rules
 from localai.characters import find as files
 from localai.characters import opening, places, saving, yaml_write
+from localai.commands.base import group, option
 from localai.errors import BadInput, SomeFailed
 from localai.records import pack
 from localai.terminal.console import Console
@@ -26,11 +27,11 @@ class CharacterName(click.types.StringParamType):
     completion = "character"
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
-_force = click.option("--force", is_flag=True, help="Overwrite what has that name.")
+_json = option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
+_force = option("--force", is_flag=True, help="Overwrite what has that name.")
 
 
-@click.group(
+@group(
     invoke_without_command=True,
     epilog="\b\nExamples:\n"
     "  localai characters\n"
@@ -134,7 +135,7 @@ def check(console: Console, names: tuple[str, ...], as_json: bool) -> None:
     "  localai characters import - < card.charx",
 )
 @click.argument("file", type=click.Path())
-@click.option("--as", "name", metavar="NAME", help="Call it this, not as the card is called.")
+@option("--as", "name", metavar="NAME", help="Call it this, not as the card is called.")
 @_force
 @click.pass_obj
 def import_(console: Console, file: str, name: str | None, force: bool) -> None:
@@ -160,11 +161,11 @@ def import_(console: Console, file: str, name: str | None, force: bool) -> None:
     "  localai characters export librarian --spec 2 > librarian.json",
 )
 @click.argument("name", type=CharacterName())
-@click.option(
+@option(
     "-o", "--output", metavar="FILE", help="A .json, .png or .yaml file; - is JSON on stdout. [-]"
 )
-@click.option("--spec", type=click.Choice(["2", "3"]), default="3", help="Version of the JSON. [3]")
-@click.option("--picture", type=click.Path(), metavar="FILE", help="A PNG for the .png card.")
+@option("--spec", type=click.Choice(["2", "3"]), default="3", help="Version of the JSON. [3]")
+@option("--picture", type=click.Path(), metavar="FILE", help="A PNG for the .png card.")
 @_force
 @click.pass_obj
 def export(
@@ -193,10 +194,8 @@ def export(
     "  localai characters new ghost --from ghost",
 )
 @click.argument("name")
-@click.option("--from", "source", type=CharacterName(), help="Copy this card.")
-@click.option(
-    "--extends", "base", type=CharacterName(), help="Change this card, and keep its rest."
-)
+@option("--from", "source", type=CharacterName(), help="Copy this card.")
+@option("--extends", "base", type=CharacterName(), help="Change this card, and keep its rest.")
 @_force
 @click.pass_obj
 def new(console: Console, name: str, source: str | None, base: str | None, force: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from localai import questions
 from localai.commands import options
+from localai.commands.base import command, option
 from localai.commands.engine import engine_for
 from localai.commands.values import Number
 from localai.errors import ExitCode
@@ -20,22 +21,22 @@ _KNOBS = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed", 
           "memory_ratio", "think")  # fmt: skip
 
 
-@click.command(context_settings={"max_content_width": 100})
+@command(context_settings={"max_content_width": 100})
 @options.model
 @options.character
-@click.option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
-@click.option("--greeting", type=Number(1), metavar="N", help="The character's Nth greeting. [1]")
-@click.option("--session", metavar="NAME", help="Keep the chat under this name, or go on with it.")
-@click.option("--continue", "go_on", is_flag=True, help="Go on with the last session.")
-@click.option("--no-save", is_flag=True, help="Keep nothing of this chat.")
-@click.option(
+@option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
+@option("--greeting", type=Number(1), metavar="N", help="The character's Nth greeting. [1]")
+@option("--session", metavar="NAME", help="Keep the chat under this name, or go on with it.")
+@option("--continue", "go_on", is_flag=True, help="Go on with the last session.")
+@option("--no-save", is_flag=True, help="Keep nothing of this chat.")
+@option(
     "--memory-ratio",
     type=Number(0.05, 0.9),
     metavar="R",
     help="Share of the context for the present turn; older turns leave for it. [0.25]",
 )
-@click.option("--script", metavar="FILE", help="Ask the messages in FILE, print the transcript.")
-@click.option(
+@option("--script", metavar="FILE", help="Ask the messages in FILE, print the transcript.")
+@option(
     "--think",
     type=click.Choice(["auto", "off", "show"]),
     help="Thinking: as the model likes, off, or shown on stderr. [auto]",

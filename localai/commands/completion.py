@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from localai import prompts, settings
+from localai.commands.base import command
 from localai.terminal.completions import Command, Folders, Option, Table, Values, bash, zsh
 from localai.terminal.completions_fish import fish
 from localai.terminal.console import Console
@@ -25,7 +26,7 @@ _BY_NAME = {
 }
 
 
-@click.command(
+@command(
     epilog="\b\nExamples:\n"
     "  localai completion bash > ~/.local/share/bash-completion/completions/localai\n"
     "  localai completion zsh > ~/.zfunc/_localai\n"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai.commands import options
+from localai.commands.base import command, option
 from localai.errors import ExitCode
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 _WIDTH = 80
 
 
-@click.command(epilog="\b\nExamples:\n  localai doctor\n  localai doctor --json | jq .healthy")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
-@click.option("--no-color", is_flag=True, help="No colour.")
+@command(epilog="\b\nExamples:\n  localai doctor\n  localai doctor --json | jq .healthy")
+@option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@option("--no-color", is_flag=True, help="No colour.")
 @click.pass_obj
 def doctor(console: Console, /, **given: Any) -> int:
     """Look whether everything works: engines, devices, memory, GPU, and a question.

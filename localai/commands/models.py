@@ -10,17 +10,18 @@ import click
 from localai import preferences, settings
 from localai.catalog import inventory, names
 from localai.catalog.obtain import obtain, on_disk
+from localai.commands.base import group, option
 from localai.errors import BadInput, UnknownModel
 from localai.quantities import amount
 from localai.terminal.console import Console
 from localai.terminal.table import table
 from localai.terminal.text import clip, shown
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
+_json = option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 _KINDS = click.Choice(["text", "vision", "image", "hear", "speak"])
 
 
-@click.group(
+@group(
     invoke_without_command=True,
     epilog="\b\nExamples:\n"
     "  localai models\n"
@@ -64,8 +65,8 @@ def list_(console: Console, as_json: bool) -> None:
     "  localai models pull hf:owner/repo/FILE.gguf",
 )
 @click.argument("name")
-@click.option("--offline", is_flag=True, help="Fetch nothing.")
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@option("--offline", is_flag=True, help="Fetch nothing.")
+@option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 @click.pass_obj
 def pull(console: Console, name: str, offline: bool, quiet: bool) -> None:
     """Fetch a model and print its path; a transfer that was broken off goes on where it was."""
@@ -109,7 +110,7 @@ def rm(console: Console, name: str) -> None:
 @models.command("default", epilog="\b\nExamples:\n  localai models default\n"
     "  localai models default qwen3-4b")  # fmt: skip
 @click.argument("name", required=False)
-@click.option("--kind", type=_KINDS, default="text", help="For what it is used. [text]")
+@option("--kind", type=_KINDS, default="text", help="For what it is used. [text]")
 @click.pass_obj
 def default(console: Console, name: str | None, kind: str) -> None:
     """Show the model that is used where none is named, or choose it."""

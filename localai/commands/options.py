@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import click
-
+from localai.commands.base import option
 from localai.commands.values import Duration, Layers, Number
 from localai.terminal.console import Console
 
@@ -15,14 +14,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
+        for add in reversed(options):
+            command = add(command)
         return command
 
     return decorate
 
 
-model = click.option(
+model = option(
     "-m",
     "--model",
     metavar="MODEL",
@@ -30,24 +29,22 @@ model = click.option(
 )
 
 character = _stack(
-    click.option("-c", "--character", metavar="NAME", help="A character's name, or a card's file."),
-    click.option("--persona", metavar="FILE", help="A text file that says who you are."),
+    option("-c", "--character", metavar="NAME", help="A character's name, or a card's file."),
+    option("--persona", metavar="FILE", help="A text file that says who you are."),
 )
 
 machine = _stack(
-    click.option("--offline", is_flag=True, help="Fetch nothing."),
-    click.option("-y", "--yes", is_flag=True, help="Fetch the model to begin with, unasked."),
-    click.option("--ctx", type=Number(1), metavar="N", help="Context in tokens, at least."),
-    click.option(
-        "--gpu-layers", type=Layers(), metavar="auto|all|N", help="Layers on the GPU. [auto]"
-    ),
-    click.option("--threads", type=Number(1, 1024), metavar="N", help="CPU threads. [cores]"),
+    option("--offline", is_flag=True, help="Fetch nothing."),
+    option("-y", "--yes", is_flag=True, help="Fetch the model to begin with, unasked."),
+    option("--ctx", type=Number(1), metavar="N", help="Context in tokens, at least."),
+    option("--gpu-layers", type=Layers(), metavar="auto|all|N", help="Layers on the GPU. [auto]"),
+    option("--threads", type=Number(1, 1024), metavar="N", help="CPU threads. [cores]"),
 )
 
 engine = _stack(
     machine,
-    click.option("--cold", is_flag=True, help="Load the model for this call alone."),
-    click.option(
+    option("--cold", is_flag=True, help="Load the model for this call alone."),
+    option(
         "--keep-alive",
         type=Duration(),
         metavar="TIME",
@@ -56,37 +53,37 @@ engine = _stack(
 )
 
 sampling = _stack(
-    click.option("-n", "--max-tokens", type=Number(1), metavar="N", help="Longest answer, in tokens."),
-    click.option("--temp", type=Number(0.0, 100.0), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
-    click.option("--top-k", type=Number(0), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
-    click.option("--top-p", type=Number(0.0, 1.0), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
-    click.option("--min-p", type=Number(0.0, 1.0), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
-    click.option("--repeat-penalty", type=Number(0.01, 100.0), metavar="X", help="Against repetition; 1 is off. [1]"),
-    click.option("--repeat-last-n", type=Number(0), metavar="N", help="Tokens that the penalty looks back on. [64]"),
-    click.option("--temp-first", is_flag=True, help="Temperature before top-k, top-p and min-p, as other toolkits do."),
-    click.option("--seed", type=Number(0, 2**32 - 2), metavar="N", help="Makes a run repeatable."),
-    click.option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
+    option("-n", "--max-tokens", type=Number(1), metavar="N", help="Longest answer, in tokens."),
+    option("--temp", type=Number(0.0, 100.0), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
+    option("--top-k", type=Number(0), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
+    option("--top-p", type=Number(0.0, 1.0), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
+    option("--min-p", type=Number(0.0, 1.0), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
+    option("--repeat-penalty", type=Number(0.01, 100.0), metavar="X", help="Against repetition; 1 is off. [1]"),
+    option("--repeat-last-n", type=Number(0), metavar="N", help="Tokens that the penalty looks back on. [64]"),
+    option("--temp-first", is_flag=True, help="Temperature before top-k, top-p and min-p, as other toolkits do."),
+    option("--seed", type=Number(0, 2**32 - 2), metavar="N", help="Makes a run repeatable."),
+    option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 
 constraints = _stack(
-    click.option("--choices", metavar="A,B,...", help="The answer is one of these."),
-    click.option("--regex", metavar="REGEX", help="The answer matches this as a whole."),
-    click.option("--schema", metavar="SCHEMA", help="JSON of this schema: a file, inline JSON, or 'name, age int'."),
-    click.option("--grammar", metavar="FILE", help="The answer follows a GBNF or Lark grammar."),
-    click.option("--json-object", is_flag=True, help="The answer is some JSON object."),
+    option("--choices", metavar="A,B,...", help="The answer is one of these."),
+    option("--regex", metavar="REGEX", help="The answer matches this as a whole."),
+    option("--schema", metavar="SCHEMA", help="JSON of this schema: a file, inline JSON, or 'name, age int'."),
+    option("--grammar", metavar="FILE", help="The answer follows a GBNF or Lark grammar."),
+    option("--json-object", is_flag=True, help="The answer is some JSON object."),
 )  # fmt: skip
 
 talk = _stack(
-    click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text; errors too."),
-    click.option("--stats", is_flag=True, help="Speeds and counts on stderr."),
-    click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),
-    click.option("--no-color", is_flag=True, help="No colour."),
-    click.option("--debug", is_flag=True, help="Tracebacks, and what the engine says."),
+    option("--json", "as_json", is_flag=True, help="One JSON object instead of text; errors too."),
+    option("--stats", is_flag=True, help="Speeds and counts on stderr."),
+    option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),
+    option("--no-color", is_flag=True, help="No colour."),
+    option("--debug", is_flag=True, help="Tracebacks, and what the engine says."),
 )  # fmt: skip
 
 output = _stack(
-    click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout; - is stdout."),
-    click.option("--force", is_flag=True, help="Overwrite the file of -o."),
+    option("-o", "--output", metavar="FILE", help="Write there instead of stdout; - is stdout."),
+    option("--force", is_flag=True, help="Overwrite the file of -o."),
 )  # fmt: skip
 
 

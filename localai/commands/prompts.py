@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from localai import prompts as files
+from localai.commands.base import group, option
 from localai.terminal.console import Console
 from localai.terminal.table import show_names
 from localai.terminal.text import one_line
@@ -19,10 +20,10 @@ class PromptName(click.types.StringParamType):
     completion = "prompt"
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
+_json = option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 
 
-@click.group(
+@group(
     invoke_without_command=True,
     epilog="\b\nExamples:\n"
     "  localai prompts\n"
@@ -95,8 +96,8 @@ def path(console: Console, name: str) -> None:
     "  localai prompts new translate --from translate",
 )
 @click.argument("name")
-@click.option("--from", "source", type=PromptName(), help="Copy this prompt.")
-@click.option("--force", is_flag=True, help="Overwrite a prompt of that name.")
+@option("--from", "source", type=PromptName(), help="Copy this prompt.")
+@option("--force", is_flag=True, help="Overwrite a prompt of that name.")
 @click.pass_obj
 def new(console: Console, name: str, source: str | None, force: bool) -> None:
     """Write a new prompt file into your own folder and print its path."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from localai.commands.base import command, option
 from localai.quantities import amount, span
 from localai.terminal.console import Console
 from localai.terminal.table import table
@@ -15,8 +16,8 @@ from localai.warm import reach
 _HEADS = ("MODEL", "DEVICE", "MEMORY", "REQUESTS", "IDLE", "LEAVES IN", "SINCE")
 
 
-@click.command(epilog="\b\nExamples:\n  localai ps\n  localai ps --json | jq '.models[].memory'")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@command(epilog="\b\nExamples:\n  localai ps\n  localai ps --json | jq '.models[].memory'")
+@option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.pass_obj
 def ps(console: Console, as_json: bool) -> None:
     """Show the loaded models: device, memory, requests, and since when.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from localai.chat import export, keeping, session
+from localai.commands.base import group, option
 from localai.terminal.console import Console
 from localai.terminal.table import table
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
+_json = option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 
 
 class SessionName(click.types.StringParamType):
@@ -17,7 +18,7 @@ class SessionName(click.types.StringParamType):
     name, completion = "name", "session"
 
 
-@click.group(
+@group(
     invoke_without_command=True,
     epilog="\b\nExamples:\n"
     "  localai sessions\n"

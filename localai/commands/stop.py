@@ -6,15 +6,16 @@ import click
 
 from localai.catalog import names
 from localai.catalog.obtain import on_disk
+from localai.commands.base import command, option
 from localai.errors import BadInput, LocalaiError, UnknownModel
 from localai.terminal.console import Console
 from localai.terminal.text import nearest
 from localai.warm import reach
 
 
-@click.command(epilog="\b\nExamples:\n  localai stop tiny\n  localai stop --all")
+@command(epilog="\b\nExamples:\n  localai stop tiny\n  localai stop --all")
 @click.argument("model", required=False)
-@click.option("--all", "everything", is_flag=True, help="All models, and the warm host itself.")
+@option("--all", "everything", is_flag=True, help="All models, and the warm host itself.")
 @click.pass_obj
 def stop(console: Console, model: str | None, everything: bool) -> None:
     """Stop a loaded model at once; what it was answering ends there.

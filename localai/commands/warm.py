@@ -8,17 +8,18 @@ import click
 
 from localai import questions
 from localai.commands import options
+from localai.commands.base import command, option
 from localai.commands.engine import engine_for
 from localai.errors import BadInput
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
 
 
-@click.command(epilog="\b\nExamples:\n  localai warm tiny\n  localai warm tiny --keep-alive 1h")
+@command(epilog="\b\nExamples:\n  localai warm tiny\n  localai warm tiny --keep-alive 1h")
 @click.argument("model", required=False)
 @options.engine
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
-@click.option("--no-color", is_flag=True, help="No colour.")
+@option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@option("--no-color", is_flag=True, help="No colour.")
 @click.pass_obj
 def warm(console: Console, /, **given: Any) -> None:
     """Load a model and keep it loaded, so that the first question is answered at once."""

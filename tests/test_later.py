@@ -1,0 +1,73 @@
+"""Modules that wait for their first use: nobody sees a difference, and they are not loaded before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+PUT_OFF = """
+import sys, threading
+from localai.later import put_off
+put_off({names})
+def loaded(name): return {{"inspect": "cleandoc", "ipaddress": "ip_address"}}[name] in vars(sys.modules[name])
+"""
+
+
+def run(code: str, names: str = "'inspect', 'ipaddress'") -> str:
+    """Return what a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", PUT_OFF.format(names=names) + code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_module_is_loaded_when_it_is_asked_for_and_not_before() -> None:
+    assert run(
+        "import inspect, click, pathlib; print(loaded('inspect'), loaded('ipaddress'))\n"
+        "print(inspect.cleandoc('  a'), loaded('inspect'), sys.modules['inspect'] is inspect)\n"
+        "import inspect; print(sys.modules['inspect'] is inspect)"
+    ).split() == ["False", "False", "a", "True", "False", "True"]
+
+
+def test_names_can_be_taken_from_it() -> None:
+    assert run("from inspect import signature; print(signature(len))") == "(obj, /)\n"
+
+
+def test_what_it_does_not_have_is_missed_as_ever() -> None:
+    code = "import inspect\ntry: inspect.nothing\nexcept AttributeError as error: print(error)"
+    assert run(code) == "module 'inspect' has no attribute 'nothing'\n"
+
+
+def test_what_is_loaded_already_stays() -> None:
+    assert run("import json; put_off('json'); print(json.dumps(1))") == "1\n"
+
+
+def test_many_threads_load_it_once() -> None:
+    code = """
+import inspect
+start, found = threading.Barrier(8), []
+def ask():
+    start.wait()
+    found.append(inspect.Signature)
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(found), len(set(found)))
+"""
+    assert run(code) == "8 1\n"
+
+
+def test_a_question_loads_none_of_them() -> None:
+    code = (
+        "from localai.cli import main\n"
+        "main(['ask', '-m', 'tiny', '-n', '1', '--temp', '0', 'hi'])\n"
+        "print(loaded('inspect'), loaded('ipaddress'))"
+    )
+    assert run(code).splitlines()[-1] == "False False"
