@@ -4,8 +4,8 @@
 warm host, or a command of its own) sends it clients' sockets, and it says where it stands. When
 the owner leaves or says so, it ends the requests that it has and leaves.
 
-The main thread reads sockets, another sends, and the engine has threads of its own: a step's
-deltas are packed and sent while the next step is evaluated. A client that reads slowly never holds
+The main thread reads sockets, another sends, and the engine has threads of its own: deltas
+are packed and sent while the next step is evaluated. A client that reads slowly never holds
 up the engine: what the socket does not take waits in memory, which the context's length bounds.
 """
 
@@ -15,7 +15,6 @@ import hashlib
 import itertools
 import json
 import os
-import queue
 import selectors
 import signal
 import socket
@@ -31,6 +30,7 @@ from localai.machine import let_others_go_first
 from localai.records import unpack
 from localai.warm import wire
 from localai.warm.connection import Connection, Taking
+from localai.warm.outbox import Deltas, Outbox
 from localai.warm.spool import take_spooled
 
 _STACK = 16 << 20  # bytes a thread: compiling a grammar recurses, and not all systems give 8 MB
@@ -68,7 +68,7 @@ class Worker:
         self._refused: frozenset[str] = frozenset()  # digests of requests that end processes
         self._leaving = False
         self._lock = threading.Lock()  # of engine, early requests and digests
-        self._outgoing: queue.SimpleQueue[list[tuple[str, Delta]]] = queue.SimpleQueue()
+        self._outgoing = Outbox()
 
     def connect(self, sock: socket.socket) -> None:
         """Serve a client on a connected socket."""
@@ -223,7 +223,7 @@ class Worker:
         if self._control.unsent < wire.MOST and (digest := self._digests.get(request_id)):
             self._control.send(wire.encode("stage", request_id, stage=stage, digest=digest))
 
-    def _take(self, deltas: list[tuple[str, Delta]]) -> None:
+    def _take(self, deltas: Deltas) -> None:
         """Take deltas from the engine's threads.
 
         A stage is told at once: if what the request does now ends the process, the owner knows
@@ -232,22 +232,22 @@ class Worker:
         for request_id, delta in deltas:
             if delta.kind == "stage":
                 self._report(request_id, delta.stage)
-        self._outgoing.put(deltas)
+        if to_send := [each for each in deltas if each[1].kind != "stage"]:
+            self._outgoing.put(to_send)
 
     def _send_all(self) -> None:
-        """Send each step's deltas while the engine evaluates the next one."""
+        """Send deltas while the engine evaluates the next step."""
         let_others_go_first()
         while True:
-            self._send(self._outgoing.get())
+            self._send(self._outgoing.take())
 
-    def _send(self, deltas: list[tuple[str, Delta]]) -> None:
-        """Send a step's deltas, one write a connection."""
+    def _send(self, deltas: Deltas) -> None:
+        """Send deltas, one write a connection."""
         frames: dict[int, bytearray] = {}
         ended = []
         for request_id, delta in deltas:
             key, _, own_id = request_id.partition("/")
-            if delta.kind != "stage":
-                frames.setdefault(int(key), bytearray()).extend(wire.encode_delta(own_id, delta))
+            frames.setdefault(int(key), bytearray()).extend(wire.encode_delta(own_id, delta))
             if delta.kind in ("finish", "error"):
                 ended.append(request_id)
                 if client := self._clients.get(int(key)):

@@ -10,9 +10,8 @@ import ctypes
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +27,7 @@ Logits = npt.NDArray[np.float32]
 _libc = ctypes.CDLL(None)
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """Tokens of one sequence to evaluate in a step; logits are wanted for the last one or none."""
 
     sequence: int

@@ -101,6 +101,8 @@ class Scheduler:
         return True
 
     def _admit(self) -> None:
+        if not self._waiting:  # between two steps of an answer
+            return
         with self._wake:
             waiting = in_turn(self._waiting, self._active)
         for job in waiting:
