@@ -349,7 +349,7 @@ def test_an_interactive_request_takes_a_place_and_the_batch_goes_on_unchanged(
     tiny: InProcess,
 ) -> None:
     # More than there are sequences, and each of them long: all places are taken.
-    rows = {f"Count to {at % 19 + 2}. {at}": "" for at in range(40)}
+    rows = {f"Count to {at % 3 + 18}. {at}": "" for at in range(40)}
     alone = {text: tiny.ask(text, max_tokens=50).text for text in rows}
     batch = {tiny.submit(text, max_tokens=50, interactive=False): text for text in rows}
     while tiny.deltas.get(timeout=60)[1].kind != "text":  # they are at it
