@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from localai.errors import BadInput, LocalaiError
+from localai.files import replacing
 from localai.settings import load as load_settings
 
 _TABLE = re.compile(r"[ \t]*\[{1,2}[^\]]*\]{1,2}[ \t]*(#.*)?")
@@ -26,17 +27,14 @@ def set_model(kind: str, name: str) -> Path:
     LocalaiError
         It cannot be written.
     """
-    path = load_settings().folders.config / "config.toml"
+    # What a link points to is written, not the link: many keep their settings elsewhere.
+    path = Path(os.path.realpath(load_settings().folders.config / "config.toml"))
     try:
         text = path.read_text("utf-8") if path.exists() else ""
         changed = with_model(text, kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        try:
+        with replacing(path) as partial:
             partial.write_text(changed, "utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise LocalaiError(f"{path} cannot be written: {error.strerror}") from None
     return path

@@ -24,6 +24,7 @@ from typing import Any
 
 from localai import settings
 from localai.errors import BadInput, LocalaiError
+from localai.files import replacing
 from localai.frontmatter import KEYS, front_matter
 from localai.terminal.text import decode, nearest, read_regular
 
@@ -222,7 +223,8 @@ def create(name: str, text: str, force: bool = False) -> Path:
         raise BadInput(f"{path} exists", "--force overwrites it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text)
+        with replacing(path) as draft:
+            draft.write_text(text, "utf-8")
     except OSError as error:
         raise LocalaiError(f"{path} cannot be written: {error.strerror}") from None
     return path
@@ -258,16 +260,6 @@ def _files(folder: Path) -> list[Path]:
         return sorted(path for path in folder.glob("*.md") if _NAME.fullmatch(path.stem))
     except OSError:
         return []
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
-    try:
-        draft.write_text(text, "utf-8")
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def _listed(path: Path, origin: str) -> Listed:

@@ -43,7 +43,7 @@ ROWS = (
     ("terminal",),
     ("preferences",),
     ("settings",),
-    ("later", "records", "quantities", "machine", "hardware", "daily", "constraint"),
+    ("later", "files", "records", "quantities", "machine", "hardware", "daily", "constraint"),
     ("errors",),
     ("", "tiny"),  # the package itself: its version
 )

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, TypeGuard
 
 from localai.errors import BadInput, LocalaiError, UnknownModel
+from localai.files import replacing
 from localai.settings import hub_environment
 from localai.terminal.text import nearest, shown
 
@@ -160,9 +161,8 @@ def write_ref(folder: Path, commit: str) -> None:
     path = folder / "refs" / "main"
     path.parent.mkdir(parents=True, exist_ok=True)
     if _commit_of(path) != commit:
-        fresh = path.with_name(f"main.{os.getpid()}.tmp")
-        fresh.write_text(commit)
-        os.replace(fresh, path)
+        with replacing(path) as fresh:
+            fresh.write_text(commit)
 
 
 def _inside(folder: Path) -> list[Path]:

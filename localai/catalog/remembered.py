@@ -43,11 +43,9 @@ def remember(name: str, path: Path) -> None:
     """Write down what a name means; where that cannot be written, it is looked up each time."""
     names = {**_read(), name: str(path)}
     kept = dict(list(names.items())[-_MOST:])
-    partial = _file().with_name(f"names.{os.getpid()}.partial")
+    from localai.files import replacing  # a name that is known needs to write nothing
+
     with suppress(OSError):
-        partial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
+        _file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(_file()) as partial:
             partial.write_text(json.dumps({"version": __version__, "names": kept}), "utf-8")
-            partial.replace(_file())
-        finally:
-            partial.unlink(missing_ok=True)

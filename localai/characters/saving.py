@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from localai.characters import json_text, places, tavern, yaml_write
 from localai.characters.card import Character
 from localai.characters.opening import Opened
 from localai.errors import BadInput, LocalaiError
+from localai.files import replacing
 
 FORMS = (".json", ".png", ".yaml")
 
@@ -68,7 +68,8 @@ def add(name: str, suffix: str, data: bytes, force: bool = False) -> Path:
         raise BadInput(f"{before[0]} exists", "--force overwrites it, or give another name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
+        with replacing(path) as draft:
+            draft.write_bytes(data)
         for other in before:  # of the same name in another form: one of them would be hidden
             if other != path:
                 other.unlink()
@@ -96,13 +97,3 @@ def _picture(card: Opened, picture: bytes | None) -> bytes:
     if card.form.endswith("PNG"):
         return places.read(card.path)
     return png.blank(card.character.name)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_bytes(data)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from localai.chat.slash import Outcome, slash
 from localai.chat.talk import Talk
 from localai.chat.transcript import Transcript
 from localai.errors import BadInput
+from localai.files import creating
 from localai.terminal import clipboard
 from localai.terminal.table import table
 from localai.terminal.text import cells, read_text
@@ -130,13 +130,10 @@ def export_to(talk: Talk, words: str) -> Outcome:
 
 def _write_new(path: Path, text: str) -> None:
     """Write a file that is whole or not there, and was not there before."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, "utf-8", errors="replace")
-        os.link(partial, path)
+        with creating(path) as partial:
+            partial.write_text(text, "utf-8", errors="replace")
     except FileExistsError:
         raise BadInput(f"{path} exists already", "use another name") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)

@@ -30,26 +30,23 @@ def output_to(console: Console, name: str | None, *, overwrite: bool) -> Iterato
         return
     path = Path(os.path.realpath(str(name)))  # what a link points to is written, not the link
     if path.exists() and not path.is_file() and not path.is_dir():
-        with _written(console, path):  # a pipe or a device takes the bytes as they come
+        with _written(console, path, path):  # a pipe or a device takes the bytes as they come
             yield
         return
     if path.is_dir() or (path.exists() and not overwrite):
         raise BadInput(f"{path} exists already", "use --force to overwrite it, or another name")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with _written(console, partial):
-            yield
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    from localai.files import replacing  # which few answers need
+
+    with replacing(path) as partial, _written(console, partial, path):
+        yield
 
 
 @contextlib.contextmanager
-def _written(console: Console, path: Path) -> Iterator[None]:
-    """Let the console's stdout be a file for the block."""
+def _written(console: Console, place: Path, path: Path) -> Iterator[None]:
+    """Let the console's stdout be the file `place` for the block; the user knows it as `path`."""
     stdout = console.stdout
     try:
-        file = path.open("wb")
+        file = place.open("wb")
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}") from None
     try:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localai.engines.llama.library import build
+from localai.files import replacing
 
 if TYPE_CHECKING:
     from localai.engines.llama.context import Context, Tokens
 
 LEAST_TOKENS = 256  # below this, evaluating is as quick as reading
 _MOST_BYTES = 2 * 1024**3
+_LEFT = 3600  # seconds after which nobody writes a file any more
 _SAMPLE = 1 << 20  # bytes of a model's file that its fingerprint reads at either end
 
 
@@ -72,19 +76,18 @@ class States:
     def save(self, context: Context, sequence: int, tokens: Tokens) -> None:
         """Write the state of a sequence that holds exactly `tokens`; a full disk is no error."""
         path = self._path(tokens)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        try:
+        with suppress(OSError):  # a convenience: without it the prefix is evaluated again
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if context.save(sequence, tokens, partial):
+            with replacing(path) as partial:
+                if not context.save(sequence, tokens, partial):
+                    raise OSError("the library has not written it")
                 partial.chmod(0o600)
-                partial.replace(path)
             self._shrink()
-        except OSError:
-            pass  # the cache is a convenience: without it the prefix is evaluated again
-        finally:
-            partial.unlink(missing_ok=True)
 
     def _shrink(self) -> None:
+        for left in self._folder.glob(".*.partial"):  # by a process that was killed
+            if left.stat().st_mtime < time.time() - _LEFT:
+                left.unlink(missing_ok=True)
         files = sorted(self._folder.glob("*.state"), key=lambda file: -file.stat().st_mtime)
         total = 0
         for file in files:
