@@ -136,6 +136,15 @@ def test_flags_that_change_no_memory_share_a_worker_and_others_do_not(home: Path
     assert len(processes(home, "worker")) == 3
 
 
+def test_a_host_is_nobodys_child_and_who_started_it_keeps_no_zombie(home: Path) -> None:
+    before = psutil.Process().children()
+    host = reach.reach_host(time.monotonic() + 30)
+    assert (host.ask(wire.encode("status"))[0] or {})["type"] == "status"
+    host.close()
+    assert psutil.Process().children() == before
+    assert only(home, "host").ppid() != os.getpid()
+
+
 def test_cold_starts_no_host(home: Path) -> None:
     assert ask("--cold", CAPITAL).out == PARIS + "\n"
     assert ask(CAPITAL, env={"LOCALAI_WARM": "0"}).out == PARIS + "\n"

@@ -227,6 +227,8 @@ def main(listener: str, lock: str) -> None:
     listener, lock : str
         File descriptors.
     """
+    if os.fork():  # the host is nobody's child: no command has to see to its end
+        os._exit(0)
     sock, descriptor = socket.socket(fileno=int(listener)), int(lock)
     sock.set_inheritable(False)
     os.set_inheritable(descriptor, False)  # else a worker would hold it after we have gone

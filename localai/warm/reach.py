@@ -20,10 +20,19 @@ _PAUSE = 0.002  # seconds between two looks at a lock that another process holds
 
 
 class Host:
-    """A connection to the warm host."""
+    """A connection to the warm host.
 
-    def __init__(self, sock: socket.socket) -> None:
+    Parameters
+    ----------
+    sock : socket
+        Connected to it; belongs to this object from here on.
+    starter : int or None
+        The process that we have started to be the host's parent: it ends before the host answers.
+    """
+
+    def __init__(self, sock: socket.socket, starter: int | None = None) -> None:
         self._socket = sock
+        self._starter = starter
         self._decoder = wire.Decoder()
         self._heard: list[wire.Message] = []
 
@@ -40,6 +49,7 @@ class Host:
             descriptors += more
             if not data:
                 return None, descriptors
+            self._reap()
             try:
                 self._heard += self._decoder.feed(data)
             except wire.WireError:  # a host that speaks another version: it gives way
@@ -55,6 +65,13 @@ class Host:
     def close(self) -> None:
         """Leave."""
         self._socket.close()
+
+    def _reap(self) -> None:
+        """Take note that the starter has ended: a chat would keep it as a zombie."""
+        if self._starter is not None:
+            with contextlib.suppress(ChildProcessError):  # where nobody waits for children
+                os.waitpid(self._starter, 0)
+            self._starter = None
 
 
 def reach_host(until: float) -> Host:
@@ -72,23 +89,25 @@ def reach_host(until: float) -> Host:
     """
     folder = place.folder()
     address = folder / "host.sock"
+    starter = None
     while True:
         if sock := place.connect(address):
-            return Host(sock)
+            return Host(sock, starter)
         if (descriptor := place.lock(folder)) is not None:
             try:
-                _start_host(address, descriptor)
+                starter = _start_host(address, descriptor)
             finally:
                 os.close(descriptor)
         else:
             pause(until)  # somebody is starting it, or it is just leaving
 
 
-def _start_host(address: Path, lock: int) -> None:
+def _start_host(address: Path, lock: int) -> int:
+    """Start a process that starts the host, and return its id."""
     with place.listen(address) as listener:
         os.set_inheritable(lock, True)
         listener.set_inheritable(True)
-        os.posix_spawn(
+        return os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "localai.warm.host", str(listener.fileno()), str(lock)],
             worker_environment(),
