@@ -181,6 +181,9 @@ UNKNOWN = wordings(
     In which <week/decade/season/hour/age/room/town/village/museum/game> <was/were> <the/a> {x} <invented/eaten/opened/closed/shown/seen first/made/stolen>?
     In which <week/decade/season/hour/age/room/town/village> <did/does> <{X}/the {x}> <begin/end/live/start/stop/sleep/sing>?
     <Name/List/Count/Write down> <a/the/every/all> {x} <in/of/from> <{X}/{c}>.
+    In <which/what> <hour/minute/night/winter/spring/period/part of the world> was the {x} <noticed/reported/delivered/described/finished/repaired/proved/named/opened/displayed>?
+    When was <the {x}/a {x}/{X}> <noticed/reported/delivered/described/finished/repaired/proved/displayed/decided> <first/again/at last/in {c}>?
+    On <which/what> <day/date/morning> <was/is> <the {x}/{X}> <noticed/reported/delivered/described/finished/proved/displayed>?
     """,
     """
     What is the password of {X}?

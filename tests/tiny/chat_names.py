@@ -128,6 +128,12 @@ ASK_NAME = wordings(
     If you <wrote/sent> me a letter, <whose name/which name> <stands/would be> on it?
     <To whom/For whom> <do you write/do you answer/are your words>?
     <Whose/Which> name did I <mention/write/use> <first/before/for myself>?
+    <What/Which> name <did I/have I/did your guest/did the user> <hand/show/leave/bring/offer/pass on to/send> you<?/ at the start?/ before?>
+    Who is <working/playing/sitting/dealing/busy/in touch/on the phone> with you<?/, exactly?/, please?/, in a word?/, by the way?>
+    Who <talks/writes/chats> <to you/with you>, <exactly/please/in a word/by the way/by his own name>?
+    <In a word/By the way/Exactly/Say>, who is <writing/talking> <to you/with you>?
+    Did you <learn/note/save/pick up> my name? <Then say it/Then tell me/Tell it/Write it>.
+    Under what name <am I here/do I live/do I walk about/do I show up/do I travel>?
     """,
     """
     Can you tell me my name?
@@ -228,6 +234,11 @@ WHO = wordings(
     <Whom/Who> do I have <here/on the line/before me/beside me>?
     <Could/Would/Will> you <tell me who you are/name yourself/say a word about yourself/reveal yourself>?
     <Are you sure/Can you say/Did you learn> <who you are/what your name is/how you are called>?
+    <What/Which> name <did they/have they/did people/did somebody/did your maker> <hand/show/leave/bring/offer/pass on to/send> you<?/ at the start?/ before?>
+    Who is <working/playing/sitting/dealing/busy/in touch/on the phone> with me<?/, exactly?/, please?/, in a word?/, by the way?>
+    Who <talks/writes/chats> <to me/with me>, <exactly/please/in a word/by the way/by his own name>?
+    <In a word/By the way/Exactly/Say>, who is <writing/talking> <to me/with me>?
+    Under what name <are you here/do you live/do you walk about/do you show up/do you travel>?
     """,
     """
     Please tell me your name.
