@@ -10,15 +10,15 @@ from tests.conftest import ROOT
 PUT_OFF = """
 import sys, threading
 from localai.later import put_off
-put_off({names})
-def loaded(name): return {{"inspect": "cleandoc", "ipaddress": "ip_address"}}[name] in vars(sys.modules[name])
+put_off("inspect", "ipaddress")
+def loaded(name): return {"inspect": "cleandoc", "ipaddress": "ip_address"}[name] in vars(sys.modules[name])
 """
 
 
-def run(code: str, names: str = "'inspect', 'ipaddress'") -> str:
+def run(code: str) -> str:
     """Return what a fresh interpreter prints."""
     done = subprocess.run(
-        [sys.executable, "-c", PUT_OFF.format(names=names) + code],
+        [sys.executable, "-c", PUT_OFF + code],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localai.engines.base import Delta
+from localai.engines.base import Delta, Deltas
 from localai.warm import outbox
-from localai.warm.outbox import Deltas, Outbox
+from localai.warm.outbox import Outbox
 
 LONG = 60.0  # seconds between beats: what comes before has not waited for one
 

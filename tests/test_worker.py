@@ -871,10 +871,6 @@ def test_no_half_written_file_stays_when_the_client_is_ended(
     assert not list(tmp_path.iterdir())
 
 
-if sys.platform != "linux":
-    pytestmark = pytest.mark.skip("finds workers and their memory through Linux's /proc")
-
-
 def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
     ours, theirs = socket.socketpair()
     channel = Channel(ours)
@@ -888,3 +884,7 @@ def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
         next(channel.ask(request("Hello!")))
     channel.close()
     theirs.close()
+
+
+if sys.platform != "linux":
+    pytestmark = pytest.mark.skip("finds workers and their memory through Linux's /proc")

@@ -41,10 +41,10 @@ def recall(name: str) -> Path | None:
 
 def remember(name: str, path: Path) -> None:
     """Write down what a name means; where that cannot be written, it is looked up each time."""
-    names = {**_read(), name: str(path)}
-    kept = dict(list(names.items())[-_MOST:])
     from localai.files import replacing  # a name that is known needs to write nothing
 
+    names = {**_read(), name: str(path)}
+    kept = dict(list(names.items())[-_MOST:])
     with suppress(OSError):
         _file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with replacing(_file()) as partial:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from localai.commands.base import option
+from localai.commands.base import Function, option
 from localai.commands.values import Duration, Layers, Number
 from localai.terminal.console import Console
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 
-
-def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
+def _stack(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    def decorate(command: Function) -> Function:
         for add in reversed(options):
             command = add(command)
         return command

@@ -96,8 +96,11 @@ class Delta(NamedTuple):
     stage: Stage = "waits"
 
 
-Emit = Callable[[list[tuple[str, Delta]]], None]
-"""Called once a step with all deltas of the step, each with its request's id."""
+Deltas = list[tuple[str, Delta]]
+"""Deltas of several requests, each with its request's id."""
+
+Emit = Callable[[Deltas], None]
+"""Called once a step with all deltas of the step."""
 
 
 class ModelSpec(NamedTuple):

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from localai.engines.base import Delta
+from localai.engines.base import Delta, Deltas
 from localai.errors import from_wire
 from localai.records import pack
 from localai.warm import wire
@@ -91,7 +91,7 @@ class Channel:
         """End a request within one step."""
         self._send(wire.encode("cancel", name))
 
-    def receive(self) -> list[tuple[str, Delta]]:
+    def receive(self) -> Deltas:
         """Wait for some deltas, each with the name of its request.
 
         Raises

@@ -2,7 +2,7 @@
 
 What begins or ends an answer goes at once. More of its text waits for the next beat, some thirty a
 second: nobody sees a difference, and what it takes to pack, send, read and write a message is taken
-from cores on which the next token is computed (some 5 % of it, with two threads on two cores).
+from cores on which the next token is computed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from __future__ import annotations
 import threading
 import time
 
-from localai.engines.base import Delta
-
-Deltas = list[tuple[str, Delta]]
-"""Request ids and what comes for them."""
+from localai.engines.base import Delta, Deltas
 
 _BEAT = 1 / 30  # seconds
 _TEXT = ("text", "thinking")
@@ -34,8 +31,9 @@ class Outbox:
         with self._changed:
             waiting = bool(self._deltas)
             self._deltas += deltas
-            urgent = [self._note(*each) for each in deltas]
-            self._urgent = self._urgent or any(urgent)
+            for request_id, delta in deltas:
+                if self._note(request_id, delta):
+                    self._urgent = True
             if self._urgent or not waiting:
                 self._changed.notify()
 
@@ -43,10 +41,11 @@ class Outbox:
         """Keep account of a request; return whether this is to go at once."""
         if delta.kind in ("finish", "error"):
             self._begun.discard(request_id)
-        elif delta.kind in _TEXT and request_id not in self._begun:
-            self._begun.add(request_id)
-        else:
-            return delta.kind not in _TEXT
+        if delta.kind not in _TEXT:
+            return True
+        if request_id in self._begun:
+            return False
+        self._begun.add(request_id)
         return True
 
     def take(self) -> Deltas:
@@ -66,12 +65,10 @@ def _joined(deltas: Deltas) -> Deltas:
     joined: Deltas = []
     last: dict[str, int] = {}  # where the last delta of a request stands
     for request_id, delta in deltas:
-        before = joined[last[request_id]][1] if request_id in last else None
-        if before and before.kind == delta.kind and delta.kind in _TEXT:
-            joined[last[request_id]] = (
-                request_id,
-                Delta(delta.kind, text=before.text + delta.text),
-            )
+        at = last.get(request_id)
+        if at is not None and delta.kind in _TEXT and delta.kind == joined[at][1].kind:
+            whole = joined[at][1].text + delta.text
+            joined[at] = (request_id, Delta(delta.kind, text=whole))
         else:
             last[request_id] = len(joined)
             joined.append((request_id, delta))

@@ -24,13 +24,13 @@ import traceback
 from typing import Any
 
 from localai.engines import registry
-from localai.engines.base import Delta, Engine, ModelSpec
+from localai.engines.base import Delta, Deltas, Engine, ModelSpec
 from localai.errors import BadInput, LocalaiError
 from localai.machine import let_others_go_first
 from localai.records import unpack
 from localai.warm import wire
 from localai.warm.connection import Connection, Taking
-from localai.warm.outbox import Deltas, Outbox
+from localai.warm.outbox import Outbox
 from localai.warm.spool import take_spooled
 
 _STACK = 16 << 20  # bytes a thread: compiling a grammar recurses, and not all systems give 8 MB
@@ -229,10 +229,13 @@ class Worker:
         A stage is told at once: if what the request does now ends the process, the owner knows
         which one it was.
         """
+        to_send = []
         for request_id, delta in deltas:
             if delta.kind == "stage":
                 self._report(request_id, delta.stage)
-        if to_send := [each for each in deltas if each[1].kind != "stage"]:
+            else:
+                to_send.append((request_id, delta))
+        if to_send:
             self._outgoing.put(to_send)
 
     def _send_all(self) -> None:

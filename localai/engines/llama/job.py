@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from localai.engines.base import Delta, FinishReason, TextRequest, Usage
+from localai.engines.base import Delta, Deltas, FinishReason, TextRequest, Usage
 from localai.engines.llama.flow import Flow, Piece
 from localai.engines.llama.residents import Slot, TokenBuffer
 from localai.engines.llama.sampling import Sampler
@@ -75,11 +75,11 @@ class Job:
         answer = min(self.request.max_tokens or _FIRST_ANSWER, _FIRST_ANSWER)
         return min(self.limit, len(self.tokens) + answer)
 
-    def deltas(self, pieces: list[Piece]) -> list[tuple[str, Delta]]:
+    def deltas(self, pieces: list[Piece]) -> Deltas:
         """Return pieces of text as deltas of this job."""
         return [(self.id, Delta(kind, text=text)) for kind, text in pieces]
 
-    def finish(self, reason: FinishReason) -> list[tuple[str, Delta]]:
+    def finish(self, reason: FinishReason) -> Deltas:
         """Return the last deltas of the job."""
         pieces = self.deltas(self.flow.close())
         return [*pieces, (self.id, Delta("finish", reason=reason, usage=self.usage()))]

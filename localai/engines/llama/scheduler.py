@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 
-from localai.engines.base import Delta, Emit, FinishReason
+from localai.engines.base import Delta, Deltas, Emit, FinishReason
 from localai.engines.llama.context import Run
 from localai.engines.llama.job import Job
 from localai.engines.llama.memory import Memory
@@ -41,7 +41,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}  # every request that has not ended
         self._waiting: list[Job] = []
         self._active: list[Job] = []
-        self._out: list[tuple[str, Delta]] = []
+        self._out: Deltas = []
         self._stepping: frozenset[str] = frozenset()  # ids in the step being evaluated
         self._wake = threading.Condition()
         self._closing = False

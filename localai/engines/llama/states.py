@@ -82,6 +82,7 @@ class States:
                 if not context.save(sequence, tokens, partial):
                     raise OSError("the library has not written it")
                 partial.chmod(0o600)
+        with suppress(OSError):
             self._shrink()
 
     def _shrink(self) -> None:
