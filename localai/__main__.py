@@ -13,7 +13,8 @@ def main() -> int:
     try:
         from localai.later import put_off
 
-        put_off("inspect", "ipaddress")  # which click and pathlib import, for what few calls need
+        # What click, pathlib and socket import for what few calls need.
+        put_off("inspect", "ipaddress", "fnmatch", "ntpath", "selectors")
         from localai.cli import main as run_cli
 
         return run_cli()

@@ -10,7 +10,7 @@ import sys
 import click
 
 from localai import __version__, settings
-from localai.commands.base import Group, Option
+from localai.commands.base import Group, showing
 from localai.errors import BadInput, ClosedPipe, ExitCode, Interrupted, LocalaiError
 from localai.terminal.console import Console
 from localai.terminal.process import fill_closed_streams, leave_tidily_on_signals
@@ -58,10 +58,12 @@ class LazyGroup(Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, invoke_without_command=True)
-@click.version_option(
-    __version__, "--version", prog_name="localai", message="%(prog)s %(version)s", cls=Option
+_VERSION = showing(
+    "--version", text=lambda _: f"localai {__version__}", help="Show the version and exit."
 )
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, params=[_VERSION])
 @click.pass_context
 def cli(ctx: click.Context) -> int:
     """Give local generative models to the shell: everything runs on your own machine.

@@ -22,24 +22,32 @@ class Option(click.Option):
         self.help = help
 
 
-def _show_help(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    if asked and not context.resilient_parsing:
-        click.echo(context.get_help(), color=context.color)
-        context.exit()
+def showing(*names: str, text: Callable[[click.Context], str], help: str) -> Option:
+    """Return an option that prints a text and leaves, whatever else is asked for."""
+
+    def show(context: click.Context, _: click.Parameter, asked: bool) -> None:
+        if asked and not context.resilient_parsing:
+            click.echo(text(context), color=context.color)
+            context.exit()
+
+    return Option(names, is_flag=True, is_eager=True, expose_value=False, callback=show, help=help)
 
 
-_HELP = Option(
-    ["-h", "--help"],
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_help,
-    help="Show this message and exit.",
-)
+_HELP = showing("-h", "--help", text=click.Context.get_help, help="Show this message and exit.")
 
 
 class Command(click.Command):
     """A command with `-h` and `--help`."""
+
+    def make_parser(self, ctx: click.Context) -> Any:
+        """Return click's parser, with the short options among the long ones, where it looks first.
+
+        Else each `-m` first fails as a long option, which looks for names that are like it: 2 ms.
+        """
+        parser = super().make_parser(ctx)
+        for name, option in parser._short_opt.items():
+            parser._long_opt.setdefault(name, option)
+        return parser
 
     def get_help_option(self, ctx: click.Context) -> click.Option:
         """Return the option that shows the help, one for all."""

@@ -134,6 +134,11 @@ ASK_NAME = wordings(
     <In a word/By the way/Exactly/Say>, who is <writing/talking> <to you/with you>?
     Did you <learn/note/save/pick up> my name? <Then say it/Then tell me/Tell it/Write it>.
     Under what name <am I here/do I live/do I walk about/do I show up/do I travel>?
+    Who is <singing/reading/walking/thinking/waiting/laughing/eating/living/standing/arguing/joking> with you<?/, name only?/, one name?/, what is he called?/, if you know?>
+    <Name/Say/Tell> who is <singing/reading/walking/thinking/waiting/laughing/arguing/joking> with you.
+    Who <has a word/shares this chat/keeps company/spends time/gets along> with you<?/, name only?/, one name?/, if you know?>
+    Who is <whispering/shouting/calling/listening/coming/looking/typing> to you<?/, name only?/, one name?/, if you know?>
+    Who is <on your line/across from you/before you/beside you/at the keyboard/at this desk>, <name only/one name/if you know/what is he called>?
     """,
     """
     Can you tell me my name?
@@ -239,6 +244,9 @@ WHO = wordings(
     Who <talks/writes/chats> <to me/with me>, <exactly/please/in a word/by the way/by his own name>?
     <In a word/By the way/Exactly/Say>, who is <writing/talking> <to me/with me>?
     Under what name <are you here/do you live/do you walk about/do you show up/do you travel>?
+    Who is <singing/reading/walking/thinking/waiting/laughing/eating/living/standing/arguing/joking> with me<?/, name only?/, one name?/, if you know?>
+    <Name/Say/Tell> who is <singing/reading/walking/thinking/waiting/laughing/arguing/joking> with me.
+    Who is <whispering/shouting/calling/listening/coming/looking/typing> to me<?/, name only?/, one name?/, if you know?>
     """,
     """
     Please tell me your name.

@@ -19,7 +19,7 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
     "yes_no": (chat_skills.yes_no, 11),
     "sum_claim": (chat_skills.sum_claim, 7),
     "repeat": (chat_skills.repeat, 22),
-    "ask_name": (chat_skills.ask_name, 14),
+    "ask_name": (chat_skills.ask_name, 18),
     "name_at_once": (chat_skills.name_at_once, 8),
     "who": (chat_skills.who, 36),
     "hello": (chat_skills.hello, 4),
@@ -27,8 +27,8 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
     "json": (chat_skills.as_json, 9),
     "one_word": (chat_skills.one_word, 9),
     "count": (chat_skills.count, 3),
-    "facts": (chat_texts.facts, 16),
-    "facts_yes_no": (chat_texts.facts_yes_no, 18),
+    "facts": (chat_texts.facts, 24),
+    "facts_yes_no": (chat_texts.facts_yes_no, 20),
     "spam": (chat_texts.spam, 3),
     "summary": (chat_texts.summary, 8),
     "story": (chat_ghost.story, 0.3),
@@ -114,9 +114,10 @@ def skill_drill(r: random.Random) -> Messages:
 
 def _short_texts(r: random.Random) -> Messages:
     """Yes-or-no questions, each about a short text of its own: the easiest way to learn them."""
+    talk = Talk(scattered=True)
     messages: Messages = []
     for _ in range(r.randint(3, 8)):
-        _turn(messages, chat_texts.facts_yes_no(r, Talk(), most=r.randint(1, 3)))
+        _turn(messages, chat_texts.facts_yes_no(r, talk, most=r.randint(1, 3)))
     return messages
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from . import chat_text_wordings as wanted
 from . import chat_world as world
-from .chat_skills import Exchange, Talk
+from .chat_skills import FILLERS, Exchange, Talk
 from .chat_wordings import KeptBack, blur
 from .chat_world import listed
 
@@ -36,7 +36,7 @@ def _fact(sentence: str, question: str, claim: str, word: str, other: str) -> Fa
 
 def fact(r: random.Random) -> Fact:
     """One thing that may be read in a text."""
-    kind = r.randrange(7)
+    kind = r.randrange(8)
     if kind in (0, 1):
         thing, place = r.choice(world.THINGS), r.choice(world.PLACES)
         sentence, question = f"The {thing} is in the {place}.", f"Where is the {thing}?"
@@ -76,9 +76,34 @@ def some_facts(r: random.Random, least: int = 1, most: int = 5) -> list[Fact]:
     return told
 
 
+def _loose_words(r: random.Random) -> str:
+    words = [r.choice(FILLERS) for _ in range(r.randint(1, 6))]
+    if r.random() < 0.3:
+        words[r.randrange(len(words))] = world.made_up_word(r)
+    return world.capitalised(" ".join(words))
+
+
+def _loose_template(r: random.Random) -> str:
+    """A text and a question in any order, among words that say nothing about either."""
+    first, second = _loose_words(r), _loose_words(r)
+    mark = r.choice([":", ":", ",", ".", "?"])
+    gap = r.choice([" ", " ", "\n", "\n\n"])
+    return r.choice(
+        [
+            f"{first}{mark} {{f}}{gap}{{q}}",
+            f"{first}{mark} {{q}}{gap}{{f}}",
+            f"{first}{mark}{gap}{{f}}{gap}{second}{mark} {{q}}",
+            f"{{f}}{gap}{first}{mark} {{q}}",
+            f"{first}{mark} {{f}} {second}{mark} {{q}}",
+        ]
+    )
+
+
 def _in_wording(r: random.Random, talk: Talk, text: str, question: str) -> str:
     while True:
-        asked = wanted.FACTS.pick(r, talk.group).format(f=text, q=question)
+        loose = talk.trained and talk.scattered and r.random() < 0.4
+        template = _loose_template(r) if loose else wanted.FACTS.pick(r, talk.group)
+        asked = template.format(f=text, q=question)
         if not talk.trained or not KEPT_BACK_FACTS.matches(asked):
             return asked
 
