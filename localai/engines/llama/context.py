@@ -25,6 +25,10 @@ Tokens = npt.NDArray[np.int32]
 Logits = npt.NDArray[np.float32]
 
 _libc = ctypes.CDLL(None)
+# As an address: a pointer object and what it points to would be made for every token.
+_get_logits = ctypes.cast(
+    native.llama_get_logits, ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+)
 
 
 class Run(NamedTuple):
@@ -154,8 +158,7 @@ class Context:
             A view of the library's own memory, valid until the next step; writing to it changes
             what its samplers see.
         """
-        pointer = native.llama_get_logits(self._pointer)
-        address = ctypes.addressof(pointer.contents)
+        address = _get_logits(self._pointer)
         if self._rows is None or self._rows[:2] != (address, count):
             whole = (ctypes.c_float * (count * self._n_vocab)).from_address(address)
             rows = np.ctypeslib.as_array(whole).reshape(count, self._n_vocab)

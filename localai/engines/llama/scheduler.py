@@ -42,8 +42,9 @@ class Scheduler:
         self._waiting: list[Job] = []
         self._active: list[Job] = []
         self._out: Deltas = []
-        self._stepping: frozenset[str] = frozenset()  # ids in the step being evaluated
-        self._wake = threading.Condition()
+        self._alone: Job | None = None  # whose step the last one is, where it is one job's alone
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
         self._closing = False
         self.evaluated = 0  # tokens, since the start
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -61,8 +62,8 @@ class Scheduler:
         with self._wake:
             if job := self._jobs.get(job_id):
                 job.cancelled = True
-                if self._stepping == {job_id}:
-                    self.memory.context.abort()
+                if self._alone is job:
+                    self.memory.context.abort()  # a step that has ended does not mind
                 self._wake.notify()
 
     def close(self) -> None:
@@ -103,7 +104,7 @@ class Scheduler:
     def _admit(self) -> None:
         if not self._waiting:  # between two steps of an answer
             return
-        with self._wake:
+        with self._lock:
             waiting = in_turn(self._waiting, self._active)
         for job in waiting:
             try:
@@ -132,7 +133,7 @@ class Scheduler:
         self.memory.release(job.slot, forget=forget)
         job.slot = None
         self._active.remove(job)
-        with self._wake:
+        with self._lock:
             self._waiting.append(job)
         self._emit([(job.id, Delta("stage", stage="waits"))])
 
@@ -160,7 +161,7 @@ class Scheduler:
             job.started = time.perf_counter()
             job.reused = job.slot.length
             job.stops.add(job.fixed)
-        with self._wake:
+        with self._lock:
             self._waiting.remove(job)
         self._active.append(job)
         self._active.sort(key=lambda active: active.rank)
@@ -188,14 +189,12 @@ class Scheduler:
 
     def _step(self) -> None:
         plan = self._plan()
-        with self._wake:
+        with self._lock:
             self.memory.context.rearm()
             if any(job.cancelled for job, _ in plan):
                 return
-            self._stepping = frozenset(job.id for job, _ in plan)
+            self._alone = plan[0][0] if len(plan) == 1 else None
         status = self.memory.context.evaluate([run for _, run in plan])
-        with self._wake:
-            self._stepping = frozenset()
         if status == 0:
             self._advance(plan)
         elif status == _NO_CELLS:
@@ -284,7 +283,7 @@ class Scheduler:
         self._release(job)
 
     def _release(self, job: Job) -> None:
-        with self._wake:
+        with self._lock:
             self._jobs.pop(job.id, None)
             if job in self._waiting:
                 self._waiting.remove(job)

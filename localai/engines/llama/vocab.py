@@ -27,6 +27,7 @@ class Vocab:
         self.pointer = pointer
         self.size: int = native.llama_vocab_n_tokens(pointer)
         self._pieces: dict[int, bytes] = {}
+        self._is_end: dict[int, bool] = {}
         self._buffer = ctypes.create_string_buffer(256)
 
     @cached_property
@@ -44,14 +45,12 @@ class Vocab:
         """The end-of-text token, or -1."""
         return int(native.llama_vocab_eos(self.pointer))
 
-    @cached_property
-    def ends(self) -> frozenset[int]:
-        """Every token that ends an answer."""
-        return frozenset(token for token in range(self.size) if self.is_end(token))
-
     def is_end(self, token: int) -> bool:
         """Whether `token` ends an answer."""
-        return bool(native.llama_vocab_is_eog(self.pointer, token))
+        ends = self._is_end.get(token)
+        if ends is None:
+            ends = self._is_end[token] = bool(native.llama_vocab_is_eog(self.pointer, token))
+        return ends
 
     def is_control(self, token: int) -> bool:
         """Whether `token` steers the model instead of being text."""
