@@ -94,6 +94,17 @@ def test_two_dashes_let_a_prompt_begin_with_a_dash() -> None:
     refused(ask("-n is a dash"))
 
 
+@pytest.mark.parametrize(
+    "flags", ["-n 2", "-n2", "-n=2", "-qn2", "--max-tokens 2", "--max-tokens=2", "-q -n2"]
+)
+def test_an_option_may_be_written_in_every_usual_way(flags: str) -> None:
+    assert ask(*flags.split(), CAPITAL).out == "The capital\n"
+
+
+def test_what_follows_an_option_is_its_value_even_if_it_looks_like_one() -> None:
+    assert ask("-s", "-n", "Who are you?").out == "I am Tiny.\n"
+
+
 def test_words_behind_two_dashes_are_never_options() -> None:
     done = run("ask", "-m", "nowhere.gguf", "--", "--debug", "--json")
     refused(done, "nowhere.gguf", code=3)
