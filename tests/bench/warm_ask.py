@@ -3,7 +3,8 @@
     python -m tests.bench.warm_ask [MODEL.gguf | 135m ...] [--repetitions 20]
 
 Both are timed from the start of the process to its end, with the model loaded and the file in
-memory; each question is new to both. Greedy, so both make the same tokens.
+memory; each question is new to both. Greedy, so both make the same tokens. Each side begins when
+the other has come to rest: its threads still spin, and it tidies up, when its client has gone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.bench.theirs import Server
 
 BUDGET = "<= 1.10"
 MOST_MORE = 50  # milliseconds
+REST = 0.1  # seconds
 
 
 def question(turn: int) -> str:
@@ -56,7 +58,9 @@ def measure(model: Path, threads: int, most: int, count: int) -> tuple[list[floa
     with Command() as command, Server(model, threads, 4096) as server:
         for turn in range(count + 2):
             text = question(turn)
+            time.sleep(REST)
             spent, _ = command.run("ask", *flags, text)
+            time.sleep(REST)
             pair = (spent * 1000, by_curl(server, text, most))
             if turn >= 2:  # the first load the model and read its pages
                 ours.append(pair[0])

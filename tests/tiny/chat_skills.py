@@ -209,7 +209,9 @@ def repeat(r: random.Random, talk: Talk) -> Exchange:
     if talk.scattered and r.random() < 0.06:  # whatever stands before the colon
         wish = " ".join(r.choice(FILLERS) for _ in range(r.randint(1, 4)))
         return f"{world.capitalised(wish)}: {words}", words
-    return worded(r, talk, "repeat", wanted.REPEAT, suffix=False, x=words), words
+    while words not in (asked := worded(r, talk, "repeat", wanted.REPEAT, suffix=False, x=words)):
+        pass  # its first letter or its last mark has become another one
+    return asked, words
 
 
 def tell_name(r: random.Random, talk: Talk) -> Exchange:

@@ -17,8 +17,8 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
     "colour": (chat_skills.colour, 10),
     "sum": (chat_skills.add, 18),
     "yes_no": (chat_skills.yes_no, 11),
-    "sum_claim": (chat_skills.sum_claim, 7),
-    "repeat": (chat_skills.repeat, 22),
+    "sum_claim": (chat_skills.sum_claim, 8),
+    "repeat": (chat_skills.repeat, 26),
     "ask_name": (chat_skills.ask_name, 18),
     "name_at_once": (chat_skills.name_at_once, 8),
     "who": (chat_skills.who, 36),
@@ -30,7 +30,7 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
     "facts": (chat_texts.facts, 24),
     "facts_yes_no": (chat_texts.facts_yes_no, 20),
     "spam": (chat_texts.spam, 3),
-    "summary": (chat_texts.summary, 8),
+    "summary": (chat_texts.summary, 10),
     "story": (chat_ghost.story, 0.3),
     "ghost": (chat_ghost.ghost, 1.5),
 }
@@ -85,7 +85,7 @@ def long_talk(r: random.Random, talk: Talk) -> Messages:
 
 def text_drill(r: random.Random) -> Messages:
     """Several questions about one text."""
-    told = chat_texts.some_facts(r, 2, 6)
+    told = chat_texts.owners(r) if r.random() < 0.3 else chat_texts.some_facts(r, 2, 6)
     text = " ".join(f.sentence for f in told)
     gap = r.choice([" ", "\n", "\n\n"])
     messages: Messages = []

@@ -57,9 +57,12 @@ def fact(r: random.Random) -> Fact:
         name, job = world.person(r), r.choice(world.JOBS)
         sentence, question = f"{name} is a {job}.", f"What is the job of {name}?"
         return _fact(sentence, question, f"Is {name} a", job, _other(r, world.JOBS, job))
-    name, thing = world.person(r), r.choice(world.THINGS)
+    return _owner(r, world.person(r), r.choice(world.THINGS), ask_who=r.random() < 0.5)
+
+
+def _owner(r: random.Random, name: str, thing: str, *, ask_who: bool) -> Fact:
     other = _other(r, world.THINGS, thing)
-    question = r.choice([f"What does {name} have?", f"Who has the {thing}?"])
+    question = f"Who has the {thing}?" if ask_who else f"What does {name} have?"
     return _fact(f"{name} has the {thing}.", question, f"Does {name} have the", thing, other)
 
 
@@ -97,6 +100,13 @@ def _loose_template(r: random.Random) -> str:
             f"{first}{mark} {{f}} {second}{mark} {{q}}",
         ]
     )
+
+
+def owners(r: random.Random, least: int = 2, most: int = 5) -> list[Fact]:
+    """Who has what: the hardest to read, since the answer stands before what is asked for."""
+    things = r.sample(world.THINGS, r.randint(least, most))
+    names = {world.person(r): thing for thing in things}  # who is drawn twice has the last thing
+    return [_owner(r, name, thing, ask_who=r.random() < 0.8) for name, thing in names.items()]
 
 
 def _in_wording(r: random.Random, talk: Talk, text: str, question: str) -> str:
