@@ -60,9 +60,9 @@ class Group(Command, click.Group):
     command_class = Command
 
 
-def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:
-    """Add an option to a command, as `click.option` does; `help` is needed."""
-    return click.option(*names, cls=Option, **attributes)
+def option(*names: str, help: str, **attributes: Any) -> Callable[[Function], Function]:
+    """Add an option to a command, as `click.option` does."""
+    return click.option(*names, cls=Option, help=help, **attributes)
 
 
 def command(**attributes: Any) -> Callable[[Callable[..., Any]], Command]:
