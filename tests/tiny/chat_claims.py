@@ -92,6 +92,8 @@ YES_SUM = wordings(
     Do {a} and {b} make {x}?
     Do I get {x} for {a} plus {b}?
     Somebody says: {a} + {b} = {x}. Is he right?
+    <My teacher/A boy/The book/My uncle/Our boss> <says/thinks/writes/holds> {a} + {b} = {x}<. Is he right?/. Is that so?/. Right or wrong?/. True?>
+    <May/Should/Could> I <say/note/claim/believe> <that {a}/{a}> + {b} = {x}?
     """,
     """
     Is {x} equal to {a} + {b}?

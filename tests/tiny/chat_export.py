@@ -21,8 +21,7 @@ Q8_0 = gguf.GGMLQuantizationType.Q8_0
 def write_gguf(model: TinyChat, tokenizer: Tokenizer, path: Path) -> None:
     """The whole file, under a temporary name and then renamed.
 
-    The blocks are F16 and the two tables of tokens Q8_0: with all of it in Q8_0, which rounds the
-    states too, two answers of 100 differ from PyTorch's, and all in F16 it has more than 3 MB.
+    All matrices are Q8_0: in F16 so many layers would have more than 3 MB.
     """
     partial = path.with_suffix(".partial")
     writer = gguf.GGUFWriter(partial, "llama")
@@ -32,8 +31,6 @@ def write_gguf(model: TinyChat, tokenizer: Tokenizer, path: Path) -> None:
         values = np.ascontiguousarray(weight.detach().float().numpy())
         if values.ndim == 1:
             writer.add_tensor(name, values)
-        elif name.startswith("blk."):
-            writer.add_tensor(name, values.astype(np.float16))
         else:
             writer.add_tensor(name, gguf.quants.quantize(values, Q8_0), raw_dtype=Q8_0)
     writer.write_header_to_file()
@@ -58,7 +55,7 @@ def _write_shape(writer: gguf.GGUFWriter, model: TinyChat) -> None:
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_rope_dimension_count(shape.width // shape.heads)
     writer.add_vocab_size(shape.vocabulary)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
 
 
 def _token_type(index: int, token: str) -> int:

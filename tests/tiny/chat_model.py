@@ -18,7 +18,7 @@ class Shape:
 
     vocabulary: int
     width: int = 160
-    layers: int = 4
+    layers: int = 6
     heads: int = 5
     inner: int = 448  # of the feed-forward part
     context: int = 4096

@@ -30,7 +30,7 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
     "facts": (chat_texts.facts, 24),
     "facts_yes_no": (chat_texts.facts_yes_no, 20),
     "spam": (chat_texts.spam, 3),
-    "summary": (chat_texts.summary, 10),
+    "summary": (chat_texts.summary, 14),
     "story": (chat_ghost.story, 0.3),
     "ghost": (chat_ghost.ghost, 1.5),
 }

@@ -162,6 +162,10 @@ SUMMARY = wordings(
     <State/Name/Give me/Write> the <subject/topic/theme/content/core> of <this/the text/these lines>: {t}
     {t}||<State/Name/Give me/Write> the <subject/topic/theme/content/core> of <this/the text/these lines>.
     {t}||Make <it/this> <short/one sentence/shorter/brief>.
+    {t}||<Give/Tell/Say/Write/Name> <me the/the> <gist/drift/sense/bottom line/key point> of <the story/this/the lines/what you read/it>.
+    <Give/Tell/Say/Write/Name> <me the/the> <gist/drift/sense/bottom line/key point> of <the story/this/the lines/it>: {t}
+    {t}||<Could/Would/Will> you <cut/bring/get/press> this down to <one line/one sentence/a few words>?
+    I have no <patience/wish/energy> <for so much/to go through it/for this>, <what does it say/what is it about>? {t}
     """,
     """
     Please summarise this in one sentence: {t}
