@@ -884,7 +884,3 @@ def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
         next(channel.ask(request("Hello!")))
     channel.close()
     theirs.close()
-
-
-if sys.platform != "linux":
-    pytestmark = pytest.mark.skip("finds workers and their memory through Linux's /proc")
