@@ -11,15 +11,23 @@ def main() -> int:
     """Run the command line of this process and return its exit code."""
     gc.disable()  # until the modules are there: a look for garbage among them finds none
     try:
-        from localai.later import put_off
-
-        # What click, pathlib and socket import for what few calls need.
-        put_off("inspect", "ipaddress", "fnmatch", "ntpath", "selectors")
+        _put_off_what_few_calls_need()
         from localai.cli import main as run_cli
 
         return run_cli()
     except KeyboardInterrupt:
         return 130
+
+
+def _put_off_what_few_calls_need() -> None:
+    """Let modules wait that click, pathlib and socket import for a corner of theirs."""
+    from localai.later import put_off
+
+    for name in ("inspect", "ipaddress", "fnmatch", "ntpath", "selectors"):
+        put_off(name)
+    put_off("gettext", "gettext", "ngettext")  # of click's own texts
+    put_off("urllib.parse", "quote_from_bytes")  # of addresses that are made of paths
+    put_off("platform", system=lambda: os.uname().sysname)  # uuid asks at once which system it is
 
 
 def run() -> None:

@@ -10,7 +10,8 @@ from tests.conftest import ROOT
 PUT_OFF = """
 import sys, threading
 from localai.later import put_off
-put_off("inspect", "ipaddress")
+put_off("inspect")
+put_off("ipaddress")
 def loaded(name): return type(sys.modules[name]).__name__ == "module"
 """
 
@@ -49,6 +50,34 @@ def test_what_is_loaded_already_stays() -> None:
     assert run("import json; put_off('json'); print(json.dumps(1))") == "1\n"
 
 
+def test_a_function_that_is_taken_loads_its_module_when_it_is_called() -> None:
+    assert run(
+        "put_off('urllib.parse', 'quote_from_bytes'); import pathlib\n"
+        "print(loaded('urllib.parse'), pathlib.Path('/a b').as_uri(), loaded('urllib.parse'))\n"
+        "import urllib.parse; from urllib.parse import unquote\n"
+        "print(unquote(urllib.parse.quote('%')), urllib.parse is sys.modules['urllib.parse'])"
+    ).split() == ["False", "file:///a%20b", "True", "%", "True"]
+
+
+def test_a_part_of_a_package_is_loaded_when_it_is_asked_for() -> None:
+    assert run(
+        "put_off('urllib.parse', 'quote_from_bytes'); import urllib.parse\n"
+        "print(urllib.parse.urlsplit('http://a/b').path, urllib.parse.quote_from_bytes(b' '))"
+    ).split() == ["/b", "%20"]
+
+
+def test_what_is_known_of_a_module_does_not_load_it() -> None:
+    assert run(
+        "import os; put_off('platform', system=lambda: os.uname().sysname); import uuid\n"
+        "print(uuid.UUID(int=7), loaded('platform'))\n"
+        "import platform; print(platform.system() == os.uname().sysname, loaded('platform'))\n"
+        "print(platform.machine() == os.uname().machine, loaded('platform'))"
+    ).split() == [
+        "00000000-0000-0000-0000-000000000007",
+        *("False", "True", "False", "True", "True"),
+    ]
+
+
 def test_many_threads_load_it_once() -> None:
     code = """
 import inspect
@@ -73,7 +102,10 @@ try:
     runpy.run_module("localai", run_name="__main__")
 except SystemExit as end:
     assert not end.code
-print([name for name in ("inspect", "ipaddress", "fnmatch", "ntpath", "selectors") if loaded(name)])
+waiting = (
+    "inspect", "ipaddress", "fnmatch", "ntpath", "selectors", "platform", "urllib.parse", "gettext",
+)
+print([name for name in waiting if name in sys.modules and loaded(name)])
 # By click, where it does not know an option.
 print([name for name in ("difflib", "locale") if name in sys.modules])
 """

@@ -85,7 +85,7 @@ def long_talk(r: random.Random, talk: Talk) -> Messages:
 
 def text_drill(r: random.Random) -> Messages:
     """Several questions about one text."""
-    told = chat_texts.owners(r) if r.random() < 0.3 else chat_texts.some_facts(r, 2, 6)
+    told = chat_texts.owners(r) if r.random() < 0.5 else chat_texts.some_facts(r, 2, 6)
     text = " ".join(f.sentence for f in told)
     gap = r.choice([" ", "\n", "\n\n"])
     messages: Messages = []
@@ -207,12 +207,12 @@ def marathon(r: random.Random) -> Messages:
 _KINDS = (  # bounds of a number between 0 and 1, and what is made below them
     (0.17, prompt_talk),
     (0.25, task_drill),
-    (0.31, text_drill),
-    (0.36, skill_drill),
-    (0.49, claim_drill),
-    (0.53, marathon),
+    (0.34, text_drill),
+    (0.39, skill_drill),
+    (0.51, claim_drill),
+    (0.55, marathon),
 )
-_LONG = 0.555  # up to here a long talk
+_LONG = 0.575  # up to here a long talk
 
 
 def conversation(r: random.Random) -> Messages:
