@@ -231,7 +231,7 @@ WHO = wordings(
     <What/Which> name <belongs to you/do you bear/do you carry/is your own/did you choose/do you use>?
     Under <what/which> name <are you known/did you come/do you write>?
     <What/Which> name did <people/your makers/your parents/your friends/your master> <choose for/pick for/find for/write on> you?
-    <With/By/Under> <what/which> name <can/may/should/must/will> I <greet/thank/name/find/know> you?
+    <With/By/Under> <what/which> name <can/may/should/must/will> I <greet/thank/name/find/know/address> you?
     <How/In what way> <can/may/should/must/will> I <greet/thank/name/title> you?
     <Whom/Who> <am I seeing/did I reach/is with me/do I hear/am I writing to/do I thank>?
     What name <have they/has your maker/did your makers/did somebody/did people> <given/chosen for/give/put on/hang on> you?

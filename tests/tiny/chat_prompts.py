@@ -53,7 +53,7 @@ def prompts() -> dict[str, Prompt]:
 
 # The same tasks as people word them without a prompt file.
 _LOOSE = {
-    "tldr": "{i}||tl;dr|tl;dr: {i}|The gist of this: {i}|{i}||The gist?",
+    "tldr": "{i}||tl;dr|tl;dr: {i}|The tl;dr of this: {i}|{i}||tl;dr?",
     "code-review": "Review this: {i}|What is wrong here?||{i}|Find the fault:||{i}|{i}||Any faults?",
     "explain-error": "What does this error mean? {i}|Explain this error: {i}|{i}||What does it mean?",
     "rewrite-plainly": "Say this plainly: {i}|In plain words: {i}|{i}||Rewrite this plainly.",

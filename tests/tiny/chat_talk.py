@@ -30,7 +30,7 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
     "facts": (chat_texts.facts, 24),
     "facts_yes_no": (chat_texts.facts_yes_no, 20),
     "spam": (chat_texts.spam, 3),
-    "summary": (chat_texts.summary, 14),
+    "summary": (chat_texts.summary, 24),
     "story": (chat_ghost.story, 0.3),
     "ghost": (chat_ghost.ghost, 1.5),
 }
@@ -85,7 +85,7 @@ def long_talk(r: random.Random, talk: Talk) -> Messages:
 
 def text_drill(r: random.Random) -> Messages:
     """Several questions about one text."""
-    told = chat_texts.owners(r) if r.random() < 0.5 else chat_texts.some_facts(r, 2, 6)
+    told = chat_texts.owners(r) if r.random() < 0.3 else chat_texts.some_facts(r, 2, 6)
     text = " ".join(f.sentence for f in told)
     gap = r.choice([" ", "\n", "\n\n"])
     messages: Messages = []
@@ -100,6 +100,19 @@ def text_drill(r: random.Random) -> Messages:
             _turn(messages, (f"{text}{gap}{question}", answer))
         else:
             messages += [("user" if u < 0.6 else "claim", question), ("assistant", answer)]
+    return messages
+
+
+def owner_drill(r: random.Random) -> Messages:
+    """Who has what: listed, or asked for one by one."""
+    if r.random() < 0.5:
+        question, answer = chat_texts.owners_listed(r)
+        return [("user", question), ("recall", answer)]
+    talk = Talk(scattered=True)
+    messages: Messages = []
+    for _ in range(r.randint(1, 4)):
+        question, answer = chat_texts.who_has(r, talk)
+        messages += [("user", question), ("recall", answer)]
     return messages
 
 
@@ -207,12 +220,13 @@ def marathon(r: random.Random) -> Messages:
 _KINDS = (  # bounds of a number between 0 and 1, and what is made below them
     (0.17, prompt_talk),
     (0.25, task_drill),
-    (0.34, text_drill),
-    (0.39, skill_drill),
-    (0.51, claim_drill),
-    (0.55, marathon),
+    (0.31, text_drill),
+    (0.38, owner_drill),
+    (0.43, skill_drill),
+    (0.54, claim_drill),
+    (0.58, marathon),
 )
-_LONG = 0.575  # up to here a long talk
+_LONG = 0.605  # up to here a long talk
 
 
 def conversation(r: random.Random) -> Messages:

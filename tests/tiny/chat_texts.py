@@ -109,6 +109,26 @@ def owners(r: random.Random, least: int = 2, most: int = 5) -> list[Fact]:
     return [_owner(r, name, thing, ask_who=r.random() < 0.8) for name, thing in names.items()]
 
 
+_LISTING = listed("Say who has what.|List them.|Who has what?|Who has these things?")
+_LISTED = listed("The {t} is with {n}.|{t}: {n}.|Who has the {t}? {n}.|{f}")
+
+
+def owners_listed(r: random.Random) -> Exchange:
+    """All who have something, in another order than the text has.
+
+    With one answer a text the model never learned to find what stands before the word that is
+    asked for; with many in a row it did within 300 steps.
+    """
+    told = owners(r, 2, 8)
+    text = " ".join(f.sentence for f in told)
+    form = r.choice(_LISTED)
+    answers = []
+    for one in r.sample(told, len(told)):
+        words = one.sentence.removesuffix(".").split()
+        answers.append(form.format(t=words[-1], n=words[0], f=one.sentence))
+    return f"{text} {r.choice(_LISTING)}", " ".join(answers)
+
+
 def _in_wording(r: random.Random, talk: Talk, text: str, question: str) -> str:
     while True:
         loose = talk.trained and talk.scattered and r.random() < 0.4
@@ -118,12 +138,20 @@ def _in_wording(r: random.Random, talk: Talk, text: str, question: str) -> str:
             return asked
 
 
-def facts(r: random.Random, talk: Talk) -> Exchange:
-    """A question that one sentence of a text answers."""
-    told = owners(r, 1, 5) if talk.trained and r.random() < 0.35 else some_facts(r)
+def _asked(r: random.Random, talk: Talk, told: list[Fact]) -> Exchange:
     text = " ".join(f.sentence for f in told)
     chosen = r.choice(told)
     return _in_wording(r, talk, text, chosen.question), chosen.sentence
+
+
+def facts(r: random.Random, talk: Talk) -> Exchange:
+    """A question that one sentence of a text answers."""
+    return _asked(r, talk, some_facts(r))
+
+
+def who_has(r: random.Random, talk: Talk) -> Exchange:
+    """The same about a text that says who has what."""
+    return _asked(r, talk, owners(r, 1, 5))
 
 
 def facts_yes_no(r: random.Random, talk: Talk, most: int = 5) -> Exchange:

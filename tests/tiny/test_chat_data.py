@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from .chat_prompts import prompt_call, prompts
 from .chat_skills import HELD_BACK_SUMS
 from .chat_talk import conversation
 from .chat_tasks import TASKS
+from .chat_texts import owners_listed
 from .chat_tokenizer import CONTROL, SPEAKERS, Tokenizer
 from .chat_wordings import KeptBack, Wordings, bare, spread
 
@@ -98,6 +100,18 @@ def test_a_ghost_is_known_by_its_words() -> None:
     r = random.Random(2)
     assert all(chat_ghost.is_ghostly(chat_ghost.ghost_speech(r, 4)) for _ in range(50))
     assert not chat_ghost.is_ghostly("The capital of France is Paris.")
+
+
+def test_who_has_what_is_listed_as_the_text_tells_it() -> None:
+    r = random.Random(5)
+    for _ in range(50):
+        text, listed = owners_listed(r)
+        told = {thing: name for name, thing in re.findall(r"(\w+) has the (\w+)", text)}
+        words = re.findall(r"\w+", listed)
+        assert len(told) == sum(word in told for word in dict.fromkeys(words))
+        for thing, name in told.items():
+            near = words[max(0, words.index(thing) - 3) : words.index(thing) + 4]
+            assert name in near
 
 
 def test_turns_take_turns(documents: list[list[tuple[str, str]]]) -> None:
