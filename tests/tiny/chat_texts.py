@@ -117,7 +117,7 @@ def owners_listed(r: random.Random) -> Exchange:
     """All who have something, in another order than the text has.
 
     With one answer a text the model never learned to find what stands before the word that is
-    asked for; with many in a row it did within 300 steps.
+    asked for; with many in a row it did within 600 steps.
     """
     told = owners(r, 2, 8)
     text = " ".join(f.sentence for f in told)
