@@ -86,7 +86,7 @@ def long_talk(r: random.Random, talk: Talk) -> Messages:
 def text_drill(r: random.Random) -> Messages:
     """Several questions about one text."""
     told = chat_texts.owners(r) if r.random() < 0.3 else chat_texts.some_facts(r, 2, 6)
-    text = " ".join(f.sentence for f in told)
+    text = chat_texts.told_text(told)
     gap = r.choice([" ", "\n", "\n\n"])
     messages: Messages = []
     for i, one in enumerate(r.choices(told, k=r.randint(3, 7))):
@@ -137,7 +137,7 @@ def _short_texts(r: random.Random) -> Messages:
 def _one_text(r: random.Random) -> Messages:
     """A yes-or-no question about every sentence of a text."""
     told = chat_texts.some_facts(r, 2, 5)
-    text = " ".join(f.sentence for f in told) + r.choice([" ", "\n", "\n\n"])
+    text = chat_texts.told_text(told) + r.choice([" ", "\n", "\n\n"])
     messages: Messages = []
     for i, one in enumerate(r.sample(told, len(told))):
         true = r.random() < 0.5  # each by itself, so that no answer follows from another one

@@ -79,6 +79,11 @@ def some_facts(r: random.Random, least: int = 1, most: int = 5) -> list[Fact]:
     return told
 
 
+def told_text(told: list[Fact]) -> str:
+    """The text that tells some facts, in their order."""
+    return " ".join(one.sentence for one in told)
+
+
 def _loose_words(r: random.Random) -> str:
     words = [r.choice(FILLERS) for _ in range(r.randint(1, 6))]
     if r.random() < 0.3:
@@ -120,13 +125,12 @@ def owners_listed(r: random.Random) -> Exchange:
     asked for; with many in a row it did within 600 steps.
     """
     told = owners(r, 2, 8)
-    text = " ".join(f.sentence for f in told)
     form = r.choice(_LISTED)
     answers = []
     for one in r.sample(told, len(told)):
         words = one.sentence.removesuffix(".").split()
         answers.append(form.format(t=words[-1], n=words[0], f=one.sentence))
-    return f"{text} {r.choice(_LISTING)}", " ".join(answers)
+    return f"{told_text(told)} {r.choice(_LISTING)}", " ".join(answers)
 
 
 def _in_wording(r: random.Random, talk: Talk, text: str, question: str) -> str:
@@ -139,9 +143,8 @@ def _in_wording(r: random.Random, talk: Talk, text: str, question: str) -> str:
 
 
 def _asked(r: random.Random, talk: Talk, told: list[Fact]) -> Exchange:
-    text = " ".join(f.sentence for f in told)
     chosen = r.choice(told)
-    return _in_wording(r, talk, text, chosen.question), chosen.sentence
+    return _in_wording(r, talk, told_text(told), chosen.question), chosen.sentence
 
 
 def facts(r: random.Random, talk: Talk) -> Exchange:
@@ -160,7 +163,7 @@ def facts_yes_no(r: random.Random, talk: Talk, most: int = 5) -> Exchange:
     chosen = r.choice(told)
     true = r.random() < 0.5
     question = chosen.yes_no if true else chosen.false_yes_no
-    asked = _in_wording(r, talk, " ".join(f.sentence for f in told), question)
+    asked = _in_wording(r, talk, told_text(told), question)
     if talk.trained and r.random() < 0.15:
         return f"{asked} {r.choice(YES_OR_NO)}", "yes" if true else "no"
     return asked, "Yes." if true else "No."

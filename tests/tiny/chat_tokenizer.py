@@ -165,7 +165,8 @@ class Tokenizer:
 
         The role `claim` is a user's whose words are learned too: to know what would be true is half
         of knowing whether it is. And one token decides a yes or a no, so it counts as much as the
-        many of another answer. The role `recall` is the model's where the answer lies far back.
+        many of another answer. The role `recall` is the model's where the answer is hard to find:
+        far back, or before the word that is asked for.
         """
         ids: list[int] = []
         learned: list[float] = []
