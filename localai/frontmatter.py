@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localai import yaml_nodes
+from localai import sampling, yaml_nodes
 from localai.errors import BadInput
 from localai.yaml_nodes import Node
 
@@ -63,13 +62,10 @@ def _line(node: Node) -> str:
     return text
 
 
-def _number(node: Node) -> float:
-    try:
-        number = float(_text(node))
-    except ValueError:
-        number = -1
-    if not 0 <= number < math.inf:
-        raise node.wrong("a number, 0 or more")
+def _temperature(node: Node) -> float:
+    number = sampling.value("temperature", _text(node))
+    if number is None:
+        raise node.wrong(sampling.expected("temperature"))
     return number
 
 
@@ -116,7 +112,7 @@ def _example(node: Node) -> dict[str, Any]:
 KEYS: dict[str, Callable[[Node], Any]] = {
     "description": _line,
     "system": _text,
-    "temperature": _number,
+    "temperature": _temperature,
     "max_tokens": _count,
     "stop": _texts,
     "choices": _texts,

@@ -43,10 +43,11 @@ ROWS = (
     ("terminal",),
     ("preferences",),
     ("settings",),
-    ("later", "files", "records", "quantities", "machine", "hardware", "daily", "constraint"),
+    ("later", "files", "records", "quantities", "sampling", "machine", "hardware", "daily",
+     "constraint"),
     ("errors",),
     ("", "tiny"),  # the package itself: its version
-)
+)  # fmt: skip
 ROW = {room: len(ROWS) - at for at, rooms in enumerate(ROWS) for room in rooms}
 
 TOP_LEVEL = {"localai", "prompts", "characters", "tests", "pyproject.toml", "README.md", "LICENSE"}

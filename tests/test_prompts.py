@@ -115,11 +115,15 @@ def test_schemas_are_text_or_json() -> None:
         ("---\ndescription: x\ndescription: y\n---\n", "p.md:3: `description` is there twice"),
         (
             "---\ndescription: x\ntemperature: hot\n---\n",
-            "p.md:3: this should be a number, 0 or more",
+            "p.md:3: this should be a number from 0.0 to 100.0",
         ),
         (
             "---\ndescription: x\ntemperature: .nan\n---\n",
-            "p.md:3: this should be a number, 0 or more",
+            "p.md:3: this should be a number from 0.0 to 100.0",
+        ),
+        (
+            "---\ndescription: x\ntemperature: 101\n---\n",
+            "p.md:3: this should be a number from 0.0 to 100.0",
         ),
         (
             "---\ndescription: x\nmax_tokens: 0\n---\n",

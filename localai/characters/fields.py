@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localai.characters.sampling import number_of
 from localai.errors import BadInput
+from localai.sampling import number_of
 
 
 class Fields:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from localai.characters import lorebooks, sampling
+from localai import sampling
+from localai.characters import lorebooks
 from localai.characters.card import Character, DepthNote, Role
 from localai.characters.fields import Fields
 from localai.errors import BadInput

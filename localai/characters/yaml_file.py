@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from localai.characters import sampling
+from localai import sampling
 from localai.characters.card import Character, DepthNote, Lorebook, LoreEntry
 from localai.yaml_nodes import Node
 

@@ -7,20 +7,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from localai.characters.sampling import BOUNDS as OF_A_CARD
 from localai.engines.base import Sampling
 from localai.errors import BadInput
+from localai.sampling import BOUNDS as OF_SAMPLING
 from localai.terminal.text import nearest, shown
 
+_SHORT = {"temperature": "temp"}
 # name: (lowest, highest); whole numbers where the bounds are.
 BOUNDS: dict[str, tuple[float, float]] = {
-    "temp": OF_A_CARD["temperature"],
-    "top-k": OF_A_CARD["top_k"],
-    "top-p": OF_A_CARD["top_p"],
-    "min-p": OF_A_CARD["min_p"],
-    "repeat-penalty": OF_A_CARD["repeat_penalty"],
-    "repeat-last-n": (0, 2**31 - 1),
-    "seed": OF_A_CARD["seed"],
+    **{_SHORT.get(name, name).replace("_", "-"): span for name, span in OF_SAMPLING.items()},
     "max-tokens": (1, 2**31 - 1),
     "memory-ratio": (0.05, 0.9),
 }
@@ -28,7 +23,7 @@ WORDS: dict[str, tuple[str, ...]] = {"think": ("auto", "off", "show")}
 NAMES = (*BOUNDS, *WORDS)
 MEMORY_RATIO = 0.25  # of the context, what is kept for the present turn
 
-_LONG = {"temp": "temperature"}
+_LONG = {short: name for name, short in _SHORT.items()}
 
 
 def key(name: str) -> str:

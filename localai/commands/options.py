@@ -7,6 +7,7 @@ from typing import Any
 
 from localai.commands.base import Function, option
 from localai.commands.values import Duration, Layers, Number
+from localai.sampling import BOUNDS
 from localai.terminal.console import Console
 
 
@@ -52,14 +53,14 @@ engine = _stack(
 
 sampling = _stack(
     option("-n", "--max-tokens", type=Number(1), metavar="N", help="Longest answer, in tokens."),
-    option("--temp", type=Number(0.0, 100.0), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
-    option("--top-k", type=Number(0), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
-    option("--top-p", type=Number(0.0, 1.0), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
-    option("--min-p", type=Number(0.0, 1.0), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
-    option("--repeat-penalty", type=Number(0.01, 100.0), metavar="X", help="Against repetition; 1 is off. [1]"),
-    option("--repeat-last-n", type=Number(0), metavar="N", help="Tokens that the penalty looks back on. [64]"),
+    option("--temp", type=Number(*BOUNDS["temperature"]), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
+    option("--top-k", type=Number(*BOUNDS["top_k"]), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
+    option("--top-p", type=Number(*BOUNDS["top_p"]), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
+    option("--min-p", type=Number(*BOUNDS["min_p"]), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
+    option("--repeat-penalty", type=Number(*BOUNDS["repeat_penalty"]), metavar="X", help="Against repetition; 1 is off. [1]"),
+    option("--repeat-last-n", type=Number(*BOUNDS["repeat_last_n"]), metavar="N", help="Tokens that the penalty looks back on. [64]"),
     option("--temp-first", is_flag=True, help="Temperature before top-k, top-p and min-p, as other toolkits do."),
-    option("--seed", type=Number(0, 2**32 - 2), metavar="N", help="Makes a run repeatable."),
+    option("--seed", type=Number(*BOUNDS["seed"]), metavar="N", help="Makes a run repeatable."),
     option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 

@@ -1,17 +1,18 @@
-"""How a card may ask the model to choose its words: names and bounds, the same for every form."""
+"""How a model may be asked to choose its words: in options, cards, prompts and chats."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-# name: (lowest, highest); whole numbers where the bounds are. The bounds of `ask`'s options.
+# name: (lowest, highest); whole numbers where the bounds are.
 BOUNDS: dict[str, tuple[float, float]] = {
     "temperature": (0.0, 100.0),
     "top_k": (0, 2**31 - 1),
     "top_p": (0.0, 1.0),
     "min_p": (0.0, 1.0),
     "repeat_penalty": (0.01, 100.0),
+    "repeat_last_n": (0, 2**31 - 1),
     "seed": (0, 2**32 - 2),
 }
 
