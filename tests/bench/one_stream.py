@@ -30,12 +30,13 @@ def our_speeds(
 ) -> tuple[float, float, float]:
     """Return tokens a second of a prompt, of decoding, and of decoding beside other talks.
 
-    As in llama-bench, the first two begin with an empty memory: the request that warms up has but
-    the begin-of-text token, which is reused.
+    Both are warm as in llama-bench: before the prompt goes another one of its length, before the
+    decoding a token. Theirs then begins with an empty memory; ours still has the talk before it,
+    and reuses the begin-of-text token of it.
     """
     choose = random.Random(turn).randrange
     with Ours(model, threads) as engine:
-        engine.answer(request("", 1))
+        engine.answer(request(words(prompt - 1, choose), 1))
         filled = engine.answer(request(words(prompt - 1, choose), 1))
         # Begin-of-text is one token, and each word.
         assert filled.usage.prompt_tokens == prompt, filled.usage
