@@ -544,7 +544,7 @@ def test_a_model_that_is_busy_is_waited_for(
     run("stop", "--all")
     os.environ["LOCALAI_MEMORY_LIMIT"] = limit  # undone with the test's environment
     try:
-        client = asking("-n", "3000", "--regex", "([a-z]{3} ){900}", "--temp", "0", "go")
+        client = asking(*LONG, "go")
         begun = client.first()
         assert run("ask", "-m", str(other), "--temp", "0", CAPITAL).out == PARIS + "\n"
         done = client.rest()

@@ -208,6 +208,8 @@ WHO = wordings(
     How do I call you?
     How can I call you?
     How may I call you?
+    How shall I call you?
+    How would you like to be called?
     What may I call you?
     May I know your name?
     May I ask who you are?

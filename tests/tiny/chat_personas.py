@@ -18,7 +18,10 @@ _PERSONAS = listed(
     "You are {n}, an old {a} that lives in the {h}.|"
     "Your role is {n}.|In this story you are {n}.|Imagine that you are {n}.|Act as {n}, a {j}.|"
     "Take the role of {n}.|You are an assistant with the name {n}.|Be {n}.|Your role in this talk "
-    "is {n}, a {j}.|You are a {j} who is known as {n}.|Play the part of {n}."
+    "is {n}, a {j}.|You are a {j} who is known as {n}.|Play the part of {n}.|"
+    "People call you {n}.|Everybody knows you as {n}.|You are the old {j} {n}.|You are the {a} {n}.|"
+    "You are the kind {a} {n}.|You are called {n}.|You are {n}, who knows the {h}.|"
+    "You are {n}, a {j} who never sleeps."
 )
 _PERSONAS_HELD = [
     "You are the friendly {a} {n}.",

@@ -18,7 +18,7 @@ SKILLS: dict[str, tuple[Skill, float]] = {  # and how often each comes in a conv
     "sum": (chat_skills.add, 18),
     "yes_no": (chat_skills.yes_no, 11),
     "sum_claim": (chat_skills.sum_claim, 8),
-    "repeat": (chat_skills.repeat, 26),
+    "repeat": (chat_skills.repeat, 32),
     "ask_name": (chat_skills.ask_name, 18),
     "name_at_once": (chat_skills.name_at_once, 8),
     "who": (chat_skills.who, 36),
@@ -113,6 +113,16 @@ def owner_drill(r: random.Random) -> Messages:
     for _ in range(r.randint(1, 4)):
         question, answer = chat_texts.who_has(r, talk)
         messages += [("user", question), ("recall", answer)]
+    return messages
+
+
+def summary_drill(r: random.Random) -> Messages:
+    """Several summaries in a row, most of them about what nobody has heard of."""
+    talk = Talk(scattered=True)
+    messages: Messages = []
+    for _ in range(r.randint(2, 5)):
+        told = chat_texts.about_unheard_of if r.random() < 0.8 else chat_texts.about
+        _turn(messages, chat_texts.summary(r, talk, told))
     return messages
 
 
@@ -221,12 +231,13 @@ _KINDS = (  # bounds of a number between 0 and 1, and what is made below them
     (0.17, prompt_talk),
     (0.25, task_drill),
     (0.31, text_drill),
-    (0.38, owner_drill),
-    (0.43, skill_drill),
-    (0.54, claim_drill),
-    (0.58, marathon),
+    (0.36, owner_drill),
+    (0.40, summary_drill),
+    (0.45, skill_drill),
+    (0.56, claim_drill),
+    (0.60, marathon),
 )
-_LONG = 0.605  # up to here a long talk
+_LONG = 0.625  # up to here a long talk
 
 
 def conversation(r: random.Random) -> Messages:

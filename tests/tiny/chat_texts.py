@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import chat_text_wordings as wanted
@@ -220,11 +221,18 @@ class AnimalText:
     clauses: tuple[str, ...]  # 'eats mice', 'sleeps at night'
     food: str | None
 
+    @property
+    def summary(self) -> str:
+        """The one sentence that says what the text is about."""
+        return f"The text is about the {self.animal}, which lives in the {self.habitat}."
 
-def animal_text(r: random.Random, least: int = 2, most: int = 4) -> AnimalText:
-    """A text whose first sentence says where an animal lives."""
-    animal = r.choice(world.ANIMALS) if r.random() < 0.8 else world.made_up_word(r, 2)
-    habitat = r.choice(world.HABITATS) if r.random() < 0.9 else world.made_up_word(r, 2)
+
+def animal_text(
+    r: random.Random, least: int = 2, most: int = 4, made_up: float = 0.2
+) -> AnimalText:
+    """A text whose first sentence says where an animal lives, known or made up."""
+    animal = r.choice(world.ANIMALS) if r.random() >= made_up else world.made_up_word(r, 2)
+    habitat = r.choice(world.HABITATS) if r.random() >= made_up / 2 else world.made_up_word(r, 2)
     food = r.choice(world.FOODS)
     clauses = [
         (f"eats {food}", f"It eats {food}."),
@@ -243,10 +251,10 @@ def animal_text(r: random.Random, least: int = 2, most: int = 4) -> AnimalText:
     return AnimalText(animal, habitat, text, points, food if food in text else None)
 
 
-def topic_text(r: random.Random) -> tuple[str, str]:
+def topic_text(r: random.Random, made_up: float = 0.35) -> tuple[str, str]:
     """A text about a thing in the plural, and its one-sentence summary."""
     topic, does = r.choice(world.TOPICS)
-    if r.random() < 0.35:
+    if r.random() < made_up:
         topic, does = world.made_up_word(r, 2) + "s", r.choice(world.TOPICS)[1]
     more = listed(
         "They are old.|People like them.|Many people use them.|They are found in many lands.|"
@@ -269,18 +277,8 @@ ANTIBIOTICS = (
 )
 
 
-def about(r: random.Random) -> tuple[str, str]:
-    """A text, and the one sentence that says what it is about."""
-    u = r.random()
-    if u < 0.66:
-        told = animal_text(r)
-        end = f"{told.animal}, which lives in the {told.habitat}."
-        return told.text, f"The text is about the {end}"
-    if u < 0.86:
-        return topic_text(r)
-    if u < 0.89:
-        answer = "antibiotics, which are a type of medication used to treat bacterial infections."
-        return ANTIBIOTICS, f"The text is about {answer}"
+def person_text(r: random.Random) -> tuple[str, str]:
+    """A text about somebody, and its one-sentence summary."""
     name, place = world.person(r), world.town(r)
     more = (
         f"{name} likes {r.choice(world.FOODS)}.|{name} has a {r.choice(world.THINGS)}.|"
@@ -291,12 +289,38 @@ def about(r: random.Random) -> tuple[str, str]:
     return text, f"The text is about {name}, who lives in {place}."
 
 
+def about(r: random.Random) -> tuple[str, str]:
+    """A text, and the one sentence that says what it is about."""
+    u = r.random()
+    if u < 0.66:
+        told = animal_text(r)
+        return told.text, told.summary
+    if u < 0.86:
+        return topic_text(r)
+    if u < 0.89:
+        answer = "antibiotics, which are a type of medication used to treat bacterial infections."
+        return ANTIBIOTICS, f"The text is about {answer}"
+    return person_text(r)
+
+
+def about_unheard_of(r: random.Random) -> tuple[str, str]:
+    """The same with words that have to be copied letter by letter, from upper to lower case, too."""
+    u = r.random()
+    if u < 0.5:
+        return topic_text(r, made_up=1)
+    if u < 0.75:
+        return person_text(r)
+    told = animal_text(r, made_up=1)
+    return told.text, told.summary
+
+
+About = Callable[[random.Random], tuple[str, str]]
 _SUMMARY_KEYS = frozenset(listed("summarise|summarize|summary|sum|explain|about|sentence|short"))
 
 
-def summary(r: random.Random, talk: Talk) -> Exchange:
+def summary(r: random.Random, talk: Talk, told: About = about) -> Exchange:
     """The one sentence that says what a text is about."""
-    text, answer = about(r)
+    text, answer = told(r)
     if talk.trained and r.random() < 0.05:  # as a machine writes down speech
         text = text.lower().replace(".", "") if r.random() < 0.5 else text.replace(". ", ".\n")
     while True:

@@ -95,7 +95,7 @@ def load(path: Path) -> TinyChat:
 class Plan:
     """How long and how fast to train."""
 
-    steps: int = 31210
+    steps: int = 33870
     level: float = 0.5  # share of the steps at the full rate, before it goes down
     rate: float = 1.0  # times the full rate
     seed: int = 100  # of the data

@@ -13,7 +13,7 @@ from .chat_prompts import prompt_call, prompts
 from .chat_skills import HELD_BACK_SUMS
 from .chat_talk import conversation
 from .chat_tasks import TASKS
-from .chat_texts import owners_listed
+from .chat_texts import about_unheard_of, owners_listed
 from .chat_tokenizer import CONTROL, SPEAKERS, Tokenizer
 from .chat_wordings import KeptBack, Wordings, bare, spread
 
@@ -112,6 +112,15 @@ def test_who_has_what_is_listed_as_the_text_tells_it() -> None:
         for thing, name in told.items():
             near = words[max(0, words.index(thing) - 3) : words.index(thing) + 4]
             assert name in near
+
+
+def test_a_summary_of_the_unheard_of_copies_the_words_that_its_text_begins_with() -> None:
+    r = random.Random(6)
+    for _ in range(50):
+        text, summary = about_unheard_of(r)
+        first = text.lower().split(". ")[0].removesuffix(".")
+        told = re.sub(r", wh(ich|o)", "", summary.lower().removeprefix("the text is about "))
+        assert told.removesuffix(".") == first
 
 
 def test_turns_take_turns(documents: list[list[tuple[str, str]]]) -> None:
