@@ -756,6 +756,15 @@ def test_ctrl_c_while_a_long_prompt_is_read_is_the_same(begin: Callable[..., Cli
     until(lambda: gone(worker), 15)
 
 
+@pytest.fixture
+def hang_ups() -> Iterator[None]:
+    """What is started here ends when it is hung up, also where the tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_ups")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_killed_client_takes_its_worker_along(
     number: signal.Signals, begin: Callable[..., Client]
@@ -859,6 +868,7 @@ def test_no_prompt_stays_on_the_disk_when_the_client_is_ended(
     assert not list(spool.iterdir())
 
 
+@pytest.mark.usefixtures("hang_ups")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_no_half_written_file_stays_when_the_client_is_ended(
     number: signal.Signals, begin: Callable[..., Client], tmp_path: Path
