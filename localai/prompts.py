@@ -15,23 +15,19 @@ and line. `\{{name}}` is the text `{{name}}`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localai import settings
-from localai.errors import BadInput, LocalaiError
-from localai.files import replacing
+from localai.errors import BadInput
 from localai.frontmatter import KEYS, front_matter
-from localai.terminal.text import decode, nearest, read_regular
+from localai.shelf import Shelf
+from localai.terminal.text import decode, nearest
 
-FILE_LIMIT = 2**20  # bytes
-_NAME = re.compile(r"\w[\w.-]{0,99}")
+SHELF = Shelf("prompt", (".md",), "a prompt file", 2**20)
 _PLACE = re.compile(r"(\\?)\{\{[ \t]*([^\W\d][\w-]*)[ \t]*\}\}")
-_LIST_HINT = "`localai prompts` lists them"
 
 SKELETON = """\
 ---
@@ -167,73 +163,18 @@ def load(name_or_path: str) -> Prompt:
     BadInput
         There is none, or the file is damaged: with file and, where it is known, line.
     """
-    path = find(name_or_path)
+    path = SHELF.find(name_or_path)
     return parse(read(path), path)
-
-
-def find(name_or_path: str) -> Path:
-    """Return the file of a prompt; BadInput if no prompt has that name."""
-    if "/" in name_or_path or name_or_path.endswith(".md"):
-        if os.path.lexists(name_or_path):
-            return Path(name_or_path)
-        raise BadInput(f"there is no file {name_or_path!r}", _LIST_HINT)
-    if _NAME.fullmatch(name_or_path):
-        for folder in folders().values():
-            if os.path.lexists(path := folder / f"{name_or_path}.md"):
-                return path
-    if os.path.isfile(name_or_path):
-        return Path(name_or_path)
-    known = [path.stem for folder in folders().values() for path in _files(folder)]
-    hint = f"{nearest(name_or_path, known)} {_LIST_HINT}".strip()
-    raise BadInput(f"there is no prompt called {name_or_path!r}", hint)
-
-
-def folders() -> dict[str, Path]:
-    """Return where prompts lie, the first place first: origin to folder."""
-    return {
-        "user": settings.load().folders.data / "prompts",
-        "shipped": settings.shipped("prompts"),
-    }
 
 
 def listing() -> list[Listed]:
     """Return all prompts by name; the user's stand before shipped ones of the same name."""
-    found: dict[str, Listed] = {}
-    for origin, folder in folders().items():
-        for path in _files(folder):
-            if path.stem not in found:
-                found[path.stem] = _listed(path, origin)
-    return [found[name] for name in sorted(found)]
-
-
-def create(name: str, text: str, force: bool = False) -> Path:
-    """Write a prompt file into the user's folder; return its path.
-
-    Raises
-    ------
-    BadInput
-        The name is none, or the file exists and `force` is not given.
-    LocalaiError
-        The file cannot be written.
-    """
-    if not _NAME.fullmatch(name):
-        raise BadInput(f"{name!r} is no name for a prompt", "use letters, digits, `-` and `_`")
-    path = folders()["user"] / f"{name}.md"
-    if os.path.lexists(path) and not force:
-        raise BadInput(f"{path} exists", "--force overwrites it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as draft:
-            draft.write_text(text, "utf-8")
-    except OSError as error:
-        raise LocalaiError(f"{path} cannot be written: {error.strerror}") from None
-    return path
+    return [_listed(path, origin) for path, origin in SHELF.files()]
 
 
 def read(path: Path) -> str:
     """Return a prompt file's text; BadInput if it is no regular UTF-8 file of at most 1 MB."""
-    data = read_regular(path, FILE_LIMIT, "a prompt file", _LIST_HINT)
-    return decode(data, str(path)).replace("\r\n", "\n")
+    return decode(SHELF.read(path), str(path)).replace("\r\n", "\n")
 
 
 def parse(text: str, path: Path) -> Prompt:
@@ -253,13 +194,6 @@ def parse(text: str, path: Path) -> Prompt:
 
 def _places(body: str) -> Iterator[re.Match[str]]:
     return (match for match in _PLACE.finditer(body) if not match[1])
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.glob("*.md") if _NAME.fullmatch(path.stem))
-    except OSError:
-        return []
 
 
 def _listed(path: Path, origin: str) -> Listed:

@@ -367,7 +367,7 @@ def test_a_lorebook_may_be_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_users_card_stands_before_the_shipped_one(mine: Path) -> None:
-    assert find.find("guard") == settings.shipped("characters") / "guard.yaml"
+    assert places.SHELF.find("guard") == settings.shipped("characters") / "guard.yaml"
     write(mine, guard="name: Mine")
     rows = {row.name: row for row in find.listing()}
     assert find.load("guard").name == rows["guard"].character == "Mine"
@@ -396,7 +396,7 @@ def test_what_is_no_card_is_bad_input(
     os.mkdir("folder.yaml")
     os.symlink("loop.yaml", "loop.yaml")
     with open("big", "wb") as file:
-        file.truncate(places.FILE_LIMIT + 1)
+        file.truncate(places.SHELF.limit + 1)
     with pytest.raises(BadInput) as caught:
         find.load(name)
     assert caught.value.code == 2
@@ -774,7 +774,7 @@ def test_the_command_imports(mine: Path, tmp_path: Path) -> None:
     write(mine, e3="name: x")
     assert "exists" in characters_command("import", str(card), "--as", "e3", code=2).err
     characters_command("import", str(card), "--as", "e3", "--force")
-    assert find.find("e3").suffix == ".json"
+    assert places.SHELF.find("e3").suffix == ".json"
     assert "no name" in characters_command("import", str(card), "--as", "a/b", code=2).err
     assert "cannot be read" in characters_command("import", str(tmp_path / "none"), code=2).err
 
@@ -814,4 +814,4 @@ def test_the_command_says_when_it_cannot_write(mine: Path) -> None:
     mine.rmdir()
     mine.write_text("in the way")
     with pytest.raises(LocalaiError, match="cannot be written"):
-        saving.add("x", ".yaml", b"name: x")
+        places.SHELF.add("x", ".yaml", b"name: x")

@@ -38,6 +38,7 @@ ROWS = (
     ("prompts", "characters"),
     ("catalog",),
     ("constraints", "frontmatter"),
+    ("shelf",),
     ("yaml_nodes",),
     ("schemas",),
     ("terminal",),

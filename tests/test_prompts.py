@@ -267,7 +267,7 @@ def test_what_is_no_prompt_file_is_bad_input(name: str, tmp_path: Path) -> None:
     os.mkdir("folder.md")
     os.symlink("loop.md", "loop.md")
     Path("latin.md").write_bytes(b"---\ndescription: \xe4\n---\n")
-    Path("big.md").write_bytes(b"x" * (prompts.FILE_LIMIT + 1))
+    Path("big.md").write_bytes(b"x" * (prompts.SHELF.limit + 1))
     with pytest.raises(BadInput) as caught:
         prompts.load(name)
     assert caught.value.code == 2
@@ -276,9 +276,9 @@ def test_what_is_no_prompt_file_is_bad_input(name: str, tmp_path: Path) -> None:
 def test_names_never_leave_their_folder(home: Path) -> None:
     (home.parent / "secret.md").write_text("---\ndescription: x\n---\n")
     with pytest.raises(BadInput):
-        prompts.create("../secret", "x", force=True)
+        prompts.SHELF.add("../secret", ".md", b"x", force=True)
     with pytest.raises(BadInput):
-        prompts.create(".x", "x")
+        prompts.SHELF.add(".x", ".md", b"x")
 
 
 def test_the_shipped_prompts_are_whole() -> None:

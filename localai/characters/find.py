@@ -8,10 +8,8 @@ from pathlib import Path
 
 from localai.characters.card import Character
 from localai.characters.opening import Opened, open_card
-from localai.characters.places import files, find, folders
+from localai.characters.places import SHELF
 from localai.errors import BadInput
-
-__all__ = ["Listed", "about", "find", "listing", "load", "opened"]
 
 _MOST = 300  # letters of a sentence
 _SENTENCE = re.compile(r".*?[.!?…](?=\s|$)|.*", re.S)
@@ -45,17 +43,12 @@ def load(name_or_path: str) -> Character:
 
 def opened(name_or_path: str) -> Opened:
     """Return the character of that name or file, with what is known of the file."""
-    return open_card(find(name_or_path))
+    return open_card(SHELF.find(name_or_path))
 
 
 def listing() -> list[Listed]:
     """Return all characters by name; the user's stand before shipped ones of the same name."""
-    found: dict[str, Listed] = {}
-    for origin, folder in folders().items():
-        for path in files(folder):
-            if path.stem not in found:
-                found[path.stem] = _listed(path, origin)
-    return [found[name] for name in sorted(found)]
+    return [_listed(path, origin) for path, origin in SHELF.files()]
 
 
 def about(character: Character) -> str:

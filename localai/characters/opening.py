@@ -12,7 +12,8 @@ from localai import yaml_nodes
 from localai.characters import others, places, yaml_file
 from localai.characters.card import Character
 from localai.errors import BadInput
-from localai.terminal.text import decode
+from localai.shelf import NAME
+from localai.terminal.text import decode, read_regular
 
 # The readers of other containers are imported where one is met: a YAML card waits for none of them.
 _PNG, _ZIP = b"\x89PNG\r\n\x1a\n", b"PK"
@@ -47,7 +48,7 @@ def open_card(path: Path, chain: tuple[str, ...] = ()) -> Opened:
     BadInput
         The file cannot be read, or is damaged; with its name, the reason, and mostly the line.
     """
-    return parse(places.read(path), path, chain)
+    return parse(places.SHELF.read(path), path, chain)
 
 
 def parse(data: bytes, path: Path, chain: tuple[str, ...] = ()) -> Opened:
@@ -66,7 +67,7 @@ def parse(data: bytes, path: Path, chain: tuple[str, ...] = ()) -> Opened:
         opened = _yaml(data, path, chain)
     if opened.character.name:
         return opened
-    name = path.stem if places.NAME.fullmatch(path.stem) else "Character"
+    name = path.stem if NAME.fullmatch(path.stem) else "Character"
     remark = f"the card has no name; it is called {name!r} after its file"
     character = replace(opened.character, name=name)
     return replace(opened, character=character, remarks=(*opened.remarks, remark))
@@ -129,7 +130,8 @@ def _lorebook(node: yaml_nodes.Node, path: Path) -> dict[str, Any]:
     from localai.characters import json_text, lorebooks
 
     file = _pointed(places.beside, path, node)
-    data = json_text.load(places.read(file, json_text.LIMIT), str(file))
+    content = read_regular(file, json_text.LIMIT, "a lorebook", places.SHELF.hint)
+    data = json_text.load(content, str(file))
     book = Character(name="", lorebook=lorebooks.read_file(data, str(file)))
     found: dict[str, Any] = yaml_file.values_of(book)["lorebook"]
     return found
@@ -146,7 +148,8 @@ def _extended(
     if len(chain) > _CHAIN:
         raise node.error(f"more than {_CHAIN} cards extend each other")
     base = open_card(file, chain)
-    by_name = not places.is_path(node.text) and file.parent in places.folders().values()
+    shelf = places.SHELF
+    by_name = not shelf.is_path(node.text) and file.parent in shelf.folders().values()
     return yaml_file.merged(yaml_file.values_of(base.character), values), not by_name
 
 

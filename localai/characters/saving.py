@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from localai.characters import json_text, places, tavern, yaml_write
 from localai.characters.card import Character
 from localai.characters.opening import Opened
-from localai.errors import BadInput, LocalaiError
-from localai.files import replacing
+from localai.errors import BadInput
 
 FORMS = (".json", ".png", ".yaml")
 
@@ -49,35 +47,6 @@ def imported(card: Opened, data: bytes) -> tuple[str, bytes]:
     return f".{container}", data
 
 
-def add(name: str, suffix: str, data: bytes, force: bool = False) -> Path:
-    """Write a card into the user's folder; return its path.
-
-    Raises
-    ------
-    BadInput
-        The name is none, or there is a card of that name and `force` is not given.
-    LocalaiError
-        The file cannot be written.
-    """
-    if not places.NAME.fullmatch(name):
-        raise BadInput(f"{name!r} is no name for a character", "use letters, digits, `-` and `_`")
-    folder = places.folders()["user"]
-    path = folder / f"{name}{suffix}"
-    before = list(places.named(name, [folder]))
-    if before and not force:
-        raise BadInput(f"{before[0]} exists", "--force overwrites it, or give another name")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as draft:
-            draft.write_bytes(data)
-        for other in before:  # of the same name in another form: one of them would be hidden
-            if other != path:
-                other.unlink()
-    except OSError as error:
-        raise LocalaiError(f"{path} cannot be written: {error.strerror}") from None
-    return path
-
-
 def name_for(character: Character) -> str:
     """Return a character's name as a file's: `Seraphina the Guardian` is seraphina-the-guardian."""
     return re.sub(r"[\W_]+", "-", character.name.lower()).strip("-")[:60] or "character"
@@ -95,5 +64,5 @@ def _picture(card: Opened, picture: bytes | None) -> bytes:
             raise BadInput("the picture is no PNG file", "convert it first")
         return picture
     if card.form.endswith("PNG"):
-        return places.read(card.path)
+        return places.SHELF.read(card.path)
     return png.blank(card.character.name)

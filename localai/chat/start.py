@@ -129,7 +129,6 @@ def reader(talk: Talk) -> Reader:
 
 
 def _characters() -> list[str]:
-    from localai.characters import places
+    from localai.characters.places import SHELF
 
-    found = (path.stem for folder in places.folders().values() for path in places.files(folder))
-    return sorted(set(found))
+    return [path.stem for path, _ in SHELF.files()]

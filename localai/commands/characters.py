@@ -99,7 +99,7 @@ def show(console: Console, name: str, as_json: bool) -> None:
 @click.pass_obj
 def path(console: Console, name: str) -> None:
     """Print where a card lies."""
-    console.write_line(str(files.find(name)))
+    console.write_line(str(places.SHELF.find(name)))
 
 
 @characters.command(
@@ -115,7 +115,7 @@ def check(console: Console, names: tuple[str, ...], as_json: bool) -> None:
     Without a name all cards are looked at. Warnings are on stdout, with file and line, and the exit
     code is 0; a card that cannot be read is an error.
     """
-    paths = [files.find(name) for name in names] or [row.path for row in files.listing()]
+    paths = [places.SHELF.find(name) for name in names] or [row.path for row in files.listing()]
     found: list[rules.Warned] = []
     damaged: list[BadInput] = []
     for card in paths:
@@ -145,11 +145,11 @@ def import_(console: Console, file: str, name: str | None, force: bool) -> None:
     Pygmalion. The file stays as it is; `new --extends NAME` makes a card that changes it.
     """
     source = Path("stdin" if file == "-" else file)
-    data = console.read_bytes() if file == "-" else places.read(source)
+    data = console.read_bytes() if file == "-" else places.SHELF.read(source)
     card = opening.parse(data, source)
     suffix, content = saving.imported(card, data)
     name = saving.name_for(card.character) if name is None else name
-    console.write_line(str(saving.add(name, suffix, content, force)))
+    console.write_line(str(places.SHELF.add(name, suffix, content, force)))
     for warning in rules.check(card):
         console.warn(str(warning))
 
@@ -180,7 +180,7 @@ def export(
     form = Path(output).suffix.lower() if output not in (None, "-") else ".json"
     if form == ".yaml":
         _tell_losses(console, card)
-    given = places.read(Path(picture)) if picture else None
+    given = places.SHELF.read(Path(picture)) if picture else None
     data = saving.exported(card, form, int(spec), given)
     with output_to(console, output, overwrite=force):
         console.write_bytes(data)
@@ -210,16 +210,16 @@ def new(console: Console, name: str, source: str | None, base: str | None, force
         text = yaml_write.patch(files.load(base).name, _nameable(base, name))
     else:
         text = yaml_write.skeleton(name.replace("-", " ").title())
-    console.write_line(str(saving.add(name, ".yaml", text.encode(), force)))
+    console.write_line(str(places.SHELF.add(name, ".yaml", text.encode(), force)))
 
 
 def _nameable(base: str, name: str) -> str:
-    if places.is_path(base):
+    if places.SHELF.is_path(base):
         raise BadInput(
             f"a card can only extend characters that have a name, not {base!r}",
             f"localai characters import {base}",
         )
-    if places.find(base).parent == places.folders()["user"] and base == name:
+    if places.SHELF.find(base).parent == places.SHELF.folders()["user"] and base == name:
         raise BadInput(f"{name!r} cannot be a change of itself", "give the new card another name")
     return base
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 import click
 
 from localai import prompts, settings
+from localai.characters import places
 from localai.commands.base import command
+from localai.shelf import Shelf
 from localai.terminal.completions import Command, Folders, Option, Table, Values, bash, zsh
 from localai.terminal.completions_fish import fish
 from localai.terminal.console import Console
@@ -48,12 +50,15 @@ def completion(context: click.Context, shell: str) -> None:
 
 def _folders() -> dict[str, list[str]]:
     """Return where the files lie whose names are completed."""
-    data = settings.load().folders.data
     return {
-        "prompt": list(map(str, prompts.folders().values())),
-        "character": [str(data / "characters"), str(settings.shipped("characters"))],
-        "session": [str(data / "sessions")],
+        "prompt": _of(prompts.SHELF),
+        "character": _of(places.SHELF),
+        "session": [str(settings.load().folders.data / "sessions")],
     }
+
+
+def _of(shelf: Shelf) -> list[str]:
+    return [str(folder) for folder in shelf.folders().values()]
 
 
 def _walk(

@@ -73,7 +73,7 @@ def show(console: Console, name: str, as_json: bool) -> None:
     if as_json:
         console.write_json(files.load(name).to_json())
     else:
-        console.write_line(files.read(files.find(name)))
+        console.write_line(files.read(files.SHELF.find(name)))
 
 
 @prompts.command(
@@ -86,7 +86,7 @@ def show(console: Console, name: str, as_json: bool) -> None:
 @click.pass_obj
 def path(console: Console, name: str) -> None:
     """Print where a prompt file lies."""
-    console.write_line(str(files.find(name)))
+    console.write_line(str(files.SHELF.find(name)))
 
 
 @prompts.command(
@@ -101,8 +101,8 @@ def path(console: Console, name: str) -> None:
 @click.pass_obj
 def new(console: Console, name: str, source: str | None, force: bool) -> None:
     """Write a new prompt file into your own folder and print its path."""
-    text = files.read(files.find(source)) if source else files.SKELETON
-    console.write_line(str(files.create(name, text, force)))
+    text = files.read(files.SHELF.find(source)) if source else files.SKELETON
+    console.write_line(str(files.SHELF.add(name, ".md", text.encode(), force)))
 
 
 def _about(row: files.Listed) -> str:
