@@ -146,9 +146,7 @@ def _acted(
     from localai.characters.prompt import opening, recalled
     from localai.conversation import Conversation, fit, fold
 
-    opened = opening(card, persona=persona(given), seed=given["seed"] or 0)
-    if system:
-        opened = replace(opened, system=f"{opened.system}\n{system}")
+    opened = opening(card, persona=persona(given), seed=given["seed"] or 0, system=system or "")
     talk = Conversation(opened, (Message("user", text),))
     talk = replace(talk, notes=recalled(card, opened, talk.said, talk.answers))
     # Nothing leaves: what is too long for the model is told, as with any question. Not every

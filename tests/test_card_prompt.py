@@ -67,6 +67,14 @@ def test_what_stands_around_the_conversation() -> None:
     assert opened.post_history == "Remember, Vera."
 
 
+def test_what_is_asked_for_beside_the_card_is_told_last() -> None:
+    assert opening(CARD, "Tom", system="Be {{char}}.").system.endswith(
+        "\nTom reads a lot.\nBe {{char}}."
+    )
+    bare = replace(CARD, system=" ", description="", personality="", scenario="", persona="")
+    assert "\n\n" not in opening(replace(bare, lorebook=None), "Tom", system="Go.").system
+
+
 def test_an_empty_card_is_its_name_and_our_text() -> None:
     opened = opening(Character("Bo"))
     assert (

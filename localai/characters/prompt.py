@@ -80,6 +80,7 @@ def opening(
     greeting: int | None = 0,
     seed: int = 0,
     *,
+    system: str = "",
     now: datetime | None = None,
     context: int = 4096,
     size: lore.Size = guess,
@@ -96,6 +97,8 @@ def opening(
         Which of the character's greetings; 0: the card's own choice, None: none.
     seed : int
         Of `{{random}}` and its kin; the same through a session, so that the text stays the same.
+    system : str
+        What is asked for beside the card: it is told after all that the card says.
     now : datetime or None
         The time of the session's start, for `{{time}}` and its kin.
     context : int
@@ -112,7 +115,7 @@ def opening(
     known = lore.standing(character.lorebook, values, size, room) if character.lorebook else ()
     notes = [character.note] if character.note else []
     return Opening(
-        system=_system(character, values, known),
+        system="\n".join(filter(None, (_system(character, values, known), system))),
         examples=_examples(character, values),
         greeting=expand(_greeting(character, greeting), values).strip(),
         notes=(

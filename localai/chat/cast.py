@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +47,13 @@ class Cast:
         opened = opening(
             character,
             persona=persona,
+            system=system,
             greeting=_greeting(values, character),
             seed=_whole(values, "seed"),
             now=_began(values),
             context=context,
             size=guess,
         )
-        if system:
-            opened = replace(opened, system=f"{opened.system}\n{system}")
         return cls(character, opened, model)
 
     @property
