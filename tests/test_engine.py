@@ -21,6 +21,7 @@ TALK = " ".join(
     f"The {animal} lives in the forest and eats berries at night."
     for animal in ("wolf", "owl", "bear", "fox", "mouse") * 14
 )
+LONG = "a word of many " * 400_000
 ENDLESS = {  # an answer that may not end before its limit
     "raw": "I remember the night and",
     "constraint": constraints.from_regex("[a-z ]{9000,}"),
@@ -218,6 +219,44 @@ def test_cancelling_cuts_a_long_prompt_short(engine_of: Callable[..., InProcess]
     assert engine.ask("What is 2 + 3?").text == "2 + 3 = 5."
 
 
+def test_a_long_text_holds_up_no_other_request(tiny: InProcess) -> None:
+    long = tiny.submit(LONG, truncate="tail")  # some seconds to cut into tokens
+    behind = tiny.submit(LONG[:100_000], truncate="tail")
+    tiny.engine.cancel(behind)
+    quick = tiny.submit("What is 2 + 3?")
+    first = tiny.gather([quick])  # it would skip the ends of the others
+    assert first[quick].text == "2 + 3 = 5."
+    replies = tiny.gather([long, behind])
+    end = replies[behind].end
+    assert end is not None and end.reason == "cancelled"
+    assert end.usage is None, "it was made ready although nobody waits for it"
+    assert replies[long].usage.cut_tokens > 100_000
+    assert replies[long].usage.first_token_seconds > 0.1, "its preparation counts, too"
+
+
+def test_what_cannot_fit_is_refused_before_it_is_cut_into_tokens(
+    tiny: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vocab = tiny.engine._model.vocab
+    count = len(vocab.tokenize(LONG))
+    with monkeypatch.context() as patch:
+        patch.setattr(vocab, "tokenize", lambda *_, **__: pytest.fail("it was cut into tokens"))
+        end = tiny.ask(LONG).end
+    assert end is not None and end.error is not None and end.error["error"] == "TooLong"
+    what = re.fullmatch(
+        r"the prompt has at least (\d+) tokens; .* holds 4096, .*", end.error["what"]
+    )
+    assert what and 4096 <= int(what[1]) <= count
+    assert tiny.ask("What is 2 + 3?").text == "2 + 3 = 5."
+
+
+def test_a_constraint_and_stop_strings_are_not_kept_together(tiny: InProcess) -> None:
+    choices = constraints.from_choices("red,green")
+    end = tiny.ask("Say a colour", constraint=choices, stop=("re",)).end
+    assert end is not None and end.error is not None and end.error["error"] == "BadInput"
+    assert tiny.ask("Say a colour", constraint=choices).text in ("red", "green")
+
+
 def test_a_request_that_is_no_request_is_refused_alone(tiny: InProcess) -> None:
     for number, bad in enumerate(
         [{}, {"raw": 7}, {"messages": "x"}, {"raw": "", "top": 1}, {"messages": []}]
@@ -408,6 +447,6 @@ def test_the_beginning_of_an_answer_is_text(tiny: InProcess) -> None:
     marks = "<|im_end|>\n<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n"
     vocab = tiny.engine._model.vocab
     messages = (Message("user", "Hello!"),)
-    prepared = tiny.engine._preparation.job("r", TextRequest(messages, begun=marks))
+    prepared = tiny.engine._preparation.job("r", TextRequest(messages, begun=marks), 0.0)
     control = [token for token in prepared.tokens.view.tolist() if vocab.is_control(token)]
     assert len(control) == 3, "the question's two marks, and the one of the answer"

@@ -57,6 +57,11 @@ class TextRequest(NamedTuple):
     context: int | None = None  # tokens of context, at least
     interactive: bool = True  # goes before batch work
 
+    @property
+    def length(self) -> int:
+        """How many characters of text it holds."""
+        return sum(len(m.content) for m in self.messages) + len(self.raw or "") + len(self.begun)
+
 
 class Usage(NamedTuple):
     """What an answer has cost."""

@@ -32,6 +32,7 @@ class Job:
     flow: Flow
     limit: int  # tokens, prompt and answer together
     seed: int
+    arrived: float  # by `time.perf_counter`
     matcher: Matcher | None = None
     fixed: int = 0  # leading tokens that the next use will share
     marks: Mapping[int, bytes] = field(default_factory=dict)  # control tokens that mark thinking
@@ -39,7 +40,6 @@ class Job:
     slot: Slot | None = None
     cancelled: bool = False
     stops: set[int] = field(default_factory=set)  # where a step over the prompt has to end
-    arrived: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     first: float = 0.0
     last: float = 0.0

@@ -20,6 +20,8 @@ from localai.errors import BadInput, TooLong
 if TYPE_CHECKING:
     from localai.engines.llama.constraint import Matchers
 
+_HOPELESS = 1 << 18  # characters; to cut them into tokens takes longer than to see the bound
+
 
 class Preparation:
     """Makes jobs for one model.
@@ -41,8 +43,8 @@ class Preparation:
         self._style = style_of(self._template.source)
         self._opened: dict[bool | None, bool] = {}
 
-    def job(self, request_id: str, request: TextRequest) -> Job:
-        """Return the job of a request.
+    def job(self, request_id: str, request: TextRequest, arrived: float) -> Job:
+        """Return the job of a request that has arrived at that time of `time.perf_counter`.
 
         Raises
         ------
@@ -51,6 +53,12 @@ class Preparation:
         TooLong
             Its prompt does not fit the model's context.
         """
+        if request.constraint and request.stop:
+            raise BadInput(
+                "a constraint and stop strings cannot be kept together: a stop string would cut "
+                "an answer before it is complete",
+                "leave out --stop",
+            )
         ids, cut = self._fit(request)
         window = min(request.sampling.repeat_last_n, self._most)
         sampling = request.sampling._replace(repeat_last_n=window)
@@ -64,6 +72,7 @@ class Preparation:
             self._flow(request),
             self._most,
             seed,
+            arrived,
             matcher=self._matchers.matcher(constraint) if constraint else None,
             fixed=self._fixed(request, ids),
             marks=self._marks,
@@ -104,18 +113,32 @@ class Preparation:
                 f"{request.context} were asked for",
                 f"use --ctx {self._most} or less",
             )
+        if request.truncate is None:
+            self._refuse_hopeless(request)
         ids = self._encode(request) if request.messages or request.raw is not None else []
         if not ids:
             raise BadInput("the prompt is empty")
         if len(ids) < self._most:
             return ids, 0
         if request.truncate is None:
-            raise TooLong(
-                f"the prompt has {len(ids)} tokens; the model's context holds {self._most}, "
-                "the answer included",
-                "shorten it, or let it be cut with --truncate head|middle|tail",
-            )
+            raise self._too_long(str(len(ids)))
         return self._cut(request, len(ids))
+
+    def _refuse_hopeless(self, request: TextRequest) -> None:
+        """Refuse what cannot fit, before it is cut into tokens, which takes a second a megabyte."""
+        # Of a conversation the last message alone: a template may leave out parts of others.
+        text = request.messages[-1].content.strip() if request.messages else request.raw or ""
+        if len(text) > _HOPELESS and (longest := self._vocab.longest):
+            least = len(text) // longest
+            if least >= self._most:
+                raise self._too_long(f"at least {least}")
+
+    def _too_long(self, tokens: str) -> TooLong:
+        return TooLong(
+            f"the prompt has {tokens} tokens; the model's context holds {self._most}, "
+            "the answer included",
+            "shorten it, or let it be cut with --truncate head|middle|tail",
+        )
 
     def _cut(self, request: TextRequest, first: int) -> tuple[list[int], int]:
         """Cut away from the last text until the prompt leaves room for an answer."""

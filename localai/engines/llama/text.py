@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from localai.engines.base import Delta, Emit, ModelSpec, TextRequest
 from localai.engines.llama.model import Model
 from localai.errors import BadInput, LocalaiError
 from localai.records import unpack
+
+_LONG = 1 << 16  # characters; they take some 50 ms
 
 
 class _Loading(threading.Thread):
@@ -40,11 +44,35 @@ class _Loading(threading.Thread):
         return self._model
 
 
+class _Lane(threading.Thread):
+    """A thread that makes requests ready, one after the other."""
+
+    def __init__(self, name: str, prepare: Callable[[str, Any, float], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._prepare = prepare
+        self._arrived: queue.SimpleQueue[tuple[str, Any, float] | None] = queue.SimpleQueue()
+        self.start()
+
+    def put(self, request_id: str, request: Any, arrived: float) -> None:
+        """Take a request; those before it come first."""
+        self._arrived.put((request_id, request, arrived))
+
+    def run(self) -> None:
+        while (arrived := self._arrived.get()) is not None:
+            self._prepare(*arrived)
+
+    def close(self) -> None:
+        """Wait until all that was taken is ready."""
+        self._arrived.put(None)
+        self.join()
+
+
 class LlamaText:
     """Chats and continues text with a GGUF model.
 
     Requests are made ready (rendered, tokenized, their constraint compiled) in a thread of their
-    own, since a constraint may take seconds, and handed to the scheduler's thread.
+    own, since a constraint may take seconds, and handed to the scheduler's thread. A long text,
+    which the library cuts into tokens in one call of many seconds, goes to a thread for such.
 
     Parameters
     ----------
@@ -73,15 +101,14 @@ class LlamaText:
         self.scheduler = assemble(model, emit)
         self._lock = threading.Lock()
         self._preparing: dict[str, bool] = {}  # request id -> whether it was cancelled since
-        self._arrived: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._prepare, name="preparation", daemon=True)
-        self._thread.start()
+        self._lane = _Lane("preparation", self._read)
+        self._long = _Lane("long texts", self._prepare)
 
     def submit(self, request_id: str, request: dict[str, Any]) -> None:
         """Take a request as plain data; it is answered or refused through `emit`."""
         with self._lock:
             self._preparing[request_id] = False
-        self._arrived.put((request_id, request))
+        self._lane.put(request_id, request, time.perf_counter())
 
     def cancel(self, request_id: str) -> None:
         """End a request within one step."""
@@ -93,26 +120,46 @@ class LlamaText:
 
     def close(self) -> None:
         """Cancel what runs, keep what is to be kept, and free the model; once is enough."""
-        if not self._thread.is_alive():
+        if not self._lane.is_alive():
             return
-        self._arrived.put(None)
-        self._thread.join()
+        self._lane.close()
+        self._long.close()
         self.scheduler.close()
         self._model.close()
 
-    def _prepare(self) -> None:
-        while (arrived := self._arrived.get()) is not None:
-            request_id, request = arrived
-            self._emit([(request_id, Delta("stage", stage="prepares"))])
-            try:
-                job = self._preparation.job(request_id, unpack(TextRequest, request))
-            except Exception as error:  # whatever a request holds, it fails alone
-                with self._lock:
-                    self._preparing.pop(request_id)
-                known = error if isinstance(error, LocalaiError) else BadInput(f"{error!r}")
-                self._emit([(request_id, Delta("error", error=known.to_wire()))])
-            else:
-                self._emit([(request_id, Delta("stage", stage="waits"))])
-                with self._lock:  # so that a cancellation is seen here or by the scheduler
-                    job.cancelled = self._preparing.pop(request_id)
-                    self.scheduler.submit(job)
+    def _read(self, request_id: str, plain: dict[str, Any], arrived: float) -> None:
+        """Read a request from plain data; a long text waits for others of its kind alone."""
+        try:
+            request = unpack(TextRequest, plain)
+        except Exception as error:  # whatever a request holds, it fails alone
+            self._refuse(request_id, error)
+            return
+        if request.length > _LONG:
+            self._long.put(request_id, request, arrived)
+        else:
+            self._prepare(request_id, request, arrived)
+
+    def _prepare(self, request_id: str, request: TextRequest, arrived: float) -> None:
+        with self._lock:
+            if self._preparing[request_id]:
+                del self._preparing[request_id]
+                self._emit([(request_id, Delta("finish", reason="cancelled"))])
+                return
+        self._emit([(request_id, Delta("stage", stage="prepares"))])
+        if request.length > _LONG:  # whoever waits sees that it is not for the model to load
+            self._emit([(request_id, Delta("progress"))])
+        try:
+            job = self._preparation.job(request_id, request, arrived)
+        except Exception as error:
+            self._refuse(request_id, error)
+        else:
+            self._emit([(request_id, Delta("stage", stage="waits"))])
+            with self._lock:  # so that a cancellation is seen here or by the scheduler
+                job.cancelled = self._preparing.pop(request_id)
+                self.scheduler.submit(job)
+
+    def _refuse(self, request_id: str, error: Exception) -> None:
+        with self._lock:
+            self._preparing.pop(request_id)
+        known = error if isinstance(error, LocalaiError) else BadInput(f"{error!r}")
+        self._emit([(request_id, Delta("error", error=known.to_wire()))])

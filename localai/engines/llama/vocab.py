@@ -9,6 +9,7 @@ from typing import Any
 from localai.engines.llama.library import native
 
 _SPM = native.LLAMA_VOCAB_TYPE_SPM
+_WHOLE = (_SPM, native.LLAMA_VOCAB_TYPE_BPE)  # kinds that leave out nothing of a text
 _CONTROL = native.LLAMA_TOKEN_ATTR_CONTROL | native.LLAMA_TOKEN_ATTR_UNKNOWN
 _USER_DEFINED = native.LLAMA_TOKEN_ATTR_USER_DEFINED
 _ANCHOR = "\n"  # a text that never merges with what follows it
@@ -28,7 +29,14 @@ class Vocab:
         self.size: int = native.llama_vocab_n_tokens(pointer)
         self._pieces: dict[int, bytes] = {}
         self._is_end: dict[int, bool] = {}
-        self._buffer = ctypes.create_string_buffer(256)
+
+    @cached_property
+    def longest(self) -> int:
+        """How many characters of a text one token stands for at the most; 0: there is no limit."""
+        if native.llama_vocab_type(self.pointer) not in _WHOLE:
+            return 0
+        # Byte-level vocabularies spell each byte as a character.
+        return max(len(self.text(token)) for token in range(self.size))
 
     @cached_property
     def adds_bos(self) -> bool:
@@ -113,12 +121,14 @@ class Vocab:
         return piece
 
     def _read_piece(self, token: int) -> bytes:
+        size = 256
         while True:
-            size = len(self._buffer)
-            count = native.llama_token_to_piece(self.pointer, token, self._buffer, size, 0, False)
+            # One for each call: several threads ask.
+            buffer = ctypes.create_string_buffer(size)
+            count = native.llama_token_to_piece(self.pointer, token, buffer, size, 0, False)
             if count >= 0:
-                return self._buffer.raw[:count]
-            self._buffer = ctypes.create_string_buffer(-count)
+                return buffer.raw[:count]
+            size = -count
 
     def detokenize(self, tokens: list[int]) -> str:
         """Return the text of `tokens`; bytes that are no UTF-8 become the replacement character."""
