@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import time
 from collections.abc import Callable
@@ -96,10 +97,29 @@ def test_a_long_fixed_prefix_survives_the_process(
     again = second.ask("What is 2 + 3?", system=TALK, fixed=1)
     assert again.text == before.text
     second.engine.close()
-    states[0].write_bytes(states[0].read_bytes()[:1000])  # a damaged state is no state
-    third = InProcess()
-    assert third.ask("What is 4 + 4?", system=TALK, fixed=1).text == "4 + 4 = 8."
-    third.engine.close()
+
+
+def test_a_damaged_state_is_no_state_and_is_written_anew(
+    engine_of: Callable[..., InProcess], home: Path
+) -> None:
+    first = engine_of()
+    first.ask("What is 2 + 3?", system=TALK, fixed=1)
+    first.engine.close()
+    (state,) = (home / "cache" / "localai" / "states").iterdir()
+    good = state.read_bytes()
+    chance = random.Random(20)
+    damaged = [good[:1000], b"", good[:-1], good + b"x", good[:-5000] + bytes(4096) + good[-904:]]
+    for _ in range(6):
+        at = chance.randrange(len(good))
+        damaged.append(good[:at] + bytes([good[at] ^ 1 << chance.randrange(8)]) + good[at + 1 :])
+    damaged.append(good[:14407] + b"\xff" * 4 + good[14411:])  # a cell's position
+    for data in damaged:
+        state.write_bytes(data)
+        next_one = InProcess()
+        reply = next_one.ask("What is 4 + 4?", system=TALK, fixed=1)
+        next_one.engine.close()
+        assert (reply.text, reply.usage.reused_tokens) == ("4 + 4 = 8.", 0)
+        assert state.read_bytes() == good
 
 
 def test_idle_talks_leave_the_context_and_come_back(tiny: InProcess) -> None:

@@ -2,7 +2,8 @@
 
 A file's name says all that its content depends on: the model's file, the library's build, the
 type of the cache, and the tokens. So a file that is found fits. The folder is kept under a size,
-the least recently used files leave first.
+the least recently used files leave first. Behind the library's own bytes stands their checksum:
+the library believes what it reads, and damage would become wrong answers.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from localai.engines.llama.library import build
 from localai.files import replacing
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 LEAST_TOKENS = 256  # below this, evaluating is as quick as reading
 _MOST_BYTES = 2 * 1024**3
 _LEFT = 3600  # seconds after which nobody writes a file any more
+_PIECE = 1 << 20  # bytes that are read at a time
+_SUM = 4  # bytes of a checksum
 _SAMPLE = 1 << 20  # bytes of a model's file that its fingerprint reads at either end
 
 
@@ -68,7 +72,7 @@ class States:
             os.utime(path)
         except OSError:
             return False
-        if context.restore(sequence, tokens, path):
+        if _is_sealed(path) and context.restore(sequence, tokens, path):
             return True
         path.unlink(missing_ok=True)
         return False
@@ -81,6 +85,7 @@ class States:
             with replacing(path) as partial:
                 if not context.save(sequence, tokens, partial):
                     raise OSError("the library has not written it")
+                _seal(partial)
                 partial.chmod(0o600)
         with suppress(OSError):
             self._shrink()
@@ -95,3 +100,26 @@ class States:
             total += file.stat().st_size
             if total > _MOST_BYTES:
                 file.unlink(missing_ok=True)
+
+
+def _seal(path: Path) -> None:
+    """Put the checksum behind a file's bytes."""
+    with path.open("r+b") as file:
+        total = _checksum(file, path.stat().st_size)
+        file.write(total)
+
+
+def _is_sealed(path: Path) -> bool:
+    """Whether a file holds what was written."""
+    with suppress(OSError), path.open("rb") as file:
+        size = path.stat().st_size - _SUM
+        return size > 0 and _checksum(file, size) == file.read()
+    return False
+
+
+def _checksum(file: BinaryIO, size: int) -> bytes:
+    total = 0
+    while size > 0 and (piece := file.read(min(size, _PIECE))):
+        total = zlib.crc32(piece, total)
+        size -= len(piece)
+    return total.to_bytes(_SUM, "big")
