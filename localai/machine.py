@@ -9,6 +9,20 @@ from pathlib import Path
 from typing import Any
 
 
+def inherited(*kept: int) -> list[int]:
+    """Return the descriptors that a process of ours would inherit, but the usual three and `kept`.
+
+    What a shell has opened for a command, a lock or a pipe, is to be closed with the command, and
+    the processes that it starts live longer.
+    """
+    found = []
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # the folder's own has been closed
+            if (number := int(name)) > 2 and number not in kept and os.get_inheritable(number):
+                found.append(number)
+    return found
+
+
 def free_memory() -> int:
     """Return the bytes of memory that can be had without swapping."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_AGE = 1e10  # seconds, three centuries: whoever means more says -1
 _POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}  # of two
 _NUMBER = r"([0-9]{1,12}(?:[.][0-9]{1,6})?)"
 _TIME = rf"(-1|{_NUMBER})([smhd]?)"  # compiled where one is read: few commands read any
@@ -15,7 +16,8 @@ _SHARE = rf"{_NUMBER}%"
 def duration(text: str) -> float | None:
     """Return a time like `300`, `90s`, `5m` or `1.5h` in seconds; -1 for ever; None: it is none."""
     match = re.fullmatch(_TIME, text.strip())
-    return float(match[1]) * _SECONDS[match[3]] if match else None
+    seconds = float(match[1]) * _SECONDS[match[3]] if match else None
+    return None if seconds is None or seconds > _AGE else seconds
 
 
 def size(text: str, free: int) -> int | None:

@@ -48,7 +48,6 @@ class Settings(NamedTuple):
     keep_alive: float  # seconds that a model stays without work; negative: for ever
     persona: str | None  # a text file that says who the user is to a character
     memory_limit: str  # what all loaded models may take: bytes, or a share of the free memory
-    debug: bool
     offline: bool
     color: bool | None  # True: forced, False: never, None: ask the terminal
     term: str
@@ -143,7 +142,6 @@ def read(environ: Mapping[str, str]) -> Settings:
         keep_alive=_keep_alive(environ, file),
         persona=_first(environ, "LOCALAI_PERSONA") or _text(file, "persona"),
         memory_limit=_memory_limit(environ, file),
-        debug=_truth(environ.get("LOCALAI_DEBUG", "")),
         offline=_truth(environ.get("LOCALAI_OFFLINE", "")),
         color=_color(environ),
         term=environ.get("TERM", ""),

@@ -25,9 +25,9 @@ from localai import settings
 from localai.catalog.names import TINY
 from localai.constraint import Constraint
 from localai.engines.base import ModelSpec
-from localai.errors import LocalaiError, WorkerDied
+from localai.errors import LocalaiError, NoHost, WorkerDied
 from localai.warm import place, reach, wire
-from localai.warm.client import WarmEngine
+from localai.warm.client import WarmEngine, open_engine
 from tests.conftest import PATIENCE, ROOT, Ran, ask, command, ours, request, run, until
 
 pytestmark = pytest.mark.usefixtures("warm")
@@ -158,6 +158,82 @@ def test_the_host_is_small_and_imports_no_engine(home: Path) -> None:
     assert host.memory_info().rss < 40e6
     maps = Path(f"/proc/{host.pid}/maps").read_text() if sys.platform == "linux" else ""
     assert not [line for line in maps.splitlines() if "llama" in line or "numpy" in line]
+
+
+def test_no_keep_alive_by_the_settings_serves_a_first_call_too(home: Path) -> None:
+    done = ask(CAPITAL, env={"LOCALAI_KEEP_ALIVE": "0"})
+    assert (done.out, done.err) == (PARIS + "\n", "")
+    until(lambda: not ours(home), 15)
+
+
+def test_a_host_stays_for_a_month(home: Path) -> None:
+    ask("--keep-alive", "30d", "-n", "1", CAPITAL)
+    time.sleep(0.2)
+    assert run("ps", "--json").json["models"][0]["leaves_in"] > 29 * 86400
+    only(home, "host")
+
+
+def test_what_a_shell_has_opened_is_closed_with_the_command(home: Path, tmp_path: Path) -> None:
+    with (tmp_path / "held").open("w") as held:
+        ask("-n", "1", CAPITAL, pass_fds=(held.fileno(),))
+        ask("-n", "1", "--gpu-layers", "0", CAPITAL, pass_fds=(held.fileno(),))
+    started = [*processes(home, "host"), *processes(home, "worker")]
+    assert len(started) == 3
+    for each in started:
+        links = Path(f"/proc/{each.pid}/fd").iterdir()
+        assert not [link for link in links if os.readlink(link) == str(tmp_path / "held")]
+
+
+def test_a_model_whose_file_was_replaced_is_another_one(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    shutil.copy(TINY, path)
+    assert run("ask", "-m", str(path), "--temp", "0", CAPITAL).out == PARIS + "\n"
+    (tmp_path / "other").write_bytes(b"GGUF" + bytes(100))
+    (tmp_path / "other").replace(path)
+    done = run("ask", "-m", str(path), CAPITAL)
+    assert (done.code, done.stdout) == (3, b"")
+
+
+def test_a_host_whose_socket_was_removed_gives_way(home: Path) -> None:
+    ask("-n", "1", CAPITAL)
+    first = only(home, "host")
+    (place.folder() / "host.sock").unlink()
+    done = ask(CAPITAL)
+    assert (done.out, done.err) == (PARIS + "\n", "")
+    assert only(home, "host").pid != first.pid
+    shutil.rmtree(place.folder())  # as at the end of a session
+    until(lambda: not ours(home), 15)
+
+
+def test_a_host_that_does_not_answer_is_told_of_and_can_be_ended(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask("-n", "1", CAPITAL)
+    only(home, "host").suspend()
+    monkeypatch.setattr(reach, "PATIENCE", 0.2)
+    with pytest.raises(NoHost) as caught:
+        reach.status()
+    assert "stop --all" in caught.value.next_step
+    warnings: list[str] = []
+    with open_engine(SPEC, warm=True, keep_alive=60, warn=warnings.append) as engine:
+        deltas = list(engine.ask(request(CAPITAL)))
+    assert "".join(delta.text for delta in deltas) == PARIS
+    assert len(warnings) == 1 and "does not answer" in warnings[0]
+    assert reach.stop(None) == ["the warm host, which did not answer"]
+    until(lambda: not ours(home), 15)
+    assert ask(CAPITAL).out == PARIS + "\n"
+
+
+def test_warm_does_not_say_that_it_keeps_what_it_does_not(home: Path, tmp_path: Path) -> None:
+    off = run("warm", "tiny", env={"LOCALAI_WARM": "0"})
+    assert off.code == 1 and "switched off" in off.err
+    (tmp_path / "file").write_text("")
+    nowhere = {"XDG_RUNTIME_DIR": str(tmp_path / "file")}
+    none = run("warm", "tiny", env=nowhere)
+    assert none.code == 1 and "nothing is kept loaded" in none.err
+    for verb in ("ps", "stop --all"):
+        assert run(*verb.split(), env=nowhere).code == 0
+    assert ours(home) == []
 
 
 @pytest.mark.parametrize("keep_alive", ["0", "1", "2s"])
@@ -333,12 +409,18 @@ def test_a_worker_that_dies_idle_is_not_even_noticed(home: Path) -> None:
             worker.wait(PATIENCE)
 
 
-def test_a_worker_that_cannot_be_stopped_gently_is_killed(home: Path) -> None:
+def test_a_worker_that_cannot_be_stopped_gently_is_killed(
+    home: Path, asking: Callable[..., Asking]
+) -> None:
     ask("-n", "1", CAPITAL)
     worker = only(home, "worker")
     worker.suspend()
+    client = asking("go")
+    until(lambda: len(run("ps", "--json").json["models"]) == 1)
     assert run("stop", "tiny").code == 0
     assert not worker.is_running()
+    done = client.rest()
+    assert done.code == 1 and "was stopped" in done.err.splitlines()[0]
 
 
 def test_the_host_killed_answers_go_on_and_the_next_call_starts_another(
@@ -395,6 +477,13 @@ def test_a_host_of_another_build_gives_way_and_its_answers_go_on(
 # Rubbish, strangers, and places that are not ours.
 
 
+def wish(**more: Any) -> bytes:
+    """A client's first message, with something in it changed."""
+    spec = {"kind": "text", "files": ["x"]}
+    good = {"spec": spec, "environment": {}, "keep_alive": 1, "memory_limit": "80%"}
+    return wire.encode("serve", build=place.build(), **{**good, **more})
+
+
 def test_malformed_messages_and_silent_clients_disturb_nobody(home: Path) -> None:
     ask("-n", "1", CAPITAL)
     address = str(place.folder() / "host.sock")
@@ -406,15 +495,16 @@ def test_malformed_messages_and_silent_clients_disturb_nobody(home: Path) -> Non
         b"\0\0\0\3abc",
         wire.encode("dance"),
         wire.encode("serve"),
-        wire.encode("serve", build=place.build(), spec={}, environment={}, keep_alive=1),
-        wire.encode("serve", build=place.build(), spec={"kind": "text", "files": []},
-                    environment={}, keep_alive=1),
-        wire.encode("serve", build=place.build(), spec={"kind": "text", "files": ["x"]},
-                    environment={"A": 1}, keep_alive=1),
-        wire.encode("serve", build=place.build(), spec={"kind": "text", "files": ["x"]},
-                    environment={"A\0": "1"}, keep_alive=1),
-        wire.encode("serve", build=place.build(), spec={"kind": "text", "files": ["x"]},
-                    environment={}, keep_alive=float("nan")),
+        wish(spec={}),
+        wish(spec={"kind": "text", "files": []}),
+        wish(spec={"kind": "text", "files": ["a\0b"]}),
+        wish(spec={"kind": "text", "files": ["\ud800"]}),
+        wish(environment={"A": 1}),
+        wish(environment={"A\0": "1"}),
+        wish(environment={"A": "\ud800"}),
+        wish(keep_alive=float("nan")),
+        wish(memory_limit="much"),
+        wish(memory_limit=None),
         wire.encode("stop", names="tiny"),
         wire.encode("stop", names=[["tiny"], None, 5]),
         wire.encode("status", more=[1] * 1000),
@@ -525,12 +615,12 @@ def test_the_older_model_leaves_when_two_pass_the_limit(home: Path, tmp_path: Pa
     assert ask(CAPITAL, env=limit).out == PARIS + "\n"
     first = only(home, "worker")
     before = sum(map(resident, processes(home, "worker")))
-    done = run("ask", "-m", str(other), "--temp", "0", CAPITAL)
+    done = run("ask", "-m", str(other), "--temp", "0", CAPITAL, env=limit)
     assert done.out == PARIS + "\n"
     second = only(home, "worker")  # one alone
     assert second.pid != first.pid and not first.is_running()
     assert sum(map(resident, processes(home, "worker"))) < before * 1.3
-    assert ask(CAPITAL).out == PARIS + "\n"
+    assert ask(CAPITAL, env=limit).out == PARIS + "\n"
     assert len(processes(home, "worker")) == 1
 
 
@@ -558,6 +648,8 @@ def test_a_model_beyond_the_limit_is_refused_with_the_numbers() -> None:
     assert (done.code, done.stdout) == (4, b"")
     assert "10.5 MB" in done.err and "LOCALAI_MEMORY_LIMIT" in done.err
     assert ask("--cold", CAPITAL).out == PARIS + "\n"
+    # What it advises helps: the limit is the asking command's, not the host's.
+    assert ask(CAPITAL, env={"LOCALAI_MEMORY_LIMIT": "8G"}).out == PARIS + "\n"
 
 
 # The client's side.

@@ -44,7 +44,7 @@ def test_without_anything_said_the_defaults_hold(home: Path) -> None:
     bare = seen(TERM="xterm")
     assert dict(bare.models) == {}
     assert (bare.gpu_layers, bare.context, bare.threads, bare.color) == (None, None, None, None)
-    assert not bare.debug and not bare.offline
+    assert not bare.offline
     found = [path.name for path in home.rglob("*") if path.is_dir()]
     assert found == ["state", "localai"], "reading the settings makes no folder"
 
@@ -94,7 +94,7 @@ def test_an_empty_variable_says_nothing(config: Any) -> None:
         LOCALAI_THREADS="", LOCALAI_MODEL="", LOCALAI_CTX="", LOCALAI_DEBUG="", NO_COLOR=""
     )
     assert (empty.threads, empty.model("text"), empty.context) == (2, None, None)
-    assert not empty.debug and empty.color is None
+    assert empty.color is None
 
 
 @pytest.mark.parametrize("name", ["LOCALAI_DEBUG", "LOCALAI_OFFLINE"])

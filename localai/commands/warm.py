@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from localai import questions
+from localai import questions, settings
 from localai.commands import options
 from localai.commands.base import command, option
 from localai.commands.engine import engine_for
-from localai.errors import BadInput
+from localai.errors import BadInput, NoHost
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
 
@@ -26,6 +26,10 @@ def warm(console: Console, /, **given: Any) -> None:
     options.apply(console, given)
     if given["cold"]:
         raise BadInput("--cold keeps nothing loaded", "leave it out")
+    if not settings.load().warm:
+        raise NoHost("the warm host is switched off", "set LOCALAI_WARM=1, or `warm` in the config")
     spec = questions.spec(console, given)
     with Progress(console, f"loading {spec.name}"), engine_for(console, given, spec) as engine:
+        if not engine.stays:
+            raise NoHost("nothing is kept loaded without a warm host", "localai doctor")
         engine.wait()

@@ -40,6 +40,7 @@ class Loaded:
     failed: dict[str, str] | None = None  # why the model could not be loaded
     left: float | None = None  # when it was told to leave
     stopped: bool = False  # and not to end what it does
+    killed: bool = False  # since it did not leave
     closed: bool = False  # its control: it has ended, or is about to
     stages: dict[str, tuple[str, str]] = field(default_factory=dict)  # request: stage and digest
 
@@ -58,7 +59,7 @@ class Loaded:
     @property
     def overdue_at(self) -> float | None:
         """When it has taken too long to leave; None: it is not leaving, or has work to end."""
-        if self.left is None or not (self.stopped or self.idle):
+        if self.left is None or self.killed or not (self.stopped or self.idle):
             return None
         return self.left + (_UNWILLING if self.stopped else _TIDYING)
 

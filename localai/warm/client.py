@@ -18,14 +18,13 @@ from localai.engines.base import Delta, ModelSpec
 from localai.errors import LocalaiError, NoHost, WorkerDied, from_wire
 from localai.records import pack, unpack
 from localai.settings import engine_environment
+from localai.settings import load as load_settings
 from localai.warm import place, wire
 from localai.warm.channel import Channel, Gone, Lost
-from localai.warm.reach import Host, pause, reach_host
+from localai.warm.reach import PATIENCE, Host, pause, reach_host
 
 if TYPE_CHECKING:
     from localai.warm.process import WorkerProcess
-
-_PATIENCE = 10.0  # seconds for a host to come up, or to say how a worker has ended
 
 
 class ClientEngine(ABC):
@@ -114,6 +113,11 @@ class ClientEngine(ABC):
             self._open.close()
             self._open = None
 
+    @property
+    @abstractmethod
+    def stays(self) -> bool:
+        """Whether the worker outlives the command."""
+
     @abstractmethod
     def _reach(self) -> socket.socket:
         """Return a socket to a worker, which may still be loading."""
@@ -130,6 +134,11 @@ class ColdEngine(ClientEngine):
         super().__init__(spec)
         self._process: WorkerProcess | None = None
         self._open = Channel(self._reach())
+
+    @property
+    def stays(self) -> bool:
+        """False: it ends with the command."""
+        return False
 
     def close(self) -> None:
         """Leave; the worker ends by itself."""
@@ -154,16 +163,18 @@ class ColdEngine(ClientEngine):
     def _ended(self, proven: bool) -> LocalaiError:
         process, self._process = self._process, None
         assert process is not None
+        ready = False
         try:
             decoder = wire.Decoder()
             while data := process.control.recv(1 << 16):
                 for message in decoder.feed(data):
                     if message["type"] == "failed":
                         return from_wire(message)
+                    ready |= message["type"] == "ready"
         except OSError:
             pass  # it has closed with something of ours unread
         process.ended(wait=True)
-        error = process.death(proven=proven).error()
+        error = process.death(ready=ready, proven=proven).error()
         process.close()
         return error
 
@@ -197,6 +208,11 @@ class WarmEngine(ClientEngine):
             self._leave_channel()
         return super().channel
 
+    @property
+    def stays(self) -> bool:
+        """True: it is the host's."""
+        return True
+
     def close(self) -> None:
         """Leave both the worker and the host."""
         super().close()
@@ -213,8 +229,9 @@ class WarmEngine(ClientEngine):
             spec=pack(self._spec),
             environment=engine_environment(),
             keep_alive=self._keep_alive,
+            memory_limit=load_settings().memory_limit,
         )
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + PATIENCE
         while True:
             self._host = reach_host(until)
             answer, descriptors = self._host.ask(serve)
@@ -228,7 +245,7 @@ class WarmEngine(ClientEngine):
 
     def _ended(self, proven: bool) -> LocalaiError:
         assert self._host is not None
-        message = self._host.hear(_PATIENCE)
+        message = self._host.hear(PATIENCE)
         if message is None:
             return WorkerDied(
                 "the warm host and the engine's process have ended in the middle of the answer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from localai.engines.base import ModelSpec
 from localai.errors import BadInput
+from localai.quantities import size
 from localai.records import unpack
 from localai.warm import wire
 from localai.warm.books import Loaded
@@ -36,6 +38,8 @@ class Wish:
     spec: ModelSpec
     environment: dict[str, str]
     keep_alive: float  # seconds; negative: for ever
+    memory_limit: str  # of all models together, as in the settings
+    identity: Hashable  # what two wishes must share to be served by one worker
 
     @classmethod
     def read(cls, guest: Guest, message: wire.Message) -> Wish:
@@ -48,19 +52,38 @@ class Wish:
         """
         spec = unpack(ModelSpec, message.get("spec"))
         environment, keep_alive = message.get("environment"), message.get("keep_alive")
+        limit = message.get("memory_limit")
         if not spec.files or not isinstance(environment, dict):
             raise BadInput("a wish names a model's file and an environment")
+        if not all(map(_is_native, spec.files)):
+            raise BadInput("a model's file has a name that no file can have")
         if not all(_is_variable(*pair) for pair in environment.items()):
             raise BadInput("an environment's variables are texts")
         if not isinstance(keep_alive, int | float) or not abs(keep_alive) < 1e12:
             raise BadInput("a wish says for how long the model stays")
-        return cls(guest, spec, environment, float(keep_alive))
-
-    @property
-    def identity(self) -> Hashable:
-        """What two wishes must share to be served by one worker."""
-        return (self.spec.identity(), tuple(sorted(self.environment.items())))
+        if not isinstance(limit, str) or size(limit, 0) is None:
+            raise BadInput("a wish says how much memory all models may take")
+        # A file that another one has replaced since is another model.
+        files = tuple(map(_version, spec.files))
+        identity = (spec.identity(), files, tuple(sorted(environment.items())))
+        return cls(guest, spec, environment, float(keep_alive), limit, identity)
 
 
 def _is_variable(name: str, value: object) -> bool:
-    return isinstance(value, str) and "\0" not in name + value and "=" not in name and name != ""
+    return _is_native(name) and _is_native(value) and "=" not in name and name != ""
+
+
+def _is_native(text: object) -> bool:
+    """Whether the system can be given a text."""
+    try:
+        return isinstance(text, str) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def _version(file: str) -> Hashable:
+    try:
+        status = os.stat(file)
+    except OSError:  # the worker will say what is wrong with it
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

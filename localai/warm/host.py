@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 from localai.errors import BadInput, LocalaiError
@@ -30,6 +31,7 @@ from localai.warm.stable import Stable
 
 _SILENCE = 10.0  # seconds that a client may take for its first message
 _LOOK = 0.005  # seconds between two looks at a process that is about to end
+_ROUND = 2.0  # seconds between two looks at whether the socket is still where clients come
 
 
 class Host:
@@ -50,8 +52,10 @@ class Host:
         self._guests: set[Guest] = set()
         self._wishes: list[Wish] = []  # for models that have to wait until others have left
         self._touched = time.monotonic()
-        self._keep_alive = load_settings().keep_alive
+        self._keep_alive = _SILENCE  # until the first client says for how long
         self._giving_way = False
+        self._address = Path(listener.getsockname())
+        self._inode = place.inode(self._address)
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, None)
 
@@ -141,7 +145,7 @@ class Host:
             try:
                 loaded = self._stable.worker(wish)
                 sock = self._stable.connect(loaded, wish.keep_alive) if loaded else None
-            except (LocalaiError, OSError) as error:
+            except (LocalaiError, OSError, ValueError) as error:
                 known = error if isinstance(error, LocalaiError) else LocalaiError(str(error))
                 wish.guest.send(wire.encode("error", **known.to_wire()))
             else:
@@ -169,7 +173,7 @@ class Host:
         host = {"pid": os.getpid(), "memory": own + files, "build": place.build()}
         return {"host": host, "models": [each.status() for each in self._stable.workers.values()]}
 
-    def _pause(self) -> float | None:
+    def _pause(self) -> float:
         """Return for how long nothing needs to be done unless somebody says something."""
         now = time.monotonic()
         ends = self._stable.times()
@@ -177,7 +181,7 @@ class Host:
         if not self._stable.workers and self._keep_alive >= 0:
             ends.append(self._touched + self._keep_alive)
         known = [end for end in ends if end is not None]
-        return max(_LOOK, min(known) - now) if known else None
+        return max(_LOOK, min([*known, now + _ROUND]) - now)
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
@@ -189,6 +193,8 @@ class Host:
         quiet = not self._stable.workers and not self._wishes and self._keep_alive >= 0
         if quiet and self._touched + self._keep_alive <= now:
             self._give_way("no work")
+        if not self._giving_way and place.inode(self._address) != self._inode:
+            self._give_way("its socket is gone")  # nobody can reach it any more
 
     def _part(self, loaded: Loaded, told: bytes) -> None:
         """Tell the clients of a worker that it has ended, and those who waited for that."""
@@ -231,6 +237,7 @@ def main(listener: str, lock: str) -> None:
         os._exit(0)
     sock, descriptor = socket.socket(fileno=int(listener)), int(lock)
     sock.set_inheritable(False)
+    place.sign(descriptor)
     os.set_inheritable(descriptor, False)  # else a worker would hold it after we have gone
     os.chdir("/")
     with contextlib.suppress(OSError, ValueError):  # a client is a file, and there may be many

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import stat
 import struct
@@ -72,14 +73,35 @@ def connect(address: Path) -> socket.socket | None:
 
 
 def lock(place: Path) -> int | None:
-    """Return the descriptor of the host's lock; None: somebody else holds it."""
+    """Return the descriptor of the host's lock, with nothing in it; None: somebody else holds it.
+
+    The host writes its process id there (`sign`).
+    """
     descriptor = os.open(place / "host.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
+    os.ftruncate(descriptor, 0)
     return descriptor
+
+
+def sign(descriptor: int) -> None:
+    """Write into the lock that this process holds it."""
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+
+
+def kill_host(place: Path) -> bool:
+    """End a host that does not answer; False: there is none. Its workers leave when it has gone."""
+    if (descriptor := lock(place)) is not None:
+        os.close(descriptor)
+        return False
+    try:
+        os.kill(int((place / "host.lock").read_bytes()), signal.SIGKILL)
+    except (OSError, ValueError):  # it has just ended, or is just being started
+        return False
+    return True
 
 
 def listen(address: Path) -> socket.socket:
@@ -95,6 +117,14 @@ def listen(address: Path) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def inode(address: Path) -> int | None:
+    """Return what tells a socket from another in its place; None: there is none."""
+    try:
+        return address.stat().st_ino
+    except OSError:
+        return None
 
 
 def is_ours(sock: socket.socket) -> bool:

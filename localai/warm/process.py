@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from localai.engines.base import ModelSpec
-from localai.errors import BadModel, LocalaiError, WorkerDied
-from localai.machine import usual_turn
+from localai.errors import BadModel, LocalaiError, NotEnoughMemory, WorkerDied
+from localai.machine import inherited, usual_turn
 from localai.records import pack
-from localai.settings import load as load_settings
 from localai.settings import worker_environment
 
 _LAST_WORDS = 2000  # bytes of a dead worker's stderr
+_NO_MEMORY = ("MemoryError", "RuntimeError: can't start new thread")
 _NATIVE = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
 
@@ -30,20 +30,40 @@ class Death:
 
     file: str  # the model's
     code: int  # exit status; negative: the signal
-    words: str = ""  # the last line that it said
+    words: tuple[str, ...] = ()  # the last lines that it said
+    ready: bool = False  # it had loaded the model
     proven: bool = False  # it had answered before
 
     def error(self, proven: bool = False) -> LocalaiError:
         """Return what to tell the user; `proven`: it had answered us before."""
-        reason = f": {self.words}" if self.words else ""
+        error = self._error(proven or self.proven)
+        if self.words:
+            error.add_note("\n".join(("the engine's last words:", *self.words)))
+        return error
+
+    def _error(self, proven: bool) -> LocalaiError:
+        last = self.words[-1] if self.words else ""
+        reason = f": {last}" if last else ""
         how = f"by {_signal_name(-self.code)}" if self.code < 0 else f"with status {self.code}"
-        if self.code < 0 and -self.code in _NATIVE and not (self.proven or proven):
+        if -self.code == signal.SIGBUS and proven:
+            return WorkerDied(
+                f"the engine's process ended {how}: {self.file} has changed while it was in use, "
+                "or its disk has failed",
+                "try again when the file is whole",
+            )
+        if -self.code in _NATIVE and not proven:
             return BadModel(
                 f"the engine ended {how} when it first used {self.file}{reason}",
                 "the file may be damaged: fetch it anew, or take another model",
             )
+        if not (self.ready or proven) and last.startswith(_NO_MEMORY):
+            return NotEnoughMemory(
+                f"there is not enough memory to start the engine{reason}",
+                "close other programs, or raise the limit that this process was given (ulimit -v)",
+            )
+        when = "in the middle of the answer" if self.ready or proven else "while it was starting"
         return WorkerDied(
-            f"the engine's process ended {how} in the middle of the answer{reason}",
+            f"the engine's process ended {how} {when}{reason}",
             "try again; with --debug to see all that it said",
         )
 
@@ -92,10 +112,10 @@ class WorkerProcess:
         said = os.pread(self._errors, _LAST_WORDS, max(0, length - _LAST_WORDS))
         return said.decode("utf-8", "replace").strip().splitlines()
 
-    def death(self, *, proven: bool) -> Death:
+    def death(self, *, ready: bool, proven: bool) -> Death:
         """Return how the process has ended; it must have."""
         assert self._code is not None
-        return Death(self.spec.files[0], self._code, (self.words() or [""])[-1], proven)
+        return Death(self.spec.files[0], self._code, tuple(self.words()), ready, proven)
 
     def close(self) -> None:
         """Leave the worker: it ends what it does and ends, also when we are killed."""
@@ -116,9 +136,9 @@ def _start(
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, errors, 1),
+        (os.POSIX_SPAWN_DUP2, errors, 2),
+        *((os.POSIX_SPAWN_CLOSE, number) for number in inherited(control.fileno())),
     ]
-    if not load_settings().debug:
-        actions.append((os.POSIX_SPAWN_DUP2, errors, 2))
     return os.posix_spawn(
         sys.executable,
         [*command, str(control.fileno())],

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from localai.errors import NoHost, from_wire
-from localai.machine import usual_turn
+from localai.machine import inherited, usual_turn
 from localai.settings import worker_environment
 from localai.warm import place, wire
 
+PATIENCE = 10.0  # seconds for a host to come up, or to show that it lives
 _PAUSE = 0.002  # seconds between two looks at a lock that another process holds
 
 
@@ -37,11 +38,34 @@ class Host:
         self._heard: list[wire.Message] = []
 
     def ask(self, frame: bytes) -> tuple[wire.Message | None, list[int]]:
-        """Send a frame; return the answer, None where the host has left, and its descriptors."""
+        """Send a frame; return the answer, None where the host has left, and its descriptors.
+
+        An answer may take its time: others may have to leave before a model has room. A host that
+        has said nothing for long is asked for its status, which takes none.
+
+        Raises
+        ------
+        NoHost
+            It does not answer that either.
+        """
         descriptors: list[int] = []
         with contextlib.suppress(OSError):
             self._socket.sendall(frame)
-        while not self._heard:
+        asked_twice = False
+        while True:
+            while self._heard:
+                message = self._heard.pop(0)
+                if not (asked_twice and message["type"] == "status"):
+                    return message, descriptors
+                asked_twice = False
+            if not select.select([self._socket], [], [], PATIENCE)[0]:
+                if asked_twice:
+                    self.close()
+                    raise silent()
+                asked_twice = True
+                with contextlib.suppress(OSError):
+                    self._socket.sendall(wire.encode("status"))
+                continue
             try:
                 data, more, _, _ = socket.recv_fds(self._socket, 1 << 16, 4)
             except ConnectionError:
@@ -54,7 +78,6 @@ class Host:
                 self._heard += self._decoder.feed(data)
             except wire.WireError:  # a host that speaks another version: it gives way
                 return None, descriptors
-        return self._heard.pop(0), descriptors
 
     def hear(self, seconds: float) -> wire.Message | None:
         """Return the next message; None: the host has left, or says nothing for so long."""
@@ -115,6 +138,7 @@ def _start_host(address: Path, lock: int) -> int:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                *((os.POSIX_SPAWN_CLOSE, number) for number in inherited(listener.fileno(), lock)),
             ],
             setsid=True,
             **usual_turn(),
@@ -130,8 +154,13 @@ def pause(until: float) -> None:
         It is later than `until`, on the monotonic clock.
     """
     if time.monotonic() > until:
-        raise NoHost("the warm host does not answer", "localai stop --all")
+        raise silent()
     time.sleep(_PAUSE)
+
+
+def silent() -> NoHost:
+    """Return the error for a host that does not answer."""
+    return NoHost("the warm host does not answer", "end it with: localai stop --all")
 
 
 def status() -> dict[str, Any]:
@@ -142,13 +171,22 @@ def status() -> dict[str, Any]:
 
 def stop(names: tuple[str, ...] | None) -> list[str]:
     """Stop the models of these names or files, or all and the host; return their names."""
-    answer = _asked(wire.encode("stop", names=names))
+    try:
+        answer = _asked(wire.encode("stop", names=names))
+    except NoHost:
+        if names is None and place.kill_host(place.folder()):
+            return ["the warm host, which did not answer"]
+        raise
     return list(answer["models"]) if answer else []
 
 
 def _asked(frame: bytes) -> wire.Message | None:
     """Return the running host's answer; None: no host of ours runs."""
-    sock = place.connect(place.folder() / "host.sock")
+    try:
+        folder = place.folder()
+    except NoHost:  # there is no place for one
+        return None
+    sock = place.connect(folder / "host.sock")
     if sock is None:
         return None
     host = Host(sock)

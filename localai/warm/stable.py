@@ -6,11 +6,10 @@ import selectors
 import socket
 import time
 
-from localai.errors import NotEnoughMemory
+from localai.errors import LocalaiError, NotEnoughMemory
 from localai.machine import free_memory, resident
 from localai.quantities import amount, size
 from localai.records import pack
-from localai.settings import load as load_settings
 from localai.warm import wire
 from localai.warm.books import Kills, Loaded, needed, who_leaves
 from localai.warm.connection import Connection
@@ -47,7 +46,7 @@ class Stable:
         for each in same:
             if each.left is None and not each.closed:
                 return each
-        if same or not self._make_room(needed(wish.spec)):
+        if same or not self._make_room(needed(wish.spec), wish.memory_limit):
             return None
         return self._start(wish)
 
@@ -93,6 +92,7 @@ class Stable:
             if each.overdue_at is not None and each.overdue_at <= now:
                 self._log.write(f"{each.process.pid} does not leave")
                 each.process.kill()
+                each.killed = True
             if each.closed and each.process.ended():
                 ended.append((each, self._bury(each)))
         return ended
@@ -103,14 +103,13 @@ class Stable:
         ends = [end for each in workers for end in (each.leaves_at, each.overdue_at)]
         return [0.0 if any(each.closed for each in workers) else None, *ends]
 
-    def _make_room(self, wanted: int) -> bool:
+    def _make_room(self, wanted: int, asked: str) -> bool:
         """Let idle workers leave if need be; False: there will be room later."""
         taken, own = {}, 0
         for each in self.workers.values():
             anonymous, files = resident(each.process.pid)
             own += anonymous
             taken[each] = max(anonymous + files, 0 if each.ready else needed(each.spec))
-        asked = load_settings().memory_limit
         # What a worker maps of a file counts as free; what it has of its own would be.
         limit = size(asked, free_memory() + own) or 0
         if wanted > limit:
@@ -141,12 +140,15 @@ class Stable:
         """Forget a worker that has ended; return what its clients are to be told."""
         del self.workers[loaded.control]
         process = loaded.process
-        death = process.death(proven=loaded.proven)
+        death = process.death(ready=loaded.ready, proven=loaded.proven)
         told = b""
         if loaded.failed:
             told = wire.encode("error", **loaded.failed)
             self._log.write(f"{process.pid} could not load: {loaded.failed['what']}")
-        elif not loaded.stopped and (death.code or loaded.left is None):
+        elif loaded.stopped:
+            error = LocalaiError("the model was stopped before it had answered", "try again")
+            told = wire.encode("error", **error.to_wire())
+        elif death.code or loaded.left is None:
             told = wire.encode("died", death=pack(death))
             words = " | ".join(process.words()[-_LAST_LINES:])
             self._log.write(f"{process.pid} ({loaded.spec.name}) ended: {death.code} {words}")

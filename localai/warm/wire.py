@@ -27,7 +27,7 @@ from localai.engines.base import Delta
 from localai.errors import BadInput, LocalaiError
 from localai.records import pack, unpack
 
-VERSION = 1
+VERSION = 2
 INLINE = 1 << 18  # bytes of a request that still travel in a message
 MOST = 1 << 22  # bytes of a frame; more is not one of ours
 _FIELDS = {  # what a piece of an answer cannot be without
