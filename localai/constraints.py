@@ -85,7 +85,7 @@ def from_schema(schema: str | Mapping[str, object]) -> Constraint:
     text = schema.strip()
     if text.startswith("{"):
         return _schema(_parse_json(text, "the schema"), "the schema")
-    if text.endswith(".json") or _is_file(text):
+    if text.endswith(".json") or "/" in text or _is_file(text):
         return _schema(_parse_json(read_text(Path(text), MAX_SOURCE), text), text)
     return _schema(_from_fields(text), "the schema")
 

@@ -11,7 +11,7 @@ from localai import settings
 from localai.catalog import obtain
 from localai.constraint import Constraint
 from localai.engines.base import Message, ModelSpec, Sampling, TextRequest
-from localai.errors import BadInput
+from localai.errors import BadConstraint, BadInput, UnknownModel
 from localai.terminal.console import Console
 from localai.terminal.text import read_text
 
@@ -36,7 +36,7 @@ def joined(piped: str, argument: str) -> str:
 
 def prompt_file(given: Given) -> Prompt | None:
     """Return the prompt file that was asked for, if any."""
-    if not given["prompt_file"]:
+    if given["prompt_file"] is None:
         return None
     from localai import prompts  # with YAML, which a plain question need not wait for
 
@@ -54,6 +54,8 @@ def spec(console: Console, given: Given, own: str = "") -> ModelSpec:
         The model that a prompt file or a character asks for.
     """
     chosen = settings.load()
+    if given["model"] == "":
+        raise UnknownModel("-m names no model", "localai models")
     name = given["model"] or own or chosen.model("text")
     model = obtain.obtain(
         console,
@@ -97,12 +99,12 @@ def request(
         messages, fixed = _conversation(system, Message("user", text)), 1 if system else 0
     return TextRequest(
         messages=() if given["raw"] else messages,
-        raw=_raw(text, system, card) if given["raw"] else None,
+        raw=_raw(given, text, system, card) if given["raw"] else None,
         fixed=fixed,
         fixed_text=lead,
         sampling=_sampling(given, prompt, card),
         max_tokens=given["max_tokens"] or (prompt and prompt.max_tokens) or None,
-        stop=given["stop"] or (prompt.stop if prompt else ()),
+        stop=_stop(given, prompt, constraint),
         constraint=constraint,
         think=False if given["think"] == "off" or constraint else None,
         truncate=given["truncate"],
@@ -157,12 +159,27 @@ def _acted(
     return messages, len(messages) - 1
 
 
-def _raw(text: str, system: str | None, card: Character | None) -> str:
+def _raw(given: Given, text: str, system: str | None, card: Character | None) -> str:
     if card:
         raise BadInput("--raw has no character: it continues the prompt alone", "leave out -c")
-    if system:
+    if given["system"]:
         raise BadInput("--raw has no system text: it continues the prompt alone", "leave out -s")
+    if system:
+        what = "--raw has no system text, and the prompt file has one"
+        raise BadInput(what, "leave out --raw")
     return text
+
+
+def _stop(given: Given, prompt: Prompt | None, constraint: Constraint | None) -> tuple[str, ...]:
+    """Return the stop strings; a constraint says itself where an answer ends."""
+    stop: tuple[str, ...] = given["stop"]
+    if constraint and stop:
+        raise BadInput(
+            "--stop and a constraint cannot be kept together: it would cut an answer before it is "
+            "complete",
+            "leave out --stop",
+        )
+    return stop or (prompt.stop if prompt and not constraint else ())
 
 
 def _sampling(given: Given, prompt: Prompt | None, card: Character | None) -> Sampling:
@@ -205,7 +222,11 @@ def _constraint(given: Given, prompt: Prompt | None) -> Constraint | None:
     }
     if flags:
         return makers[flags[0]](given[flags[0]])
-    return makers[own[0]](getattr(prompt, own[0]))
+    assert prompt is not None
+    try:
+        return makers[own[0]](getattr(prompt, own[0]))
+    except BadConstraint as error:
+        raise BadConstraint(f"{prompt.path}: `{own[0]}`: {error.what}", error.next_step) from None
 
 
 def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -217,6 +238,8 @@ def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
             raise BadInput(
                 f"--var {pair!r} is not NAME=VALUE", "for instance --var language=German"
             )
+        if value == "@":
+            raise BadInput(f"--var {name}=@ names no file", f"--var {name}=@FILE")
         values[name] = (
             read_text(Path(value[1:]), _MOST_OF_A_FILE) if value.startswith("@") else value
         )

@@ -20,6 +20,7 @@ import pytest
 from localai.catalog.names import TINY
 from localai.engines.base import Delta, Message, ModelSpec, Sampling, TextRequest
 from localai.records import pack
+from localai.warm import wire
 
 ROOT = Path(__file__).resolve().parent.parent
 GREEDY = Sampling(temperature=0)
@@ -147,6 +148,13 @@ def run(*arguments: str, stdin: str | bytes = b"", timeout: float = 120, **more:
 def ask(*arguments: str, **more: Any) -> Ran:
     """Ask the tiny model greedily."""
     return run("ask", "-m", "tiny", "--temp", "0", *arguments, **more)
+
+
+def of_another_version(frame: bytes) -> bytes:
+    """A message as a later version of ours would send it."""
+    ours, theirs = (b'"v":%d,' % version for version in (wire.VERSION, wire.VERSION + 1))
+    assert ours in frame
+    return frame.replace(ours, theirs)
 
 
 @dataclass

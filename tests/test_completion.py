@@ -300,7 +300,7 @@ def test_an_empty_table_is_no_failure(place: Path) -> None:
 
 def test_help_shows_examples() -> None:
     for args in (["completion", "--help"], ["prompts", "--help"], ["prompts", "new", "--help"]):
-        out = CliRunner().invoke(table, args).stdout
+        out = run(*args).out
         assert "Examples:\n" in out and out.count("  localai ") >= 2
 
 

@@ -297,3 +297,70 @@ def test_ctrl_c_while_the_command_itself_is_imported_is_no_traceback(moment: str
     out, err = client.communicate(timeout=60)
     assert client.returncode in (130, -signal.SIGINT)
     assert out == b"" and b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what", "hint"),
+    [
+        (("--stop", "e", "--test", "x"), 2, "--stop and a constraint", "leave out --stop"),
+        (("--stop", "re", "--choices", "red,green", "x"), 2, "--stop and a constraint", "--stop"),
+        (("--test", "-o", "file", "x"), 2, "--test has no output", "leave out -o"),
+        (("-p", "summarize"), 2, "summarize wants an input", "on stdin"),
+        (("-p", "commit-message"), 2, "wants an input", "argument"),
+        (("-p", "", "x"), 2, "no prompt called ''", "localai prompts"),
+        (("--raw", "-p", "code-review", "x"), 2, "the prompt file has one", "leave out --raw"),
+        (("-p", "./bad.md", "x"), 2, "bad.md: `regex`: the regex is not valid", "Correct"),
+        (("-p", "translate", "--var", "language=@", "x"), 2, "names no file", "language=@FILE"),
+        (("--var",), 2, "requires an argument", "localai ask --help"),
+        (("-e", "abc\\"), 2, "a backslash escapes nothing", ""),
+        (("-e", "a\\q"), 2, "there is no escape \\q", ""),
+        (("-o", "folder", "--force", "x"), 2, "folder is a folder", "name a file"),
+        (("-o", "", "x"), 2, "names no file", "-o FILE"),
+        (("--schema", "./folder", "x"), 2, "folder cannot be read", ""),
+        (("-m", "", "x"), 3, "names no model", "localai models"),
+        (("-m", "./dangling.gguf", "x"), 3, "a link to a file that is not there", "mend"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    arguments: tuple[str, ...],
+    code: int,
+    what: str,
+    hint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("dangling.gguf").symlink_to("nowhere")
+    Path("bad.md").write_text('---\ndescription: bad\nregex: "[a-"\n---\n{{input}}\n')
+    done = run("ask", *(() if "-m" in arguments else ("-m", "tiny")), *arguments)
+    first, *rest = told(done, code).splitlines()
+    assert what in first and (hint in rest[0] if hint else True)
+    assert sorted(each.name for each in tmp_path.iterdir() if each.name != "home") == [
+        "bad.md",
+        "dangling.gguf",
+        "folder",
+    ]
+
+
+@pytest.mark.parametrize("arguments", ["--help", "ask --help", "--version", "prompts new --help"])
+def test_help_has_a_reader_and_a_disk_like_any_output(arguments: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    for out, code in ((writing, 141), (os.open("/dev/full", os.O_WRONLY), 1)):
+        done = subprocess.run(
+            command(*arguments.split()), stdout=out, stderr=subprocess.PIPE, env=environment()
+        )
+        os.close(out)
+        assert done.returncode == code
+        assert b"Traceback" not in done.stderr and (b"disk is full" in done.stderr) == (code == 1)
+
+
+@pytest.mark.parametrize("columns", [24, 40, 59, 60, 80, 200])
+def test_help_is_as_wide_as_the_terminal(columns: int) -> None:
+    done = run("ask", "--help", env={"COLUMNS": str(columns)})
+    lines = done.out.partition("Options:")[2].splitlines()
+    longest = max(map(len, lines))
+    names = max(len(line.split("  ")[1]) for line in lines if line.startswith("  -"))
+    assert longest <= max(min(columns, 100), names + 2)
+    assert done.code == 0 and len(lines) > 30

@@ -97,12 +97,13 @@ def test_an_empty_variable_says_nothing(config: Any) -> None:
     assert empty.color is None
 
 
-@pytest.mark.parametrize("name", ["LOCALAI_DEBUG", "LOCALAI_OFFLINE"])
 @pytest.mark.parametrize(
     ("word", "truth"), [("1", True), ("yes", True), ("0", False), ("no", False), ("False", False)]
 )
-def test_switches(name: str, word: str, truth: bool) -> None:
-    assert getattr(seen(**{name: word}), name.removeprefix("LOCALAI_").lower()) is truth
+def test_switches(word: str, truth: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seen(LOCALAI_OFFLINE=word).offline is truth
+    monkeypatch.setenv("LOCALAI_DEBUG", word)
+    assert settings.debugging() is truth
 
 
 def test_colour_is_forbidden_forced_or_asked_of_the_terminal() -> None:

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import signal
 import socket
 import struct
@@ -29,14 +30,14 @@ import pytest
 from localai import settings
 from localai.catalog.names import TINY
 from localai.engines.base import Delta, ModelSpec, Usage
-from localai.errors import BadModel, WorkerDied
+from localai.errors import BadModel, LocalaiError, NotEnoughMemory, WorkerDied
 from localai.records import pack
 from localai.warm import wire
 from localai.warm.channel import Channel, Gone
 from localai.warm.client import ColdEngine
-from localai.warm.process import WorkerProcess
+from localai.warm.process import Death, WorkerProcess
 from localai.warm.worker import Worker
-from tests.conftest import PATIENCE, ROOT, command, request, until
+from tests.conftest import PATIENCE, ROOT, ask, command, of_another_version, request, until
 
 SPEC = ModelSpec("text", (str(TINY),), "tiny", threads=1)
 CAPITAL = "What is the capital of France?"
@@ -117,7 +118,7 @@ class Process:
 
     def ended(self) -> bool:
         if self.process.ended():
-            self.status = self.process.death(proven=True).code
+            self.status = self.process.death(ready=True, proven=True).code
         return self.status is not None
 
     def leave(self) -> int:
@@ -480,7 +481,7 @@ def test_a_trap_in_the_spool_stops_nobody(
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\xff" * 100,
         struct.pack(">I", 3) + b"abc",
-        wire.encode("generate", "1").replace(b'"v":1', b'"v":2'),
+        of_another_version(wire.encode("generate", "1")),
         struct.pack(">I", 200_000) + b"[" * 200_000,
     ],
     ids=["http", "too long", "no JSON", "another version", "deep"],
@@ -894,3 +895,40 @@ def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
         next(channel.ask(request("Hello!")))
     channel.close()
     theirs.close()
+
+
+@pytest.mark.parametrize(
+    ("death", "kind", "sentence"),
+    [
+        (Death("f", 1, ready=True), WorkerDied, "ended with status 1 in the middle of the answer"),
+        (Death("f", 1), WorkerDied, "ended with status 1 while it was starting"),
+        (Death("f", -9, ("KeyError: 'x'",)), WorkerDied, "by SIGKILL while .*: KeyError: 'x'"),
+        (Death("f", 1, ("MemoryError",)), NotEnoughMemory, "not enough memory to start"),
+        (Death("f", 1, ("MemoryError",), ready=True), WorkerDied, "in the middle .*: MemoryError"),
+        (Death("f", -signal.SIGSEGV, ready=True), BadModel, "SIGSEGV when it first used f"),
+        (Death("f", -signal.SIGSEGV, (), True, True), WorkerDied, "SIGSEGV in the middle"),
+        (Death("f", -signal.SIGBUS, (), True, True), WorkerDied, "f has changed while"),
+    ],
+)
+def test_what_is_told_of_an_end(death: Death, kind: type[LocalaiError], sentence: str) -> None:
+    error = death.error()
+    assert type(error) is kind and re.search(sentence, error.what)
+
+
+@pytest.mark.parametrize("warm", ["0", "1"])
+def test_debug_shows_the_last_words_of_an_engine(
+    warm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'localai.warm.worker' in sys.orig_argv:\n"
+        "    os.write(2, b'one word\\n\\x1b[2Janother\\n')\n"
+        "    os._exit(3)\n"
+    )
+    monkeypatch.setenv("LOCALAI_WARM", warm)
+    path = os.pathsep.join((str(ROOT), str(tmp_path)))
+    done = ask("hi", env={"PYTHONPATH": path})
+    assert done.code == 1 and "while it was starting" in done.err.splitlines()[0]
+    assert "one word" not in done.err
+    shown = ask("--debug", "hi", env={"PYTHONPATH": path})
+    assert "the engine's last words:\none word\n" in shown.err and "\x1b" not in shown.err

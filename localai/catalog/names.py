@@ -79,6 +79,8 @@ def _from_path(name: str) -> ModelFile:
         found = False
     if found:
         return ModelFile(name, path)
+    if path.is_symlink():
+        raise UnknownModel(f"{shown(name)} is a link to a file that is not there", "mend the link")
     near = _near_file(path)
     meant = f"did you mean {shown(path.with_name(near))}?" if near else _WORKS
     raise UnknownModel(f"there is no model file {shown(name)}", meant)

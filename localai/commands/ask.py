@@ -76,6 +76,8 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
             raise BadInput("there is no question", "give it as an argument or on stdin")
         console.talk(ctx.get_help())
         return ExitCode.USAGE
+    if given["test"] and given["output"] is not None:
+        raise BadInput("--test has no output", "leave out -o")
     if given["test"]:
         return _decide(console, given, text)
     _answer(console, given, text)
@@ -98,6 +100,9 @@ def _decide(console: Console, given: dict[str, Any], text: str) -> int:
 def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
     prompt = questions.prompt_file(given)
     card = questions.character(given)
+    if prompt and not text and "input" in prompt.names():
+        what = f"the prompt {prompt.name} wants an input, and there is none"
+        raise BadInput(what, "give it as an argument or on stdin")
     request = questions.request(given, text, prompt, card)
     own = (prompt and prompt.model) or (card and card.model) or ""
     spec = questions.spec(console, given, own)

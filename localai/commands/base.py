@@ -6,11 +6,12 @@ one-liner would wait for. Ours are written clean.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
+_WIDE = 60  # columns
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -27,7 +28,7 @@ def showing(*names: str, text: Callable[[click.Context], str], help: str) -> Opt
 
     def show(context: click.Context, _: click.Parameter, asked: bool) -> None:
         if asked and not context.resilient_parsing:
-            click.echo(text(context), color=context.color)
+            context.obj.write_line(text(context))  # the console: its reader may have left
             context.exit()
 
     return Option(names, is_flag=True, is_eager=True, expose_value=False, callback=show, help=help)
@@ -36,8 +37,47 @@ def showing(*names: str, text: Callable[[click.Context], str], help: str) -> Opt
 _HELP = showing("-h", "--help", text=click.Context.get_help, help="Show this message and exit.")
 
 
+class Formatter(click.HelpFormatter):
+    """Help for the terminal's own width; a narrow one has each meaning below its option."""
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """Write options or commands and their meanings."""
+        if self.width >= _WIDE:
+            super().write_dl(list(rows), col_max, col_spacing)
+            return
+        for name, meaning in rows:
+            self.write_text(name)
+            with self.indentation():
+                self.write_text(meaning)
+
+
+class Context(click.Context):
+    """A context whose help is as wide as the terminal."""
+
+    formatter_class = Formatter
+
+    def make_formatter(self) -> click.HelpFormatter:
+        """Return a formatter of at most `max_content_width` columns (click takes 50 at least)."""
+        import shutil
+
+        columns = shutil.get_terminal_size().columns
+        return self.formatter_class(width=max(20, min(columns, self.max_content_width or 80) - 2))
+
+
 class Command(click.Command):
     """A command with `-h` and `--help`."""
+
+    context_class = Context
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words; what is wrong with them knows whose they are."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
     def make_parser(self, ctx: click.Context) -> Any:
         """Return click's parser, with the short options among the long ones, where it looks first.

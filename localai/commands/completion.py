@@ -23,6 +23,7 @@ _BY_NAME = {
     "--session": Values("session"),
     "--model": Values("model", ("tiny",)),
     "MODEL": Values("model", ("tiny",)),
+    "--schema": Values("file"),
     "FILE": Values("file"),
     "FOLDER": Values("folder"),
 }

@@ -39,7 +39,9 @@ def unescape(text: str) -> str:
         if code:
             return chr(int(code, 16))
         if match[4] not in names:
-            raise BadInput(f"-e: there is no escape {match[0]!r}", r"use \n \t \\ \xNN \uNNNN")
+            letter = repr(match[4])[1:-1]  # it may be a newline
+            what = f"there is no escape \\{letter}" if letter else "a backslash escapes nothing"
+            raise BadInput(f"-e: {what}", r"use \n \t \\ \xNN \uNNNN")
         return names[match[4]]
 
     return re.sub(_ESCAPE, replace, text, flags=re.S)

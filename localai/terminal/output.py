@@ -28,12 +28,16 @@ def output_to(console: Console, name: str | None, *, overwrite: bool) -> Iterato
     if name in (None, "-"):
         yield
         return
+    if name == "":
+        raise BadInput("-o names no file", "-o FILE")
     path = Path(os.path.realpath(str(name)))  # what a link points to is written, not the link
     if path.exists() and not path.is_file() and not path.is_dir():
         with _written(console, path, path):  # a pipe or a device takes the bytes as they come
             yield
         return
-    if path.is_dir() or (path.exists() and not overwrite):
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder", "name a file")
+    if path.exists() and not overwrite:
         raise BadInput(f"{path} exists already", "use --force to overwrite it, or another name")
     from localai.files import replacing  # which few answers need
 
