@@ -74,19 +74,31 @@ def from_regex(pattern: str) -> Constraint:
     return _made("regex", pattern)
 
 
+def from_typed_schema(typed: str) -> Constraint:
+    """Return "JSON that fits this schema": the path of a JSON file, or as in `from_schema`."""
+    text = typed.strip()
+    is_path = text.endswith(".json") or "/" in text or _is_file(text)
+    if is_path and not text.startswith("{"):
+        return from_schema_file(Path(text))
+    return from_schema(text)
+
+
+def from_schema_file(path: Path) -> Constraint:
+    """Return "JSON that fits the schema in this file"."""
+    return _schema(_parse_json(read_text(path, MAX_SOURCE), str(path)), str(path))
+
+
 def from_schema(schema: str | Mapping[str, object]) -> Constraint:
     """Return "JSON that fits this schema".
 
-    `schema` is the path of a JSON file, inline JSON, the concise language (`name, age int: in
-    years`), or a mapping that came out of YAML. The order of the properties is kept.
+    `schema` is inline JSON, the concise language (`name, age int: in years`), or a mapping that
+    came out of YAML. The order of the properties is kept.
     """
     if not isinstance(schema, str):
         return _schema(_plain_json(schema), "the schema")
     text = schema.strip()
     if text.startswith("{"):
         return _schema(_parse_json(text, "the schema"), "the schema")
-    if text.endswith(".json") or "/" in text or _is_file(text):
-        return _schema(_parse_json(read_text(Path(text), MAX_SOURCE), text), text)
     return _schema(_from_fields(text), "the schema")
 
 

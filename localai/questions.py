@@ -215,7 +215,7 @@ def _constraint(given: Given, prompt: Prompt | None) -> Constraint | None:
     makers: dict[str, Callable[[Any], Constraint]] = {
         "choices": constraints.from_choices,
         "regex": constraints.from_regex,
-        "schema": constraints.from_schema,
+        "schema": constraints.from_typed_schema,
         "grammar": constraints.from_grammar,
         "json_object": lambda _: constraints.json_object(),
         "test": lambda _: constraints.from_choices(_YES_NO),
@@ -223,10 +223,22 @@ def _constraint(given: Given, prompt: Prompt | None) -> Constraint | None:
     if flags:
         return makers[flags[0]](given[flags[0]])
     assert prompt is not None
+    makers["schema"] = partial(_schema_of, prompt.path)
     try:
         return makers[own[0]](getattr(prompt, own[0]))
-    except BadConstraint as error:
+    except BadInput as error:
         raise BadConstraint(f"{prompt.path}: `{own[0]}`: {error.what}", error.next_step) from None
+
+
+def _schema_of(file: Path, schema: str | Mapping[str, object]) -> Constraint:
+    """Return the constraint of a prompt file's schema, which may lie in a file beside it."""
+    from localai import constraints, prompts
+
+    if not isinstance(schema, str) or not schema.endswith(".json"):
+        return constraints.from_schema(schema)
+    if (path := prompts.SHELF.beside(file, schema)) is None:
+        raise BadConstraint(f"there is no file {schema!r} beside it", "or write the schema there")
+    return constraints.from_schema_file(path)
 
 
 def _variables(pairs: tuple[str, ...]) -> dict[str, str]:

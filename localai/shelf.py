@@ -84,6 +84,26 @@ class Shelf:
                         found.setdefault(path.stem, (path, origin))
         return [found[name] for name in sorted(found)]
 
+    def beside(self, file: Path, name: str) -> Path | None:
+        """Return what a file names: in its own folder or below, links followed; None: not there.
+
+        Raises
+        ------
+        BadInput
+            The name leads elsewhere.
+        """
+        target = Path(name)
+        elsewhere = BadInput(f"{self.file} may only name files in its own folder")
+        if not name.isprintable() or target.is_absolute() or ".." in target.parts:
+            raise elsewhere
+        folder, path = os.path.realpath(file.parent), file.parent / target
+        try:
+            if os.path.commonpath([folder, os.path.realpath(path)]) != folder:
+                raise elsewhere
+            return path if path.is_file() else None
+        except OSError:  # a name that is too long
+            return None
+
     def read(self, path: Path) -> bytes:
         """Return a file; BadInput if it cannot be read, is no regular file or too large."""
         return read_regular(path, self.limit, self.file, self.hint)

@@ -134,17 +134,17 @@ def test_a_mapping_from_yaml() -> None:
 def test_schema_file(tmp_path: Path) -> None:
     file = tmp_path / "person.json"
     file.write_text('{"type": "object"}', encoding="utf-8-sig")
-    assert schema_of(str(file)) == {"type": "object"}
+    assert json.loads(constraints.from_typed_schema(str(file)).source) == {"type": "object"}
     file.write_text('{"type": \n  "object",}')
-    assert "line 2, column 12" in refusal(constraints.from_schema, str(file)).what
+    assert "line 2, column 12" in refusal(constraints.from_typed_schema, str(file)).what
     file.write_text("[1]")
-    assert "not a JSON object" in refusal(constraints.from_schema, str(file)).what
+    assert "not a JSON object" in refusal(constraints.from_typed_schema, str(file)).what
     file.write_bytes(b'{"title": "\xff"}')
-    assert "UTF-8" in refusal(constraints.from_schema, str(file)).what
+    assert "UTF-8" in refusal(constraints.from_typed_schema, str(file)).what
     file.write_bytes(b" " * 1_000_001)
-    assert "larger" in refusal(constraints.from_schema, str(file)).what
-    assert "none.json" in refusal(constraints.from_schema, str(tmp_path / "none.json")).what
-    assert "cannot be read" in refusal(constraints.from_schema, "\0.json").what
+    assert "larger" in refusal(constraints.from_typed_schema, str(file)).what
+    assert "none.json" in refusal(constraints.from_typed_schema, str(tmp_path / "none.json")).what
+    assert "cannot be read" in refusal(constraints.from_typed_schema, "\0.json").what
 
 
 def test_inline_json_that_is_broken() -> None:

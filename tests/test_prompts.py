@@ -22,6 +22,7 @@ from localai import prompts, settings
 from localai.commands.prompts import prompts as command
 from localai.errors import BadInput, LocalaiError
 from localai.terminal.console import Console
+from tests.conftest import Ran, ask
 
 FULL = """\
 ---
@@ -433,3 +434,28 @@ def test_any_values_are_inserted_as_they_are(text: str, value: str, noise: str) 
     prompt = body("<{{input}}|{{v}}|{{input}}>" + noise.replace("{{", "").replace("\\", ""))
     given_input = text.strip("\r\n")
     assert prompt.render(text, {"v": value}).startswith(f"<{given_input}|{value}|{given_input}>")
+
+
+def test_a_schema_may_lie_beside_the_prompt_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    (folder / "five.json").write_text('{"const": 5}')
+    (tmp_path / "outside.json").write_text('{"const": 6}')
+    (tmp_path / "age").write_text('{"const": 7}')  # not a field, but a file of that name
+    (folder / "leads.json").symlink_to(tmp_path / "outside.json")
+
+    def asked(schema: str) -> Ran:
+        path = folder / "p.md"
+        path.write_text(f"---\ndescription: x\nschema: {schema}\n---\n{{{{input}}}}\n")
+        return ask("-p", str(path), "hi")
+
+    assert asked("five.json").out == asked("./five.json").out == "5\n"
+    assert json.loads(asked("age").out).keys() == {"age"}
+    for elsewhere in ("../outside.json", str(tmp_path / "outside.json"), "leads.json"):
+        done = asked(elsewhere)
+        assert done.code == 2 and "a prompt file may only name files" in done.err
+    done = asked("none.json")
+    assert done.code == 2 and "p.md: `schema`: there is no file" in done.err

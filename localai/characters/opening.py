@@ -129,7 +129,7 @@ def _lorebook(node: yaml_nodes.Node, path: Path) -> dict[str, Any]:
     """Return the values of the book in the file that a card names."""
     from localai.characters import json_text, lorebooks
 
-    file = _pointed(places.beside, path, node)
+    file = _pointed(places.SHELF.beside, path, node)
     content = read_regular(file, json_text.LIMIT, "a lorebook", places.SHELF.hint)
     data = json_text.load(content, str(file))
     book = Character(name="", lorebook=lorebooks.read_file(data, str(file)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from localai.errors import BadInput
 from localai.shelf import Shelf
 
 # Pictures and archives carry more than their card.
@@ -21,28 +20,8 @@ def base(card: Path, name: str) -> Path | None:
         The card points out of its own folder.
     """
     if SHELF.is_path(name):
-        return beside(card, name)
+        return SHELF.beside(card, name)
     own = os.path.realpath(card)
     places = (card.parent, *SHELF.folders().values())
     # A card of the user's may patch the shipped one of the same name.
     return next((path for path in SHELF.named(name, places) if os.path.realpath(path) != own), None)
-
-
-def beside(card: Path, name: str) -> Path | None:
-    """Return a file that a card names: in its own folder or below, links followed; None: not there.
-
-    Raises
-    ------
-    BadInput
-        The name leads elsewhere.
-    """
-    target = Path(name)
-    if not name.isprintable() or target.is_absolute() or ".." in target.parts:
-        raise BadInput("a card may only name files in its own folder")
-    folder, path = os.path.realpath(card.parent), card.parent / target
-    try:
-        if os.path.commonpath([folder, os.path.realpath(path)]) != folder:
-            raise BadInput("a card may only name files in its own folder")
-        return path if path.is_file() else None
-    except OSError:  # a name that is too long
-        return None

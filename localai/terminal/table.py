@@ -28,7 +28,8 @@ def show_names(console: Console, rows: Sequence[tuple[str, str]]) -> None:
     column = max((cells(name) for name, _ in rows), default=0)
     for name, about in rows:
         line = f"{name}{' ' * (column - cells(name))}  {about}"
-        console.write_line(clip(line, width) if width else line)
+        cut = width and cells(line) > width
+        console.write_line(f"{clip(line, width - 1)}…" if width and cut else line)
 
 
 def _aligned(text: str, width: int, side: str) -> str:
