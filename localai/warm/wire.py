@@ -11,7 +11,8 @@ a request beyond `INLINE` bytes lies in a file of the cache folder, and the mess
     owner to control    connect {} with a socket, leave {at_once}, refuse {digests}
     control to owner    ready {device}, failed {error, what, next},
                         stage {stage, digest} (where a request stands: what the books need)
-    client to host      serve {build, spec, environment, keep_alive}, status {}, stop {names}
+    client to host      serve {build, spec, environment, keep_alive, memory_limit},
+                        status {}, stop {names}
     host to client      worker {} with a socket, died {death}, error {error, what, next},
                         status {host, models}, stopped {models},
                         replaced {} (the host gives way to another: ask that one)
