@@ -34,4 +34,5 @@ class Waiting:
             self._stack.close()
             self._reading = Progress(self._console, "reading the prompt", "tokens")
             self._stack.enter_context(self._reading)
-        self._reading.update(delta.done, delta.total)
+        if delta.total:  # else it is still being cut into tokens
+            self._reading.update(delta.done, delta.total)

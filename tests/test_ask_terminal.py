@@ -189,6 +189,18 @@ def test_progress_is_shown_while_a_long_prompt_is_read_and_then_erased(
     assert shown.process.returncode == 0
 
 
+def test_while_a_long_text_is_cut_into_tokens_nothing_is_said_to_load(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    (tmp_path / "long").write_text("a word of many " * 400_000)
+    with (tmp_path / "long").open() as stdin:
+        shown = terminal("--truncate", "head", CAPITAL, stdin=stdin)
+    shown.read(lambda: re.search(r"reading the prompt  \d+ s", shown.lines[-1]))
+    shown.read(lambda: re.search(r"\d+/\d+ tokens", shown.lines[-1]))
+    shown.read()
+    assert "Paris" in shown.lines[0] and "cut away" in shown.lines[-1]
+
+
 def test_progress_goes_to_the_terminal_and_the_answer_into_the_pipe(
     terminal: Callable[..., Terminal],
 ) -> None:
