@@ -93,16 +93,15 @@ def main(arguments: list[str] | None = None) -> int:
     flags = set(itertools.takewhile("--".__ne__, arguments))
     fill_closed_streams()
     console = Console.standard()
+    console.debug = "--debug" in flags or settings.debugging()
     leave_tidily_on_signals()
     try:
         result = cli.main(arguments, prog_name="localai", obj=console, standalone_mode=False)
         return int(result) if isinstance(result, int) else ExitCode.DONE
     except (Exception, KeyboardInterrupt) as error:
         known = _known(error)
-        if "--debug" in flags or settings.debugging():
-            import traceback
-
-            console.talk("".join(traceback.format_exception(error)))
+        if known is not error:
+            known.__cause__ = error
         if isinstance(known, ClosedPipe):
             console.abandon()
         else:

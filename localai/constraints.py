@@ -9,6 +9,7 @@ would not be kept to the letter is refused by name, so that a schema is never ob
 from __future__ import annotations
 
 import json
+import os
 import re
 import warnings
 from collections import Counter
@@ -77,7 +78,7 @@ def from_regex(pattern: str) -> Constraint:
 def from_typed_schema(typed: str) -> Constraint:
     """Return "JSON that fits this schema": the path of a JSON file, or as in `from_schema`."""
     text = typed.strip()
-    is_path = text.endswith(".json") or "/" in text or _is_file(text)
+    is_path = text.endswith(".json") or os.path.lexists(text)
     if is_path and not text.startswith("{"):
         return from_schema_file(Path(text))
     return from_schema(text)
@@ -171,13 +172,6 @@ def _parse_json(text: str, name: str) -> object:
     except ValueError as error:
         raise BadConstraint(f"{name} is not valid JSON: {error}", "Correct the number") from None
     return parsed
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # too long for a name, or a null character
-        return False
 
 
 def _from_fields(text: str) -> JsonObject:

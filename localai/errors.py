@@ -64,6 +64,19 @@ class LocalaiError(Exception):
         """Return the error as plain data: class name, what, next step."""
         return {"error": type(self).__name__, "what": self.what, "next": self.next_step}
 
+    def to_json(self) -> dict[str, str | int]:
+        """Return the error as `--json` shows it: code, exit, message, next."""
+        name = type(self).__name__
+        code = "".join(f"_{letter}" if letter.isupper() else letter for letter in name)
+        code = code.lower().removeprefix("_")
+        return {"code": code, "exit": int(self.code), "message": self.what, "next": self.next_step}
+
+    def traced(self) -> str:
+        """Return where the error comes from, and what was noted with it."""
+        import traceback  # which few commands need
+
+        return "".join(traceback.format_exception(self))
+
 
 class WorkerDied(LocalaiError):
     """The engine's process ended in the middle of a request."""

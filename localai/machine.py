@@ -15,8 +15,12 @@ def inherited(*kept: int) -> list[int]:
     What a shell has opened for a command, a lock or a pipe, is to be closed with the command, and
     the processes that it starts live longer.
     """
-    found = []
-    for name in os.listdir("/dev/fd"):
+    found: list[int] = []
+    try:
+        names = os.listdir("/dev/fd" if os.path.isdir("/dev/fd") else "/proc/self/fd")
+    except OSError:
+        return found
+    for name in names:
         with contextlib.suppress(OSError):  # the folder's own has been closed
             if (number := int(name)) > 2 and number not in kept and os.get_inheritable(number):
                 found.append(number)

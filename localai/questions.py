@@ -55,7 +55,7 @@ def spec(console: Console, given: Given, own: str = "") -> ModelSpec:
     """
     chosen = settings.load()
     if given["model"] == "":
-        raise UnknownModel("-m names no model", "localai models")
+        raise UnknownModel("the model's name is empty", "localai models")
     name = given["model"] or own or chosen.model("text")
     model = obtain.obtain(
         console,
@@ -237,7 +237,7 @@ def _schema_of(file: Path, schema: str | Mapping[str, object]) -> Constraint:
     if not isinstance(schema, str) or not schema.endswith(".json"):
         return constraints.from_schema(schema)
     if (path := prompts.SHELF.beside(file, schema)) is None:
-        raise BadConstraint(f"there is no file {schema!r} beside it", "or write the schema there")
+        raise BadConstraint(f"there is no file {schema!r} beside it", "write the schema into it")
     return constraints.from_schema_file(path)
 
 

@@ -87,6 +87,8 @@ class Shelf:
     def beside(self, file: Path, name: str) -> Path | None:
         """Return what a file names: in its own folder or below, links followed; None: not there.
 
+        A file that is a link has two folders: the link's and its own.
+
         Raises
         ------
         BadInput
@@ -96,13 +98,17 @@ class Shelf:
         elsewhere = BadInput(f"{self.file} may only name files in its own folder")
         if not name.isprintable() or target.is_absolute() or ".." in target.parts:
             raise elsewhere
-        folder, path = os.path.realpath(file.parent), file.parent / target
-        try:
-            if os.path.commonpath([folder, os.path.realpath(path)]) != folder:
-                raise elsewhere
-            return path if path.is_file() else None
-        except OSError:  # a name that is too long
-            return None
+        folders = {os.path.realpath(file.parent), os.path.dirname(os.path.realpath(file))}
+        for path in (file.parent / target, Path(os.path.realpath(file)).parent / target):
+            try:
+                real = os.path.realpath(path)
+                if not any(os.path.commonpath([folder, real]) == folder for folder in folders):
+                    raise elsewhere
+                if path.is_file():
+                    return path
+            except OSError:  # a name that is too long
+                return None
+        return None
 
     def read(self, path: Path) -> bytes:
         """Return a file; BadInput if it cannot be read, is no regular file or too large."""

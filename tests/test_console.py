@@ -473,3 +473,15 @@ def test_amounts(number: float, words: str) -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_debug_shows_where_an_error_comes_from_and_what_was_noted() -> None:
+    said = io.BytesIO()
+    console = Console(Stream(io.BytesIO()), Stream(io.BytesIO()), Stream(said))
+    error = BadInput("no")
+    error.add_note("the engine's last words:\nhelp")
+    console.error(error)
+    assert said.getvalue() == b"localai: no\n"
+    console.debug = True
+    console.error(error)
+    assert said.getvalue().endswith(b"the engine's last words:\nhelp\nlocalai: no\n")

@@ -131,6 +131,11 @@ def test_a_mapping_from_yaml() -> None:
     refusal(constraints.from_schema, circle)
 
 
+@pytest.mark.parametrize("typed", ["speed int: in km/h", "answer: yes/no", "a, b: and/or"])
+def test_a_description_is_no_path(typed: str) -> None:
+    assert constraints.from_typed_schema(typed) == constraints.from_schema(typed)
+
+
 def test_schema_file(tmp_path: Path) -> None:
     file = tmp_path / "person.json"
     file.write_text('{"type": "object"}', encoding="utf-8-sig")

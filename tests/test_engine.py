@@ -14,6 +14,7 @@ import pytest
 
 from localai import constraints
 from localai.catalog.gguf_header import Header
+from localai.chat.memory import _COUNTED
 from localai.engines.base import Message, Sampling, TextRequest
 from localai.engines.llama.template import CHATML
 from tests.conftest import GREEDY, InProcess
@@ -254,6 +255,17 @@ def test_a_long_text_holds_up_no_other_request(tiny: InProcess) -> None:
     assert replies[long].usage.first_token_seconds > 0.1, "its preparation counts, too"
 
 
+def test_long_texts_that_wait_for_each_other_are_all_said_to_be_read(tiny: InProcess) -> None:
+    names = [tiny.submit(LONG[:1_000_000], truncate="tail") for _ in range(2)]
+    told: list[tuple[str, str, int]] = []
+    while len(told) < 2:
+        name, delta = tiny.deltas.get(timeout=60)
+        if delta.kind != "stage":
+            told.append((name, delta.kind, delta.total))
+    assert told == [(name, "progress", 0) for name in names]
+    tiny.gather(names)
+
+
 def test_what_cannot_fit_is_refused_before_it_is_cut_into_tokens(
     tiny: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +279,8 @@ def test_what_cannot_fit_is_refused_before_it_is_cut_into_tokens(
         r"the prompt has at least (\d+) tokens; .* holds 4096, .*", end.error["what"]
     )
     assert what and 4096 <= int(what[1]) <= count
+    counted = _COUNTED.search(end.error["what"])
+    assert counted and counted[1] == what[1], "the chat learns from it how long its text is"
     assert tiny.ask("What is 2 + 3?").text == "2 + 3 = 5."
 
 

@@ -317,7 +317,7 @@ def test_ctrl_c_while_the_command_itself_is_imported_is_no_traceback(moment: str
         (("-o", "folder", "--force", "x"), 2, "folder is a folder", "name a file"),
         (("-o", "", "x"), 2, "names no file", "-o FILE"),
         (("--schema", "./folder", "x"), 2, "folder cannot be read", ""),
-        (("-m", "", "x"), 3, "names no model", "localai models"),
+        (("-m", "", "x"), 3, "name is empty", "localai models"),
         (("-m", "./dangling.gguf", "x"), 3, "a link to a file that is not there", "mend"),
     ],
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -206,9 +207,10 @@ def test_a_host_whose_socket_was_removed_gives_way(home: Path) -> None:
 
 
 def test_a_host_that_does_not_answer_is_told_of_and_can_be_ended(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch, asking: Callable[..., Asking]
 ) -> None:
-    ask("-n", "1", CAPITAL)
+    busy = asking()
+    busy.first()
     only(home, "host").suspend()
     monkeypatch.setattr(reach, "PATIENCE", 0.2)
     with pytest.raises(NoHost) as caught:
@@ -220,8 +222,51 @@ def test_a_host_that_does_not_answer_is_told_of_and_can_be_ended(
     assert "".join(delta.text for delta in deltas) == PARIS
     assert len(warnings) == 1 and "does not answer" in warnings[0]
     assert reach.stop(None) == ["the warm host, which did not answer"]
+    assert busy.rest().code == 1, "what was being answered ends there"
     until(lambda: not ours(home), 15)
     assert ask(CAPITAL).out == PARIS + "\n"
+
+
+def test_a_host_that_was_slow_still_tells_how_a_worker_ended(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask("-n", "1", CAPITAL)
+    host = only(home, "host")
+    host.suspend()
+    monkeypatch.setattr(reach, "PATIENCE", 0.4)
+    threading.Timer(0.6, host.resume).start()
+    with WarmEngine(SPEC, 60) as engine:  # the host is asked for its status meanwhile
+        deltas = engine.ask(
+            request("go", constraint=Constraint("regex", "([a-z]{3} ){900}"), max_tokens=3000)
+        )
+        while next(deltas).kind != "text":
+            pass
+        for worker in processes(home, "worker"):
+            worker.kill()
+        with pytest.raises(WorkerDied, match="SIGKILL in the middle"):
+            list(deltas)
+
+
+def test_a_caller_with_many_open_files_is_served(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limits[1]), limits[1]))
+    try:
+        with (tmp_path / "file").open("w") as file:
+            numbers = [os.dup(file.fileno()) for _ in range(1100)]
+        try:
+            done = ask(CAPITAL, pass_fds=tuple(numbers))
+        finally:
+            for number in numbers:
+                os.close(number)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert (done.out, done.err) == (PARIS + "\n", "")
+
+
+def test_where_the_lock_cannot_be_written_the_host_lives() -> None:
+    full = os.open("/dev/full", os.O_RDWR)
+    place.sign(full, [1, 2])
+    os.close(full)
 
 
 def test_warm_does_not_say_that_it_keeps_what_it_does_not(home: Path, tmp_path: Path) -> None:

@@ -457,5 +457,8 @@ def test_a_schema_may_lie_beside_the_prompt_and_nowhere_else(
     for elsewhere in ("../outside.json", str(tmp_path / "outside.json"), "leads.json"):
         done = asked(elsewhere)
         assert done.code == 2 and "a prompt file may only name files" in done.err
+    (tmp_path / "link.md").symlink_to(folder / "p.md")
+    asked("five.json")
+    assert ask("-p", "./link.md", "hi").out == "5\n"
     done = asked("none.json")
     assert done.code == 2 and "p.md: `schema`: there is no file" in done.err

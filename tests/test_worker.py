@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 import pytest
 
-from localai import settings
+from localai import machine, settings
 from localai.catalog.names import TINY
 from localai.engines.base import Delta, ModelSpec, Usage
 from localai.errors import BadModel, LocalaiError, NotEnoughMemory, WorkerDied
@@ -932,3 +932,34 @@ def test_debug_shows_the_last_words_of_an_engine(
     assert "one word" not in done.err
     shown = ask("--debug", "hi", env={"PYTHONPATH": path})
     assert "the engine's last words:\none word\n" in shown.err and "\x1b" not in shown.err
+
+
+def test_a_worker_that_cannot_be_started_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> int:
+        raise OSError("too many processes")
+
+    before = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_spawn", refuse)
+        for _ in range(5):
+            with pytest.raises(OSError, match="too many"):
+                WorkerProcess(SPEC)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_where_no_folder_tells_of_descriptors_none_is_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = machine.inherited()
+    with (tmp_path / "file").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        assert sorted(machine.inherited()) == sorted([*before, file.fileno()])
+        assert machine.inherited(file.fileno()) == before
+
+        def none(_: str) -> list[str]:
+            raise FileNotFoundError
+
+        monkeypatch.setattr(os, "listdir", none)
+        assert machine.inherited() == []

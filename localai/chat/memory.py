@@ -26,7 +26,7 @@ _RATE = 0.33  # tokens a byte, before anything is learned
 _FRAME = 12  # bytes that a message counts more than its text: what the template puts around it
 _DRIFT = 0.1  # what the rate may be wrong by: much less than what is kept free
 _BUMP = 1.05  # what the rate grows by at least when the engine refuses
-_COUNTED = re.compile(r"prompt has (\d+) tokens")
+_COUNTED = re.compile(r"prompt has (?:at least )?(\d+) tokens")
 _LEAST_ANSWER = 8  # the part of the context that is kept free for an answer
 _SUMMARY_SHARE = 0.5  # of the context, what one summary may be made of
 

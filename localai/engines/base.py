@@ -85,7 +85,8 @@ Stage = Literal["waits", "prepares", "runs"]
 class Delta(NamedTuple):
     """One piece of an answer.
 
-    `text` and `thinking` carry `text`; `progress` carries `done` and `total` prompt tokens;
+    `text` and `thinking` carry `text`; `progress` carries `done` and `total` prompt tokens
+    (0 as long as they are not counted);
     `finish` carries `reason` and `usage` and ends the request, as `error` does with `error`
     (the plain data of `errors.LocalaiError.to_wire`). `stage` is for the books of the worker's
     owner alone: what a request does from now on.

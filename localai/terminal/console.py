@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import sys
 import threading
 from contextlib import suppress
@@ -43,6 +42,7 @@ class Console:
         self.stdout = stdout
         self.stderr = stderr
         self.quiet = False
+        self.debug = False  # errors show where they come from
         self._color = color
         self._answer = Held()
         self._thought = Held()
@@ -199,8 +199,10 @@ class Console:
         """
         with suppress(LocalaiError):
             self.end()
+        if self.debug:
+            self.talk(error.traced())
         if as_json:
-            self._say(_json({"error": error_object(error)}))
+            self._say(_json({"error": error.to_json()}))
             return
         next_step = f"\n  next: {error.next_step}" if error.next_step else ""
         text = self._folded(f"localai: {error.what}{next_step}")
@@ -281,12 +283,6 @@ class Console:
         if len(data) > limit:
             raise BadInput(f"stdin holds more than {limit // 2**20} MB", "give it in parts")
         return data
-
-
-def error_object(error: LocalaiError) -> dict[str, Any]:
-    """Return an error as `--json` shows it: code, exit, message, next."""
-    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
-    return {"code": code, "exit": int(error.code), "message": error.what, "next": error.next_step}
 
 
 def _json(value: Any) -> str:

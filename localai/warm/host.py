@@ -54,6 +54,7 @@ class Host:
         self._touched = time.monotonic()
         self._keep_alive = _SILENCE  # until the first client says for how long
         self._giving_way = False
+        self._signed: list[int] = []
         self._address = Path(listener.getsockname())
         self._inode = place.inode(self._address)
         listener.setblocking(False)
@@ -187,6 +188,10 @@ class Host:
         now = time.monotonic()
         for loaded, told in self._stable.look(now):
             self._part(loaded, told)
+        workers = [each.process.pid for each in self._stable.workers.values()]
+        if workers != self._signed and not self._giving_way:
+            self._signed = workers
+            place.sign(self._lock, workers)
         for guest in [guest for guest in self._guests if not guest.known]:
             if guest.since + _SILENCE <= now:
                 self._dismiss(guest)

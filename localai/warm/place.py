@@ -15,6 +15,7 @@ import socket
 import stat
 import struct
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from localai import __version__
@@ -75,7 +76,7 @@ def connect(address: Path) -> socket.socket | None:
 def lock(place: Path) -> int | None:
     """Return the descriptor of the host's lock, with nothing in it; None: somebody else holds it.
 
-    The host writes its process id there (`sign`).
+    The host writes there which processes are its own (`sign`).
     """
     descriptor = os.open(place / "host.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -87,20 +88,26 @@ def lock(place: Path) -> int | None:
     return descriptor
 
 
-def sign(descriptor: int) -> None:
-    """Write into the lock that this process holds it."""
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+def sign(descriptor: int, workers: Iterable[int] = ()) -> None:
+    """Write into the lock that this process holds it, and which workers it has."""
+    text = " ".join(map(str, (os.getpid(), *workers)))
+    with contextlib.suppress(OSError):  # a full disk: then nobody can end us but by our name
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
 
 
 def kill_host(place: Path) -> bool:
-    """End a host that does not answer; False: there is none. Its workers leave when it has gone."""
+    """End a host that does not answer, and its workers; False: there is none."""
     if (descriptor := lock(place)) is not None:
         os.close(descriptor)
         return False
     try:
-        os.kill(int((place / "host.lock").read_bytes()), signal.SIGKILL)
-    except (OSError, ValueError):  # it has just ended, or is just being started
+        host, *workers = map(int, (place / "host.lock").read_bytes().split())
+    except (OSError, ValueError):  # it is just being started
         return False
+    for process in (*workers, host):
+        with contextlib.suppress(OSError):  # it has just ended
+            os.kill(process, signal.SIGKILL)
     return True
 
 

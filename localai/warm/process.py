@@ -64,7 +64,7 @@ class Death:
         when = "in the middle of the answer" if self.ready or proven else "while it was starting"
         return WorkerDied(
             f"the engine's process ended {how} {when}{reason}",
-            "try again; with --debug to see all that it said",
+            "try again; with --debug to see its last words",
         )
 
 
@@ -90,8 +90,12 @@ class WorkerProcess:
         self.spec = spec
         self._errors = _scratch()
         self.control, theirs = socket.socketpair()
-        with theirs:
-            self.pid = _start(spec, theirs, self._errors, worker_environment(environment))
+        try:
+            with theirs:
+                self.pid = _start(spec, theirs, self._errors, worker_environment(environment))
+        except BaseException:
+            self.close()
+            raise
         self._code: int | None = None
 
     def ended(self, *, wait: bool = False) -> bool:

@@ -36,6 +36,7 @@ class Host:
         self._starter = starter
         self._decoder = wire.Decoder()
         self._heard: list[wire.Message] = []
+        self._probes = 0  # how often its status was asked for and has not come
 
     def ask(self, frame: bytes) -> tuple[wire.Message | None, list[int]]:
         """Send a frame; return the answer, None where the host has left, and its descriptors.
@@ -49,51 +50,64 @@ class Host:
             It does not answer that either.
         """
         descriptors: list[int] = []
-        with contextlib.suppress(OSError):
+        self._send(frame)
+        while True:
+            try:
+                return self._receive(PATIENCE, descriptors), descriptors
+            except TimeoutError:
+                if self._probes:
+                    self.close()
+                    raise silent() from None
+                self._probes += 1
+                self._send(wire.encode("status"))
+
+    def hear(self, seconds: float) -> wire.Message | None:
+        """Return the next message; None: the host has left, or says nothing for so long."""
+        try:
+            return self._receive(seconds, [])
+        except TimeoutError:
+            return None
+
+    def _send(self, frame: bytes) -> None:
+        with contextlib.suppress(OSError):  # that the host has left is seen by `_receive`
             self._socket.sendall(frame)
-        asked_twice = False
+
+    def _receive(self, seconds: float, descriptors: list[int]) -> wire.Message | None:
+        """Return the next message, but the answers to our probes; None: the host has left."""
         while True:
             while self._heard:
                 message = self._heard.pop(0)
-                if not (asked_twice and message["type"] == "status"):
-                    return message, descriptors
-                asked_twice = False
-            if not select.select([self._socket], [], [], PATIENCE)[0]:
-                if asked_twice:
-                    self.close()
-                    raise silent()
-                asked_twice = True
-                with contextlib.suppress(OSError):
-                    self._socket.sendall(wire.encode("status"))
-                continue
+                if not (self._probes and message["type"] == "status"):
+                    return message
+                self._probes -= 1
+            # Not `select.select`: it takes no descriptor beyond 1023.
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN)
+            if not poll.poll(seconds * 1000):
+                raise TimeoutError
             try:
                 data, more, _, _ = socket.recv_fds(self._socket, 1 << 16, 4)
             except ConnectionError:
                 data, more = b"", []
             descriptors += more
-            if not data:
-                return None, descriptors
             self._reap()
+            if not data:
+                return None
             try:
                 self._heard += self._decoder.feed(data)
             except wire.WireError:  # a host that speaks another version: it gives way
-                return None, descriptors
-
-    def hear(self, seconds: float) -> wire.Message | None:
-        """Return the next message; None: the host has left, or says nothing for so long."""
-        if not self._heard and select.select([self._socket], [], [], seconds)[0]:
-            return self.ask(b"")[0]
-        return self._heard.pop(0) if self._heard else None
+                return None
 
     def close(self) -> None:
         """Leave."""
         self._socket.close()
+        self._reap(os.WNOHANG)
 
-    def _reap(self) -> None:
+    def _reap(self, options: int = 0) -> None:
         """Take note that the starter has ended: a chat would keep it as a zombie."""
         if self._starter is not None:
             with contextlib.suppress(ChildProcessError):  # where nobody waits for children
-                os.waitpid(self._starter, 0)
+                os.waitpid(self._starter, options)
             self._starter = None
 
 

@@ -127,7 +127,7 @@ class Preparation:
     def _refuse_hopeless(self, request: TextRequest) -> None:
         """Refuse what cannot fit, before it is cut into tokens, which takes a second a megabyte."""
         # Of a conversation the last message alone: a template may leave out parts of others.
-        text = request.messages[-1].content.strip() if request.messages else request.raw or ""
+        text = request.messages[-1].content.strip() if request.raw is None else request.raw
         if len(text) > _HOPELESS and (longest := self._vocab.longest):
             least = len(text) // longest
             if least >= self._most:

@@ -79,7 +79,7 @@ class LlamaText:
     spec : ModelSpec
         `files[0]` is the model.
     emit : Emit
-        Takes the deltas of all requests; called in either thread.
+        Takes the deltas of all requests; called in any of its threads.
 
     Raises
     ------
@@ -135,6 +135,8 @@ class LlamaText:
             self._refuse(request_id, error)
             return
         if request.length > _LONG:
+            # Whoever waits sees that it is not for the model to load.
+            self._emit([(request_id, Delta("progress"))])
             self._long.put(request_id, request, arrived)
         else:
             self._prepare(request_id, request, arrived)
@@ -146,8 +148,6 @@ class LlamaText:
                 self._emit([(request_id, Delta("finish", reason="cancelled"))])
                 return
         self._emit([(request_id, Delta("stage", stage="prepares"))])
-        if request.length > _LONG:  # whoever waits sees that it is not for the model to load
-            self._emit([(request_id, Delta("progress"))])
         try:
             job = self._preparation.job(request_id, request, arrived)
         except Exception as error:
