@@ -137,7 +137,7 @@ def _together(engine: ClientEngine, count: int) -> float:
     waiting = {channel.send(_request(text, DECODE_TOKENS)) for text in texts}
     tokens = 0
     while waiting:
-        for name, delta in channel.receive():
+        for name, delta in engine.receive():
             if delta.kind == "error":
                 raise from_wire(delta.error or {})
             if delta.kind == "finish" and name in waiting:

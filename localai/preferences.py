@@ -35,6 +35,9 @@ def set_model(kind: str, name: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial:
             partial.write_text(changed, "utf-8")
+    except UnicodeEncodeError:
+        what = "the model's name is not UTF-8, as a config file has to be"
+        raise BadInput(what, "give the file another name") from None
     except OSError as error:
         raise LocalaiError(f"{path} cannot be written: {error.strerror}") from None
     return path

@@ -269,3 +269,10 @@ def test_a_closed_terminal_ends_the_client_and_its_request(
     shown.process.wait(PATIENCE)
     assert shown.process.returncode in (-signal.SIGHUP, 128 + signal.SIGHUP, 141, 1)
     until(lambda: settled(home), 15)
+
+
+def test_a_dash_reads_what_is_typed_until_ctrl_d(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal("-")
+    os.write(shown.master, CAPITAL.encode() + b"\n\x04")
+    shown.read()
+    assert (shown.lines, shown.process.returncode) == ([CAPITAL, PARIS], 0)

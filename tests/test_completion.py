@@ -363,3 +363,14 @@ def until(fd: int, words: bytes) -> bytes:
         assert ready, f"waited in vain for {words!r} after {out!r}"
         out += os.read(fd, 4096)
     return out
+
+
+@pytest.mark.parametrize("words", ["warm", "stop", "bench", "models show", "models default"])
+def test_a_model_is_completed_where_a_model_may_stand(words: str) -> None:
+    context = completion._context(cli, None)
+    command: click.Command = cli
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(context, word)  # type: ignore[assignment]
+    (argument,) = [each for each in command.params if isinstance(each, click.Argument)]
+    assert completion._values(argument) == Values("model", ("tiny",))

@@ -100,6 +100,17 @@ def test_a_long_fixed_prefix_survives_the_process(
     second.engine.close()
 
 
+def test_a_fixed_prefix_is_kept_although_all_sequences_hold_other_talks(
+    engine_of: Callable[..., InProcess], home: Path
+) -> None:
+    engine = engine_of()
+    for number in range(40):
+        engine.ask(f"{number * 7919 % 1000} is a number.", max_tokens=2)
+    engine.ask("What is 2 + 3?", system=TALK, fixed=1)
+    engine.engine.close()
+    assert len(list((home / "cache" / "localai" / "states").iterdir())) == 1
+
+
 def test_a_damaged_state_is_no_state_and_is_written_anew(
     engine_of: Callable[..., InProcess], home: Path
 ) -> None:

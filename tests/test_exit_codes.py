@@ -364,3 +364,11 @@ def test_help_is_as_wide_as_the_terminal(columns: int) -> None:
     names = max(len(line.split("  ")[1]) for line in lines if line.startswith("  -"))
     assert longest <= max(min(columns, 100), names + 2)
     assert done.code == 0 and len(lines) > 30
+
+
+@pytest.mark.parametrize("command_line", ["bench nowhere.gguf", "models show nowhere.gguf"])
+def test_every_command_can_be_traced(command_line: str) -> None:
+    assert "Traceback" not in run(*command_line.split()).err
+    for words in (f"{command_line} --debug", f"--debug {command_line}"):
+        done = run(*words.split())
+        assert done.code == 3 and "Traceback" in done.err and "nowhere.gguf" in done.err

@@ -13,6 +13,7 @@ import pytest
 
 from localai import preferences, settings
 from localai.engines.llama.states import LEAST_TOKENS, States
+from localai.errors import BadInput
 from localai.files import creating, replacing
 
 Writing = Callable[[Path], AbstractContextManager[Path]]
@@ -92,3 +93,9 @@ def test_what_a_killed_process_left_of_a_state_is_removed_in_time(tmp_path: Path
     states.save(Saves(), 0, tokens)  # type: ignore[arg-type]
     assert states.has(tokens)
     assert not old.exists() and fresh.exists()
+
+
+def test_a_name_that_no_config_file_can_hold_is_refused(home: Path) -> None:
+    with pytest.raises(BadInput, match="not UTF-8"):
+        preferences.set_model("text", "/models/\udcff.gguf")
+    assert not list(settings.load().folders.config.glob("*"))

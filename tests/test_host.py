@@ -740,3 +740,68 @@ def test_benchmark_of_a_model_in_a_table_and_as_json() -> None:
     assert 0 < found["first_token_warm"] < found["first_token_cold"]
     assert set(found["streams"]) == {"1", "2", "4", "8", "16"}
     assert min(found["prompt"], found["decode"], *found["streams"].values()) > 0
+
+
+def test_benchmark_says_how_its_engine_has_ended(home: Path) -> None:
+    seen: list[str] = []
+    for after in (0.3, 0.9, 1.2, 1.3):
+        process = subprocess.Popen(
+            command("bench", "tiny"),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        until(lambda: processes(home, "worker"))
+        time.sleep(after)
+        for worker in processes(home, "worker"):
+            worker.kill()
+        seen.append(process.communicate(timeout=PATIENCE)[1].decode())
+    assert not [said for said in seen if "should not have happened" in said]
+    assert any("SIGKILL" in said for said in seen)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_long_input_is_not_left_in_the_cache(number: int, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "long").write_text("private " * 4_000_000)
+    folder = home / "cache" / "localai" / "spool"
+    ask("-n", "1", CAPITAL)
+    for delay in (0.0, 0.005, 0.02):
+        with (tmp_path / "long").open() as stdin:
+            process = subprocess.Popen(
+                command("ask", "-m", "tiny"),
+                stdin=stdin,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+            until(lambda: folder.exists() and any(folder.iterdir()))
+            time.sleep(delay)
+            process.send_signal(number)
+            process.wait(PATIENCE)
+        until(lambda: not any(folder.iterdir()))
+
+
+def test_what_a_killed_command_has_left_is_removed_in_time(home: Path) -> None:
+    folder = home / "cache" / "localai" / "spool"
+    folder.mkdir(parents=True)
+    old, fresh = folder / "old.json", folder / "fresh.json"
+    old.write_text("private")
+    fresh.write_text("private")
+    os.utime(old, (time.time() - 7200,) * 2)
+    ask("-n", "1", CAPITAL)
+    assert not old.exists() and fresh.exists()
+
+
+def test_names_of_files_are_shown_and_not_obeyed(tmp_path: Path) -> None:
+    path = tmp_path / "new\nline\t\x1b[2J.gguf"
+    shutil.copy(TINY, path)
+    shown = str(path).replace("\n", "\\n").replace("\t", "\\t").replace("\x1b", "\\x1b")
+    done = run("warm", str(path))
+    assert done.code == 0
+    stopped = run("stop", str(path))
+    assert stopped.err == f"stopped {shown}\n"
+    again = run("stop", str(path))
+    assert again.code == 3 and again.err.startswith(f"localai: {shown} is not loaded\n")
+    measured = run("bench", str(path))
+    assert measured.out.startswith("WHAT  ") and shown in measured.out.splitlines()[0]

@@ -70,7 +70,8 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
     argument = "" if given["words"] == ("-",) else " ".join(given["words"])
     if given["escapes"]:
         argument = unescape(argument)
-    text = questions.joined(console.read_stdin(), argument)
+    piped = console.read_stdin(typed=given["words"] == ("-",))
+    text = questions.joined(piped, argument)
     if not text and given["prompt_file"] is None:
         if given["as_json"] or given["quiet"]:
             raise BadInput("there is no question", "give it as an argument or on stdin")

@@ -37,6 +37,15 @@ def showing(*names: str, text: Callable[[click.Context], str], help: str) -> Opt
 _HELP = showing("-h", "--help", text=click.Context.get_help, help="Show this message and exit.")
 
 
+# Read by `main` from the words themselves: also what is wrong with them can be traced.
+_DEBUG = Option(
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    help="On failure: where it was, and the engine's last words.",
+)
+
+
 class Formatter(click.HelpFormatter):
     """Help for the terminal's own width; a narrow one has each meaning below its option."""
 
@@ -88,6 +97,11 @@ class Command(click.Command):
         for name, option in parser._short_opt.items():
             parser._long_opt.setdefault(name, option)
         return parser
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters, with those that all commands have."""
+        *own, shows_help = super().get_params(ctx)
+        return [*own, _DEBUG, shows_help]
 
     def get_help_option(self, ctx: click.Context) -> click.Option:
         """Return the option that shows the help, one for all."""

@@ -38,7 +38,7 @@ def bench(console: Console, /, **given: Any) -> None:
     if given["as_json"]:
         console.write_json({"model": spec.name, **speeds.to_json()})
         return
-    for line in table(("WHAT", spec.name.upper(), ""), _rows(speeds), " r"):
+    for line in table(("WHAT", spec.name, ""), _rows(speeds), " r"):
         console.write_line(line)
 
 

@@ -113,5 +113,5 @@ def _values(param: click.Parameter) -> Values:
         return Values("file" if param.type.file_okay else "folder")
     if isinstance(param.type, click.File):
         return Values("file")
-    names = (*param.opts, (param.metavar or "").strip("[].").upper())
+    names = (*param.opts, (param.metavar or param.human_readable_name).strip("[].").upper())
     return next((_BY_NAME[name] for name in names if name in _BY_NAME), Values("none"))

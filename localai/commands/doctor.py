@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from localai.terminal.text import cells, one_line
 
 if TYPE_CHECKING:
     from localai.doctor import Report
-
-_WIDTH = 80
 
 
 @command(epilog="\b\nExamples:\n  localai doctor\n  localai doctor --json | jq .healthy")
@@ -43,31 +42,35 @@ def doctor(console: Console, /, **given: Any) -> int:
     if given["as_json"]:
         console.write_json(report.to_json())
     else:
-        for line in _lines(report):
+        width = console.width if console.stdout.terminal else sys.maxsize
+        for line in _lines(report, width):
             console.write_line(line)
     return ExitCode.DONE if report.healthy else ExitCode.FAILED
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: Report, most: int) -> Iterator[str]:
     findings = report.findings
     width = max(len(finding.what) for finding in findings)
     for finding in findings:
         head = f"{finding.what:<{width}}  {finding.state:<4}  "
-        yield from _folded(one_line(finding.text).split(" "), head)
+        yield from _folded(most, one_line(finding.text).split(" "), head)
         below = " " * len(head)
         for step in filter(None, finding.recipe.first):
-            yield from _folded(one_line(step).split(" "), f"{below}first: ")
+            yield from _folded(most, one_line(step).split(" "), f"{below}first: ")
         if finding.recipe.words:
             # Far to the left, so that most of a command stands in one line, and can be copied.
-            yield from _folded([*map(one_line, finding.recipe.words)], "    ", " \\", "      ")
+            words = [*map(one_line, finding.recipe.words)]
+            yield from _folded(most, words, "    ", " \\", "      ")
     yield "text works" if report.healthy else "text does not work: see FAIL above"
 
 
-def _folded(words: Sequence[str], head: str, joint: str = "", below: str = "") -> Iterator[str]:
-    """Yield words in lines of at most 80 columns, if no word is longer; `joint` ends the lines."""
+def _folded(
+    most: int, words: Sequence[str], head: str, joint: str = "", below: str = ""
+) -> Iterator[str]:
+    """Yield words in lines of at most `most` columns, if no word is longer; `joint` ends them."""
     line, empty = head, True
     for word in words:
-        if not empty and cells(f"{line} {word}{joint}") > _WIDTH:
+        if not empty and cells(f"{line} {word}{joint}") > most:
             yield line + joint
             line, empty = below or " " * len(head), True
         line, empty = line + ("" if empty else " ") + word, False

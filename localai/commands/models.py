@@ -78,7 +78,7 @@ def pull(console: Console, name: str, offline: bool, quiet: bool) -> None:
 
 @models.command("show", epilog="\b\nExamples:\n  localai models show tiny\n"
     "  localai models show ./model.gguf --json")  # fmt: skip
-@click.argument("name")
+@click.argument("name", metavar="MODEL")
 @_json
 @click.pass_obj
 def show(console: Console, name: str, as_json: bool) -> None:
@@ -92,7 +92,7 @@ def show(console: Console, name: str, as_json: bool) -> None:
 
 
 @models.command("rm", epilog="\b\nExamples:\n  localai models rm qwen3-4b")
-@click.argument("name")
+@click.argument("name", metavar="MODEL")
 @click.pass_obj
 def rm(console: Console, name: str) -> None:
     """Remove a model from disk, and say how much room that gave."""
@@ -109,7 +109,7 @@ def rm(console: Console, name: str) -> None:
 
 @models.command("default", epilog="\b\nExamples:\n  localai models default\n"
     "  localai models default qwen3-4b")  # fmt: skip
-@click.argument("name", required=False)
+@click.argument("name", metavar="[MODEL]", required=False)
 @option("--kind", type=_KINDS, default="text", help="For what it is used. [text]")
 @click.pass_obj
 def default(console: Console, name: str | None, kind: str) -> None:

@@ -77,7 +77,6 @@ talk = _stack(
     option("--stats", is_flag=True, help="Speeds and counts on stderr."),
     option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),
     option("--no-color", is_flag=True, help="No colour."),
-    option("--debug", is_flag=True, help="On failure: where it was, and the engine's last words."),
 )  # fmt: skip
 
 output = _stack(

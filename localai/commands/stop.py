@@ -9,7 +9,7 @@ from localai.catalog.obtain import on_disk
 from localai.commands.base import command, option
 from localai.errors import BadInput, LocalaiError, UnknownModel
 from localai.terminal.console import Console
-from localai.terminal.text import nearest
+from localai.terminal.text import nearest, shown
 from localai.warm import reach
 
 
@@ -25,7 +25,7 @@ def stop(console: Console, model: str | None, everything: bool) -> None:
     if (model is None) != everything:
         raise BadInput("stop one model, or all of them", "localai stop MODEL or localai stop --all")
     for name in reach.stop(None if model is None else _called(model)) or _nothing(model):
-        console.talk(f"stopped {name}")
+        console.talk(f"stopped {shown(name)}")
 
 
 def _called(model: str) -> tuple[str, ...]:
@@ -42,5 +42,5 @@ def _called(model: str) -> tuple[str, ...]:
 def _nothing(model: str | None) -> list[str]:
     if model is not None:
         loaded = [each["model"] for each in reach.status()["models"]]
-        raise UnknownModel(f"{model} is not loaded", nearest(model, loaded) or "localai ps")
+        raise UnknownModel(f"{shown(model)} is not loaded", nearest(model, loaded) or "localai ps")
     return []

@@ -262,15 +262,17 @@ class Console:
 
     # The input: stdin
 
-    def read_stdin(self) -> str:
-        """Return the text that was piped in; empty if there is a terminal, nothing or no stdin.
+    def read_stdin(self, *, typed: bool = False) -> str:
+        """Return the text that was piped in, or `typed` at a terminal; empty if there is none.
 
         Raises
         ------
         BadInput
             Not UTF-8, binary, a folder, or more than 64 MB.
         """
-        return "" if self.stdin.terminal else decode(self.read_bytes(), "the text on stdin")
+        if self.stdin.terminal and not typed:
+            return ""
+        return decode(self.read_bytes(), "the text on stdin")
 
     def read_bytes(self, limit: int = STDIN_LIMIT) -> bytes:
         """Return all bytes of stdin (for `-`), at most `limit`; BadInput if there are more."""

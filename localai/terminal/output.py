@@ -11,6 +11,7 @@ from pathlib import Path
 from localai.errors import BadInput, ClosedPipe
 from localai.terminal.console import Console
 from localai.terminal.streams import Stream
+from localai.terminal.text import shown
 
 
 @contextlib.contextmanager
@@ -36,9 +37,11 @@ def output_to(console: Console, name: str | None, *, overwrite: bool) -> Iterato
             yield
         return
     if path.is_dir():
-        raise BadInput(f"{path} is a folder", "name a file")
+        raise BadInput(f"{shown(path)} is a folder", "name a file")
     if path.exists() and not overwrite:
-        raise BadInput(f"{path} exists already", "use --force to overwrite it, or another name")
+        raise BadInput(
+            f"{shown(path)} exists already", "use --force to overwrite it, or another name"
+        )
     from localai.files import replacing  # which few answers need
 
     with replacing(path) as partial, _written(console, partial, path):
@@ -52,7 +55,7 @@ def _written(console: Console, place: Path, path: Path) -> Iterator[None]:
     try:
         file = place.open("wb")
     except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}") from None
+        raise BadInput(f"{shown(path)} cannot be written: {error.strerror}") from None
     try:
         with file:
             console.stdout = Stream(file)

@@ -16,7 +16,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") 
     right : str
         A letter a column: `r` stands at the right, anything else at the left; the rest at the left.
     """
-    lines = [list(heads), *([one_line(cell) for cell in row] for row in rows)]
+    lines = [[one_line(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(cells(line[at]) for line in lines) for at in range(len(heads))]
     sides = right.ljust(len(heads))
     return ["  ".join(map(_aligned, line, widths, sides)).rstrip() for line in lines]

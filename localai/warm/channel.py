@@ -80,9 +80,13 @@ class Channel:
         packed = pack(request)
         frame = wire.encode("generate", name, request=packed)
         if len(frame) > wire.INLINE:
-            from localai.warm.spool import spool  # which a short question need not wait for
+            from localai.warm.spool import (  # which a short question need not wait for
+                spool,
+                spooled,
+            )
 
-            self._spools.append(spool(json.dumps(packed, ensure_ascii=False)))
+            self._spools.append(spooled())
+            spool(self._spools[-1], json.dumps(packed, ensure_ascii=False))
             frame = wire.encode("generate", name, spool=self._spools[-1])
         self._send(frame)
         return name

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from localai.engines.base import Delta, ModelSpec
+from localai.engines.base import Delta, Deltas, ModelSpec
 from localai.errors import LocalaiError, NoHost, WorkerDied, from_wire
 from localai.records import pack, unpack
 from localai.settings import engine_environment
@@ -96,6 +96,22 @@ class ClientEngine(ABC):
                 self._leave_channel()
             except Lost:
                 raise self.lost() from None
+
+    def receive(self) -> Deltas:
+        """Wait for deltas of all that was sent on the channel, each with its request's name.
+
+        Raises
+        ------
+        LocalaiError
+            How the worker has ended.
+        """
+        try:
+            return self.channel.receive()
+        except Gone:
+            self._leave_channel()
+            raise LocalaiError("the model was stopped meanwhile", "try again") from None
+        except Lost:
+            raise self.lost() from None
 
     def lost(self) -> LocalaiError:
         """Return how the worker has ended; the next request asks for another one."""

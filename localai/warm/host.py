@@ -27,6 +27,7 @@ from localai.warm.books import Loaded
 from localai.warm.connection import Connection
 from localai.warm.guests import Guest, Wish
 from localai.warm.log import Log
+from localai.warm.spool import sweep
 from localai.warm.stable import Stable
 
 _SILENCE = 10.0  # seconds that a client may take for its first message
@@ -250,6 +251,7 @@ def main(listener: str, lock: str) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     log = Log(load_settings().folders.state / "host.log")
     log.write(f"the host starts: {place.build()}")
+    sweep()
     try:
         Host(sock, descriptor, log).serve()
     except BaseException:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,20 @@ from localai.settings import load as load_settings
 
 _MOST_SPOOLED = 1 << 28  # bytes of a request in a file
 
+_LEFT = 3600  # seconds after which nobody takes a file any more
+
 
 def _folder() -> Path:
     return load_settings().folders.cache / "spool"
 
 
-def spool(text: str) -> str:
-    """Write a request's JSON to a new file and return the file's name.
+def spooled() -> str:
+    """Return the name of a new file for a request."""
+    return str(_folder() / f"{os.urandom(16).hex()}.json")
+
+
+def spool(name: str, text: str) -> None:
+    """Write a request's JSON to a file of that name (`spooled`); whole or not at all.
 
     Raises
     ------
@@ -27,22 +36,29 @@ def spool(text: str) -> str:
         There is no room, or no right to write there.
     """
     folder = _folder()
-    name = folder / f"{os.urandom(16).hex()}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sweep()
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(handle, "w", encoding="utf-8", errors="replace") as file:
                 file.write(text)
-        except OSError:
-            name.unlink(missing_ok=True)
+        except BaseException:  # Ctrl-C, too: it may be private
+            os.unlink(name)
             raise
     except OSError as error:
         raise LocalaiError(
             f"so long an input is handed over in {folder}: {error.strerror}",
             "make room there, or set XDG_CACHE_HOME to another folder",
         ) from None
-    return str(name)
+
+
+def sweep() -> None:
+    """Remove what killed commands have left."""
+    for left in _folder().glob("*.json"):
+        with suppress(OSError):  # a worker has just taken it
+            if left.stat().st_mtime < time.time() - _LEFT:
+                left.unlink()
 
 
 def take_spooled(name: Any) -> Any:

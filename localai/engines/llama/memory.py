@@ -217,7 +217,10 @@ class Memory:
 
     def _keep(self, slot: Slot) -> None:
         """Keep a copy of a sequence, to be written to disk when there is time."""
-        if spare := self._residents.free():
+        spare = self._residents.free()
+        if spare is None and (spare := self._residents.oldest(self._unsaved)):
+            self._trim(spare, 0)
+        if spare is not None:
             self.context.copy(slot.sequence, spare.sequence, slot.length)
             spare.tokens = TokenBuffer(slot.memory)
             self._residents.share(slot, spare, slot.length)
