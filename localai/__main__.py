@@ -21,7 +21,7 @@ def main() -> int:
 
 def _put_off_what_few_calls_need() -> None:
     """Let modules wait that click, pathlib and socket import for a corner of theirs."""
-    from localai.later import put_off
+    from localai.system.lazy_imports import put_off
 
     for name in ("inspect", "ipaddress", "fnmatch", "ntpath", "selectors"):
         put_off(name)

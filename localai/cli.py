@@ -10,11 +10,11 @@ import sys
 import click
 
 from localai import __version__, settings
-from localai.commands.base import Group, showing
+from localai.commands.click_ext import Group, showing
 from localai.errors import BadInput, ClosedPipe, ExitCode, Interrupted, LocalaiError
+from localai.formats.text import nearest
 from localai.terminal.console import Console
-from localai.terminal.process import fill_closed_streams, leave_tidily_on_signals
-from localai.terminal.text import nearest
+from localai.terminal.signals import fill_closed_streams, leave_tidily_on_signals
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)

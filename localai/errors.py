@@ -2,7 +2,7 @@
 
     LocalaiError            1    the command failed
     |-- WorkerDied          1    the engine's process ended in the middle of a request
-    |-- NoHost              1    there can be no warm host, or it does not answer
+    |-- NoDaemon            1    there can be no warm host, or it does not answer
     |-- Undecided           2    a yes-or-no test that failed: 1 would mean "no"
     |-- BadInput            2    wrong usage, or an input that cannot be read
     |   `-- BadConstraint   2    a schema, regex or grammar that cannot be kept
@@ -25,6 +25,7 @@ between a worker and a client by their class name (`to_wire`, `from_wire`).
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -53,7 +54,8 @@ class LocalaiError(Exception):
         What to type or to do next; may be empty.
     """
 
-    code: ExitCode = ExitCode.FAILED
+    name: ClassVar[str] = "localai_error"  # in the JSON of errors: scripts know it, classes do not
+    code: ClassVar[ExitCode] = ExitCode.FAILED
 
     def __init__(self, what: str, next_step: str = "") -> None:
         super().__init__(what)
@@ -66,10 +68,12 @@ class LocalaiError(Exception):
 
     def to_json(self) -> dict[str, str | int]:
         """Return the error as `--json` shows it: code, exit, message, next."""
-        name = type(self).__name__
-        code = "".join(f"_{letter}" if letter.isupper() else letter for letter in name)
-        code = code.lower().removeprefix("_")
-        return {"code": code, "exit": int(self.code), "message": self.what, "next": self.next_step}
+        return {
+            "code": self.name,
+            "exit": int(self.code),
+            "message": self.what,
+            "next": self.next_step,
+        }
 
     def traced(self) -> str:
         """Return where the error comes from, and what was noted with it."""
@@ -81,78 +85,99 @@ class LocalaiError(Exception):
 class WorkerDied(LocalaiError):
     """The engine's process ended in the middle of a request."""
 
+    name = "worker_died"
 
-class NoHost(LocalaiError):
+
+class NoDaemon(LocalaiError):
     """There can be no warm host, or it does not answer."""
+
+    name = "no_host"
 
 
 class Undecided(LocalaiError):
     """A yes-or-no test that failed: 1 would mean "no"."""
 
+    name = "undecided"
     code = ExitCode.USAGE
 
 
 class BadInput(LocalaiError):
     """Wrong usage, or an input that cannot be read."""
 
+    name = "bad_input"
     code = ExitCode.USAGE
 
 
 class BadConstraint(BadInput):
     """A schema, regex or grammar that cannot be kept."""
 
+    name = "bad_constraint"
+
 
 class Unavailable(LocalaiError):
     """A model or an engine that is not there."""
 
+    name = "unavailable"
     code = ExitCode.UNAVAILABLE
 
 
 class UnknownModel(Unavailable):
     """No model of that name."""
 
+    name = "unknown_model"
+
 
 class BadModel(Unavailable):
     """A model file that is damaged or not supported."""
+
+    name = "bad_model"
 
 
 class EngineMissing(Unavailable):
     """An engine library that is not installed."""
 
+    name = "engine_missing"
+
 
 class NotEnoughMemory(LocalaiError):
     """The model or its context does not fit into memory."""
 
+    name = "not_enough_memory"
     code = ExitCode.MEMORY
 
 
 class ConstraintNotMet(LocalaiError):
     """The answer ended before it was complete and valid."""
 
+    name = "constraint_not_met"
     code = ExitCode.CONSTRAINT
 
 
 class SomeFailed(LocalaiError):
     """Some items of many failed."""
 
+    name = "some_failed"
     code = ExitCode.PARTIAL
 
 
 class TooLong(LocalaiError):
     """The input does not fit the context."""
 
+    name = "too_long"
     code = ExitCode.TOO_LONG
 
 
 class Interrupted(LocalaiError):
     """Ctrl-C."""
 
+    name = "interrupted"
     code = ExitCode.INTERRUPTED
 
 
 class ClosedPipe(LocalaiError):
     """Whoever read our output has left."""
 
+    name = "closed_pipe"
     code = ExitCode.CLOSED_PIPE
 
 

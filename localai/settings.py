@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from localai.errors import BadInput
-from localai.quantities import duration, is_layers, size
+from localai.formats.units import duration, is_layers, size
 
 _KINDS = ("text", "vision", "image", "hear", "speak")
 _KEEP_ALIVE = 300.0  # seconds

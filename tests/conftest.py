@@ -19,8 +19,8 @@ import pytest
 
 from localai.catalog.names import TINY
 from localai.engines.base import Delta, Message, ModelSpec, Sampling, TextRequest
-from localai.records import pack
-from localai.warm import wire
+from localai.formats.serialization import to_plain
+from localai.pool import protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 GREEDY = Sampling(temperature=0)
@@ -54,7 +54,7 @@ def ours(home: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if any("localai.warm." in part for part in process.cmdline()) and process.environ().get(
+            if any("localai.pool." in part for part in process.cmdline()) and process.environ().get(
                 "HOME"
             ) == str(home):
                 found.append(process)
@@ -73,26 +73,28 @@ def until(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
 
 def settled(home: Path) -> bool:
     """Whether nothing is being answered any more; without a host, no process is left either."""
-    from localai.warm import reach
+    from localai.pool import daemon_client
 
     if os.environ["LOCALAI_WARM"] == "0":
         return not ours(home)
-    return not any(model["running"] + model["waiting"] for model in reach.status()["models"])
+    return not any(
+        model["running"] + model["waiting"] for model in daemon_client.status()["models"]
+    )
 
 
 @pytest.fixture
 def warm(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home with a warm host, started by its first command; nothing of it is left afterwards."""
     from localai import settings
-    from localai.errors import NoHost
-    from localai.warm import reach
+    from localai.errors import NoDaemon
+    from localai.pool import daemon_client
 
     monkeypatch.setenv("LOCALAI_WARM", "1")
     settings.load.cache_clear()
     yield home
     settings.load.cache_clear()
-    with contextlib.suppress(NoHost):
-        reach.stop(None)
+    with contextlib.suppress(NoDaemon):
+        daemon_client.stop(None)
     until(lambda: not ours(home))
 
 
@@ -152,7 +154,7 @@ def ask(*arguments: str, **more: Any) -> Ran:
 
 def of_another_version(frame: bytes) -> bytes:
     """A message as a later version of ours would send it."""
-    ours, theirs = (b'"v":%d,' % version for version in (wire.VERSION, wire.VERSION + 1))
+    ours, theirs = (b'"v":%d,' % version for version in (protocol.VERSION, protocol.VERSION + 1))
     assert ours in frame
     return frame.replace(ours, theirs)
 
@@ -175,11 +177,11 @@ class InProcess:
     """The text engine in this process, for what only its counters can tell."""
 
     def __init__(self, path: Path = TINY, **spec: Any) -> None:
-        from localai.engines.llama.text import LlamaText
+        from localai.engines.llama.engine import LlamaEngine
 
         self.deltas: queue.SimpleQueue[tuple[str, Delta]] = queue.SimpleQueue()
         model = ModelSpec("text", (str(path),), **{"threads": 1, **spec})
-        self.engine = LlamaText(model, lambda deltas: [self.deltas.put(each) for each in deltas])
+        self.engine = LlamaEngine(model, lambda deltas: [self.deltas.put(each) for each in deltas])
         self._count = 0
 
     @property
@@ -190,7 +192,7 @@ class InProcess:
         """Send a request; turns are user, assistant, user and so on, after `system`."""
         self._count += 1
         name = f"r{self._count}"
-        self.engine.submit(name, pack(request(*turns, **more)))
+        self.engine.submit(name, to_plain(request(*turns, **more)))
         return name
 
     def gather(self, names: list[str]) -> dict[str, Reply]:
@@ -218,7 +220,7 @@ class InProcess:
 @pytest.fixture
 def chat(home: Path) -> Iterator[Callable[..., Any]]:
     """Opens chats with the tiny model in terminals of their own, and closes them."""
-    from tests.chat_screen import Chat
+    from tests.support.chat_screen import Chat
 
     opened: list[Chat] = []
 

@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from localai.catalog import cache, known
-from localai.catalog.choice import choose
-from localai.catalog.fitting import whole_memory
-from localai.catalog.gguf import check
-from localai.catalog.memory import Wish
-from localai.catalog.memory_layout import on_cpu
-from localai.catalog.memory_sizes import Sizes
+from localai.catalog import known
+from localai.catalog.fit_check import whole_memory
+from localai.catalog.gguf.check import check
+from localai.catalog.hub import cache
+from localai.catalog.hub.select import choose
 from localai.catalog.names import TINY, Reference
+from localai.catalog.placement.layout import on_cpu
+from localai.catalog.placement.plan import PlacementRequest
+from localai.catalog.placement.sizes import ModelMemory
 
 _MORE = 1 << 30  # bytes for a context of ordinary length and the process itself, as in `known`
 
@@ -59,7 +60,7 @@ def _tiny() -> Entry:
     return Entry("tiny", size, 32 * size, about, True, licence="MIT", path=str(TINY))
 
 
-def _row(row: known.Known, stored: list[cache.Stored]) -> Entry:
+def _row(row: known.Known, stored: list[cache.CachedFile]) -> Entry:
     mine = [each for each in stored if (each.repo, each.name) == (row.repo, row.file)]
     whole = [each for each in mine if not each.partial]
     return Entry(
@@ -77,7 +78,7 @@ def _row(row: known.Known, stored: list[cache.Stored]) -> Entry:
     )
 
 
-def _others(stored: list[cache.Stored]) -> Iterator[Entry]:
+def _others(stored: list[cache.CachedFile]) -> Iterator[Entry]:
     """Return the models of the cache that have no short name."""
     named = {(row.repo, row.file) for row in known.rows()}
     for each in stored:
@@ -108,7 +109,10 @@ def facts(name: str, path: Path) -> dict[str, Any]:
         It is no model.
     """
     header = check(path)
-    needs = on_cpu(Sizes.of(header), Wish().load(min(header.context_length or 4096, 4096), "f16"))
+    needs = on_cpu(
+        ModelMemory.of(header),
+        PlacementRequest().load(min(header.context_length or 4096, 4096), "f16"),
+    )
     return {
         "model": name,
         "file": str(path),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from localai.errors import UnknownModel
-from localai.terminal.text import closest, shown
+from localai.formats.text import closest, shown
 
 if TYPE_CHECKING:
     from localai.catalog.known import Known

@@ -33,7 +33,7 @@ _Part = str | None  # None: `{{trim}}`, which takes the line breaks around it aw
 
 
 @dataclass(frozen=True)
-class Values:
+class MacroValues:
     """What macros stand for.
 
     Parameters
@@ -60,7 +60,7 @@ class Values:
     idle: str = "just now"
 
 
-def expand(text: str, values: Values, *, hidden: bool = False) -> str:
+def expand(text: str, values: MacroValues, *, hidden: bool = False) -> str:
     """Return a card's text with its macros replaced.
 
     `"{{char}} greets {{user}}"` becomes `"Vera greets Tom"`. The time it takes grows with the
@@ -77,7 +77,7 @@ def expand(text: str, values: Values, *, hidden: bool = False) -> str:
 class _Expansion:
     """One text on its way; `_open` holds the parts of each macro that is not closed yet."""
 
-    def __init__(self, text: str, values: Values, hidden: bool) -> None:
+    def __init__(self, text: str, values: MacroValues, hidden: bool) -> None:
         self._source, self._values, self._hidden = text, values, hidden
         self._open: list[list[_Part]] = [[]]
         self._too_deep = 0
@@ -180,7 +180,7 @@ class _Expansion:
         return zlib.crc32(self._source.encode("utf-8", "replace"))
 
 
-def _words(values: Values) -> dict[str, str | None]:
+def _words(values: MacroValues) -> dict[str, str | None]:
     """Return what the macros without an argument stand for."""
     now = values.now
     return {

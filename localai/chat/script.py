@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from localai.chat import export, slash
-from localai.chat.loop import handle
-from localai.chat.slash import Leave
-from localai.chat.talk import Talk
+from localai.chat import export
+from localai.chat.repl import handle
+from localai.chat.session import ChatSession
+from localai.chat.slash import registry
+from localai.chat.slash.registry import Leave
 from localai.errors import BadInput
+from localai.formats.text import read_text
 from localai.terminal.console import Console
-from localai.terminal.text import read_text
 
 _LARGEST = 1 << 24  # bytes
 
@@ -28,26 +29,26 @@ def read(name: str, console: Console) -> list[str]:
     text = console.read_stdin() if name == "-" else read_text(path, _LARGEST)
     if path.suffix.lower() not in (".yaml", ".yml"):
         return [line for line in text.splitlines() if line.strip()]
-    from localai import yaml_nodes  # with YAML, which a list of lines need not wait for
+    from localai.formats import yaml_tree  # with YAML, which a list of lines need not wait for
 
-    messages = yaml_nodes.load(text, str(path)).plain()
+    messages = yaml_tree.load(text, str(path)).plain()
     if not isinstance(messages, list) or not all(isinstance(each, str) for each in messages):
         raise BadInput(f"{path}: a script is a list of texts", "- Who are you?")
     return messages
 
 
-def run(talk: Talk, messages: Iterable[str], *, as_json: bool = False) -> None:
+def run(chat: ChatSession, messages: Iterable[str], *, as_json: bool = False) -> None:
     """Ask the messages and print the transcript; commands are done, notes kept, as in a chat."""
-    talk.named, talk.show = True, not as_json
-    talk.greet()
+    chat.named, chat.show = True, not as_json
+    chat.greet()
     for line in messages:
-        if talk.show and not slash.is_command(line) and not line.startswith("!"):
-            talk.console.write_line(f"{talk.cast.user}: {line.strip()}")
-            talk.console.write_line("")
-        outcome = handle(talk, line)
+        if chat.show and not registry.is_command(line) and not line.startswith("!"):
+            chat.console.write_line(f"{chat.participants.user}: {line.strip()}")
+            chat.console.write_line("")
+        outcome = handle(chat, line)
         if isinstance(outcome, Leave):
             break
         if isinstance(outcome, str):
-            talk.console.talk(outcome)
+            chat.console.talk(outcome)
     if as_json:
-        talk.console.write_json(export.as_json(talk.transcript))
+        chat.console.write_json(export.as_json(chat.transcript))

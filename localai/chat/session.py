@@ -1,121 +1,180 @@
-"""Sessions: the chats that were kept, listed, searched and removed."""
+"""The turns of a chat: a question, the model's answer, and what may become of both."""
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from localai.chat.journal import NAME, SUFFIX, folder, lock, path_of, read_events
-from localai.chat.transcript import Transcript
-from localai.errors import BadInput
-from localai.records import pack
-from localai.terminal.text import nearest, one_line, shown
+from localai.chat import sampling_options
+from localai.chat.slash.registry import Outcome, Refill
+from localai.chat.stage import Stage
+from localai.chat.transcript import INTERRUPTED
+from localai.engines.base import Delta, Message, TextRequest
+from localai.errors import BadInput, LocalaiError, TooLong
+from localai.terminal.answer import Answer, Think, print_answer
+from localai.terminal.tty_modes import unechoed
 
-
-@dataclass(frozen=True)
-class Listed:
-    """A session in a listing."""
-
-    name: str
-    when: float  # seconds since 1970, of its last change
-    questions: int
-    character: str
-    begins: str  # its first question
+_PART_SECONDS = 1.0  # of an answer, what a crash may take
 
 
-@dataclass(frozen=True)
-class Found:
-    """A turn that holds what was searched for."""
+class ChatSession(Stage):
+    """A chat that goes on."""
 
-    session: str
-    role: str
-    text: str  # what stands around it, on one line
+    def note(self, text: str) -> None:
+        """Keep a note that the model never sees."""
+        self.record({"kind": "note", "text": text})
 
+    def ask(self, text: str) -> Outcome:
+        """Ask a question, with the files that wait for one, and let the model answer.
 
-def names() -> list[str]:
-    """Return the names of all sessions, the one that changed last first."""
-    return [path.name.removesuffix(SUFFIX) for path in _files()]
+        When no word comes (Ctrl-C, an error) the question is taken back, to be edited.
+        """
+        if self.editing:
+            self.editing = False
+            self.take_back(self.transcript.since_question())
+        question = "\n\n".join([*self.attached, text])
+        self.record({"kind": "user", "text": question})
+        try:
+            answered = self.answer()
+        except BaseException:
+            if self.transcript.open_question:
+                self.take_back(1)
+            raise
+        if not answered:
+            self.take_back(1)
+            return Refill(text)
+        self.attached.clear()
+        return None
 
+    def again(self) -> None:
+        """Let the model answer the last question anew; the answer before is replaced by it."""
+        count = self.transcript.since_question()
+        if not count:
+            raise BadInput("nothing was asked yet", "ask something first")
+        self.answer(instead_of=count - 1)
 
-def existing(name: str) -> Path:
-    """Return the file of a session that is there; BadInput with a did-you-mean if it is not."""
-    path = path_of(name)
-    if not path.is_file():
-        near = nearest(name, names())
-        raise BadInput(
-            f"there is no session {shown(name)!r}", near or "`localai sessions` lists them"
-        )
-    return path
+    def go_on(self) -> None:
+        """Let the model lengthen its last answer."""
+        last = self.transcript.answer
+        if last is None or not self.transcript.questions:
+            raise BadInput("there is no answer that could go on", "ask something first")
+        self.answer(prefill=last.text)
+        if self.last and self.last.finish == "stop" and not self.last.content:
+            self.console.talk("[the model has nothing to add]", dim=True)
 
+    # What the model says
 
-def read(name: str) -> Transcript:
-    """Return what a session holds."""
-    return Transcript.of(read_events(existing(name)))
+    def answer(self, *, instead_of: int = 0, prefill: str = "") -> bool:
+        """Take the model's answer to what is open; return whether a word came.
 
+        Parameters
+        ----------
+        instead_of : int
+            So many turns at the end are replaced by the answer, once its first word is there.
+        prefill : str
+            The last answer's text, which is lengthened by what comes; empty: a new answer.
+        """
+        answer = self.last = Answer(self.models.name)
+        try:
+            self._listen(answer, instead_of, prefill)
+        except KeyboardInterrupt:
+            answer.finish = INTERRUPTED
+            if not self.console.stdin.terminal:
+                raise
+        except LocalaiError:
+            answer.finish = INTERRUPTED
+            raise
+        finally:
+            if answer.content:
+                kind = "more" if prefill else "assistant"
+                event = {"kind": kind, "text": answer.content, "finish": answer.finish}
+                self.record(event)
+        self._tell(answer)
+        return bool(answer.content) or answer.finish != INTERRUPTED
 
-def listing() -> list[Listed]:
-    """Return all sessions, the one that changed last first."""
-    rows = []
-    for path in _files():
-        with suppress(BadInput, OSError):  # one that has just gone, or cannot be read
-            transcript = Transcript.of(read_events(path))
-            questions = transcript.questions
-            rows.append(
-                Listed(
-                    path.name.removesuffix(SUFFIX),
-                    path.stat().st_mtime,
-                    len(questions),
-                    str(transcript.values.get("character", "")),
-                    one_line(questions[0].text) if questions else "",
+    def aside(self, messages: tuple[Message, ...], max_tokens: int, *, show: bool) -> str:
+        """Return what the model answers to something else; the chat does not hear of it."""
+        answer = Answer(self.models.name)
+        deltas = self.models.engine.ask(self._request(messages, 0, max_tokens))
+        try:
+            self._read(deltas, answer, show=show)
+        finally:
+            deltas.close()  # type: ignore[attr-defined]
+        return answer.content.strip()
+
+    def _listen(self, answer: Answer, instead_of: int, prefill: str) -> None:
+        without = 1 if prefill else instead_of
+        while True:
+            request = self._request(*self.memory.messages(self, without))._replace(prefill=prefill)
+            deltas = self._kept(self.models.engine.ask(request), instead_of)
+            try:
+                self._read(deltas, answer, show=self.show)
+            except TooLong as error:
+                if not self.memory.refused(request, error):
+                    raise TooLong(
+                        error.what, "ask it in parts; `/file none` leaves files out"
+                    ) from None
+            else:
+                if answer.usage:
+                    self.memory.learn(request, answer.usage)
+                return
+            finally:
+                deltas.close()  # type: ignore[attr-defined]  # cancels what still runs
+
+    def _read(self, deltas: Iterator[Delta], answer: Answer, *, show: bool) -> None:
+        think: Think = self.settings.get("think", "auto")
+        try:
+            with unechoed(self.console.stdin):
+                print_answer(
+                    deltas, self.console, answer.model, show=show, think=think, into=answer
                 )
-            )
-    return rows
+        finally:
+            self.end()  # what came stays on a line of its own
 
+    def _kept(self, deltas: Iterator[Delta], instead_of: int) -> Iterator[Delta]:
+        """Yield the deltas; keep what came of the answer each second, for a crash."""
+        begun, kept, waiting = False, time.monotonic(), ""
+        try:
+            for delta in deltas:
+                if delta.kind == "text":
+                    if not begun:
+                        self._first_word(instead_of)
+                    begun, waiting = True, waiting + delta.text
+                    if time.monotonic() - kept > _PART_SECONDS:
+                        self.record({"kind": "part", "text": waiting})
+                        kept, waiting = time.monotonic(), ""
+                yield delta
+        finally:
+            deltas.close()  # type: ignore[attr-defined]
 
-def search(text: str) -> Iterator[Found]:
-    """Yield the turns of all sessions that hold a text, whatever its case."""
-    wanted = text.casefold()
-    for path in _files():
-        with suppress(BadInput, OSError):
-            transcript = Transcript.of(read_events(path))
-            for turn in transcript.turns:
-                at = turn.text.casefold().find(wanted)
-                if at >= 0:
-                    name = path.name.removesuffix(SUFFIX)
-                    yield Found(name, turn.role, _around(turn.text, at, len(text)))
+    def _first_word(self, instead_of: int) -> None:
+        if instead_of:
+            self.take_back(instead_of)
+        self.begin()
 
+    def _tell(self, answer: Answer) -> None:
+        if answer.finish == INTERRUPTED and answer.content:
+            self.console.talk("[interrupted]", dim=True)
+        elif answer.finish == "length":
+            self.console.talk("[the answer was cut here; /continue goes on]", dim=True)
+        if left := self.memory.left():
+            self.console.talk(f"[{left}]", dim=True)
+        if answer.usage:
+            if self.stats:
+                self.console.talk(answer.stats())
+            if self.as_json:
+                self.console.write_json(answer.as_json())
 
-def remove(name: str) -> None:
-    """Remove a session; BadInput if there is none, or it is open in a chat."""
-    path = existing(name)
-    number = os.open(path, os.O_RDWR)
-    try:
-        lock(number, name)
-        path.unlink()
-    finally:
-        os.close(number)
-
-
-def to_json(row: Listed | Found) -> dict[str, Any]:
-    """Return a row as `--json` shows it."""
-    return pack(row)
-
-
-def _files() -> list[Path]:
-    found = []
-    with suppress(OSError):
-        for entry in os.scandir(folder()):
-            stem = entry.name.removesuffix(SUFFIX)
-            if entry.name.endswith(SUFFIX) and NAME.fullmatch(stem) and entry.is_file():
-                found.append((entry.stat().st_mtime_ns, Path(entry.path)))
-    return [path for _, path in sorted(found, reverse=True)]
-
-
-def _around(text: str, at: int, length: int) -> str:
-    begin, end = max(0, at - 30), at + length + 50
-    cut = ("..." if begin else "") + text[begin:end] + ("..." if end < len(text) else "")
-    return one_line(cut)
+    def _request(
+        self, messages: tuple[Message, ...], fixed: int, max_tokens: int | None = None
+    ) -> TextRequest:
+        settings = self.settings
+        return TextRequest(
+            messages=messages,
+            fixed=fixed,
+            sampling=sampling_options.sampling(self.participants.sampling, settings),
+            max_tokens=max_tokens or settings.get("max_tokens"),
+            stop=tuple(settings.get("stop", ())),
+            think=False if settings.get("think") == "off" else None,
+            context=self.models.asked_context,
+        )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from localai.answers import Answer
-from localai.chat import knobs
-from localai.chat.cast import Cast
-from localai.chat.journal import Journal
-from localai.chat.memory import Memory
-from localai.chat.model import Models
+from localai.chat import sampling_options
+from localai.chat.context_window import ContextWindow
+from localai.chat.model_handle import ModelHandle
+from localai.chat.participants import Participants
+from localai.chat.session_file import SessionFile
 from localai.chat.transcript import Event, Transcript
+from localai.terminal.answer import Answer
 from localai.terminal.console import Console
 
 
@@ -21,13 +21,13 @@ class Stage:
 
     Parameters
     ----------
-    models : Models
+    models : ModelHandle
         The model that answers, and how to get another.
-    journal : Journal or None
+    journal : SessionFile or None
         Where the chat is kept; None: nowhere.
     transcript : Transcript
         What was said so far.
-    cast : Cast
+    participants : Participants
         Who speaks.
     show : bool
         Answers are written to stdout as they come; else they are only gathered.
@@ -40,11 +40,11 @@ class Stage:
     """
 
     console: Console
-    models: Models
-    journal: Journal | None
+    models: ModelHandle
+    journal: SessionFile | None
     transcript: Transcript
-    memory: Memory
-    cast: Cast
+    memory: ContextWindow
+    participants: Participants
     show: bool = True
     named: bool = False
     stats: bool = False
@@ -80,7 +80,7 @@ class Stage:
         """Change what the chat is held with; None takes a value away."""
         self.record({"kind": "set", "values": values})
 
-    def recast(self, **values: Any) -> None:
+    def change_participants(self, **values: Any) -> None:
         """Change who speaks; nothing is changed where that fails.
 
         Raises
@@ -89,16 +89,16 @@ class Stage:
             There is no such character.
         """
         merged = {**self.values, **values}
-        cast = Cast.of(merged, self.models.name, self.models.context)
+        participants = Participants.of(merged, self.models.name, self.models.context)
         self.change(**values)
-        self.cast = cast
+        self.participants = participants
 
-    def take_up(self, journal: Journal, transcript: Transcript) -> None:
+    def take_up(self, journal: SessionFile, transcript: Transcript) -> None:
         """Go on with another session; the model stays."""
-        cast = Cast.of(transcript.values, self.models.name, self.models.context)
+        participants = Participants.of(transcript.values, self.models.name, self.models.context)
         if self.journal:
             self.journal.close()
-        self.journal, self.transcript, self.cast = journal, transcript, cast
+        self.journal, self.transcript, self.participants = journal, transcript, participants
         self.memory.forget()
 
     @property
@@ -109,7 +109,7 @@ class Stage:
     @property
     def settings(self) -> dict[str, Any]:
         """What was set of the knobs."""
-        return knobs.sound(self.values.get("settings"))
+        return sampling_options.sound(self.values.get("settings"))
 
     def take_back(self, turns: int) -> None:
         """Forget the last turns."""
@@ -118,7 +118,7 @@ class Stage:
 
     def greet(self) -> None:
         """Let the character say its first words."""
-        text = self.cast.opening.greeting
+        text = self.participants.prompt_parts.greeting
         if not text or self.transcript.turns:
             return
         self.record({"kind": "assistant", "text": text, "finish": "stop"})
@@ -131,7 +131,7 @@ class Stage:
         """Write who speaks, where names are shown."""
         self._speaking = self.named and self.show
         if self._speaking:
-            self.console.write(f"{self.cast.char}: ")
+            self.console.write(f"{self.participants.char}: ")
 
     def end(self) -> None:
         """End what was said."""

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localai import questions
 from localai.commands import options
-from localai.commands.base import command, option
-from localai.commands.engine import engine_for
-from localai.commands.values import unescape
+from localai.commands.click_ext import command, option
+from localai.commands.open_engine import engine_for
+from localai.commands.params import unescape
 from localai.errors import BadInput, ExitCode, LocalaiError, Undecided
+from localai.generation import build
 from localai.terminal.console import Console
-from localai.terminal.output import output_to
+from localai.terminal.output_file import output_to
 
 if TYPE_CHECKING:
-    from localai.answers import Answer
+    from localai.terminal.answer import Answer
 
 
 @command(context_settings={"max_content_width": 100})
@@ -71,7 +71,7 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
     if given["escapes"]:
         argument = unescape(argument)
     piped = console.read_stdin(typed=given["words"] == ("-",))
-    text = questions.joined(piped, argument)
+    text = build.joined(piped, argument)
     if not text and given["prompt_file"] is None:
         if given["as_json"] or given["quiet"]:
             raise BadInput("there is no question", "give it as an argument or on stdin")
@@ -99,24 +99,24 @@ def _decide(console: Console, given: dict[str, Any], text: str) -> int:
 
 
 def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
-    prompt = questions.prompt_file(given)
-    card = questions.character(given)
+    prompt = build.prompt_file(given)
+    card = build.character(given)
     if prompt and not text and "input" in prompt.names():
         what = f"the prompt {prompt.name} wants an input, and there is none"
         raise BadInput(what, "give it as an argument or on stdin")
-    request = questions.request(given, text, prompt, card)
+    request = build.request(given, text, prompt, card)
     own = (prompt and prompt.model) or (card and card.model) or ""
-    spec = questions.spec(console, given, own)
+    spec = build.spec(console, given, own)
     silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:
         deltas = engine.ask(request)
         # The engine is at work: what shows its answer is imported meanwhile.
-        from localai import answers
+        from localai.terminal.answer import print_answer
 
         if not (given["raw"] or silent or request.constraint):
             console.use_markdown()
-        answer = answers.read(deltas, console, spec.name, show=not silent, think=given["think"])
+        answer = print_answer(deltas, console, spec.name, show=not silent, think=given["think"])
         if given["as_json"]:
             console.write_json(answer.as_json())
     if given["stats"]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from localai import bench as measuring
-from localai import questions
 from localai.commands import options
-from localai.commands.base import command, option
+from localai.commands.click_ext import command, option
+from localai.diagnostics import bench as measuring
+from localai.generation import build
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
 from localai.terminal.table import table
@@ -28,7 +28,7 @@ def bench(console: Console, /, **given: Any) -> None:
     It is measured in a process of its own, whatever else is loaded.
     """
     options.apply(console, given)
-    spec = questions.spec(console, given)
+    spec = build.spec(console, given)
     with Progress(console, f"measuring {spec.name}") as progress:
 
         def note(what: str) -> None:

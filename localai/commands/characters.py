@@ -8,16 +8,18 @@ from typing import Any
 
 import click
 
-from localai.characters import check as rules
-from localai.characters import find as files
-from localai.characters import opening, places, saving, yaml_write
-from localai.commands.base import group, option
+from localai.characters import export as exporting
+from localai.characters import index as files
+from localai.characters import lint as rules
+from localai.characters import load, paths
+from localai.characters.formats import yaml_writer
+from localai.commands.click_ext import group, option
 from localai.errors import BadInput, SomeFailed
-from localai.records import pack
+from localai.formats.serialization import to_plain
+from localai.formats.text import one_line
 from localai.terminal.console import Console
-from localai.terminal.output import output_to
+from localai.terminal.output_file import output_to
 from localai.terminal.table import show_names
-from localai.terminal.text import one_line
 
 
 class CharacterName(click.types.StringParamType):
@@ -83,10 +85,10 @@ def show(console: Console, name: str, as_json: bool) -> None:
     card = files.opened(name)
     if as_json:
         head = {"path": str(card.path), "form": card.form}
-        console.write_json({**head, **pack(card.character)})
+        console.write_json({**head, **to_plain(card.character)})
         return
     _tell_losses(console, card)
-    console.write_line(yaml_write.write(card.character).rstrip("\n"))
+    console.write_line(yaml_writer.write(card.character).rstrip("\n"))
 
 
 @characters.command(
@@ -99,7 +101,7 @@ def show(console: Console, name: str, as_json: bool) -> None:
 @click.pass_obj
 def path(console: Console, name: str) -> None:
     """Print where a card lies."""
-    console.write_line(str(places.SHELF.find(name)))
+    console.write_line(str(paths.FOLDER.find(name)))
 
 
 @characters.command(
@@ -115,12 +117,12 @@ def check(console: Console, names: tuple[str, ...], as_json: bool) -> None:
     Without a name all cards are looked at. Warnings are on stdout, with file and line, and the exit
     code is 0; a card that cannot be read is an error.
     """
-    paths = [places.SHELF.find(name) for name in names] or [row.path for row in files.listing()]
-    found: list[rules.Warned] = []
+    paths = [paths.FOLDER.find(name) for name in names] or [row.path for row in files.listing()]
+    found: list[rules.LintWarning] = []
     damaged: list[BadInput] = []
     for card in paths:
         try:
-            found += rules.check(opening.open_card(card))
+            found += rules.check(load.open_card(card))
         except BadInput as error:
             damaged.append(error)
     _tell(console, found, as_json)
@@ -145,11 +147,11 @@ def import_(console: Console, file: str, name: str | None, force: bool) -> None:
     Pygmalion. The file stays as it is; `new --extends NAME` makes a card that changes it.
     """
     source = Path("stdin" if file == "-" else file)
-    data = console.read_bytes() if file == "-" else places.SHELF.read(source)
-    card = opening.parse(data, source)
-    suffix, content = saving.imported(card, data)
-    name = saving.name_for(card.character) if name is None else name
-    console.write_line(str(places.SHELF.add(name, suffix, content, force)))
+    data = console.read_bytes() if file == "-" else paths.FOLDER.read(source)
+    card = load.parse(data, source)
+    suffix, content = exporting.imported(card, data)
+    name = exporting.name_for(card.character) if name is None else name
+    console.write_line(str(paths.FOLDER.add(name, suffix, content, force)))
     for warning in rules.check(card):
         console.warn(str(warning))
 
@@ -180,8 +182,8 @@ def export(
     form = Path(output).suffix.lower() if output not in (None, "-") else ".json"
     if form == ".yaml":
         _tell_losses(console, card)
-    given = places.SHELF.read(Path(picture)) if picture else None
-    data = saving.exported(card, form, int(spec), given)
+    given = paths.FOLDER.read(Path(picture)) if picture else None
+    data = exporting.exported(card, form, int(spec), given)
     with output_to(console, output, overwrite=force):
         console.write_bytes(data)
 
@@ -205,30 +207,30 @@ def new(console: Console, name: str, source: str | None, base: str | None, force
     if source:
         card = files.opened(source)
         _tell_losses(console, card)
-        text = yaml_write.write(card.character)
+        text = yaml_writer.write(card.character)
     elif base:
-        text = yaml_write.patch(files.load(base).name, _nameable(base, name))
+        text = yaml_writer.patch(files.load(base).name, _nameable(base, name))
     else:
-        text = yaml_write.skeleton(name.replace("-", " ").title())
-    console.write_line(str(places.SHELF.add(name, ".yaml", text.encode(), force)))
+        text = yaml_writer.skeleton(name.replace("-", " ").title())
+    console.write_line(str(paths.FOLDER.add(name, ".yaml", text.encode(), force)))
 
 
 def _nameable(base: str, name: str) -> str:
-    if places.SHELF.is_path(base):
+    if paths.FOLDER.is_path(base):
         raise BadInput(
             f"a card can only extend characters that have a name, not {base!r}",
             f"localai characters import {base}",
         )
-    if places.SHELF.find(base).parent == places.SHELF.folders()["user"] and base == name:
+    if paths.FOLDER.find(base).parent == paths.FOLDER.folders()["user"] and base == name:
         raise BadInput(f"{name!r} cannot be a change of itself", "give the new card another name")
     return base
 
 
-def _about(row: files.Listed) -> str:
+def _about(row: files.CharacterSummary) -> str:
     return one_line(f"(damaged) {row.problem}" if row.problem else row.about or row.character)
 
 
-def _tell(console: Console, found: list[rules.Warned], as_json: bool) -> None:
+def _tell(console: Console, found: list[rules.LintWarning], as_json: bool) -> None:
     if as_json:
         console.write_json([_plain(warning) for warning in found])
         return
@@ -236,7 +238,7 @@ def _tell(console: Console, found: list[rules.Warned], as_json: bool) -> None:
         console.write_line(str(warning))
 
 
-def _plain(warning: rules.Warned) -> dict[str, Any]:
+def _plain(warning: rules.LintWarning) -> dict[str, Any]:
     return {"path": str(warning.path), "line": warning.line or None, "text": warning.text}
 
 
@@ -251,7 +253,7 @@ def _end(console: Console, cards: int, warnings: int, damaged: list[BadInput]) -
     )
 
 
-def _tell_losses(console: Console, card: opening.Opened) -> None:
+def _tell_losses(console: Console, card: load.LoadedCard) -> None:
     if lost := sum(len(part) for part in card.character.extra.values()):
         keys = f"{lost} key{'s' * (lost != 1)} of other programs left out"
         console.warn(f"{keys}; an export to .json keeps everything")

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localai import questions
 from localai.commands import options
-from localai.commands.base import command, option
-from localai.commands.engine import engine_for
-from localai.commands.values import Number
+from localai.commands.click_ext import command, option
+from localai.commands.open_engine import engine_for
+from localai.commands.params import BoundedNumber
 from localai.errors import ExitCode
+from localai.generation import build
 from localai.terminal.console import Console
 
 if TYPE_CHECKING:
-    from localai.chat.start import Wish
+    from localai.chat.open import ChatRequest
 
 _KNOBS = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens",
           "memory_ratio", "think")  # fmt: skip
@@ -25,13 +25,13 @@ _KNOBS = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed", 
 @options.model
 @options.character
 @option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
-@option("--greeting", type=Number(1), metavar="N", help="The character's Nth greeting. [1]")
+@option("--greeting", type=BoundedNumber(1), metavar="N", help="The character's Nth greeting. [1]")
 @option("--session", metavar="NAME", help="Keep the chat under this name, or go on with it.")
 @option("--continue", "go_on", is_flag=True, help="Go on with the last session.")
 @option("--no-save", is_flag=True, help="Keep nothing of this chat.")
 @option(
     "--memory-ratio",
-    type=Number(0.05, 0.9),
+    type=BoundedNumber(0.05, 0.9),
     metavar="R",
     help="Share of the context for the present turn; older turns leave for it. [0.25]",
 )
@@ -62,27 +62,27 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
-    from localai.chat import loop, script, start  # with YAML and more, which --help need not
+    from localai.chat import open, repl, script  # with YAML and more, which --help need not
 
-    models = start.Models(
-        lambda name: questions.spec(console, {**given, "model": name or given["model"]}),
+    models = open.ModelHandle(
+        lambda name: build.spec(console, {**given, "model": name or given["model"]}),
         lambda spec: engine_for(console, given, spec),
     )
     messages = script.read(given["script"], console) if given["script"] else None
-    with start.begin(console, models, _wish(given)) as talk:
+    with open.begin(console, models, _wish(given)) as talk:
         talk.stats = given["stats"]
         if messages is not None:
             script.run(talk, messages, as_json=given["as_json"])
         else:
-            loop.run(talk, as_json=given["as_json"])
+            repl.run(talk, as_json=given["as_json"])
     return ExitCode.DONE
 
 
-def _wish(given: dict[str, Any]) -> Wish:
-    from localai.chat import start
+def _wish(given: dict[str, Any]) -> ChatRequest:
+    from localai.chat import open
 
     named = given["session"] or given["go_on"]
-    persona = questions.persona(given) or None
+    persona = build.persona(given) or None
     greeting = given["greeting"] - 1 if given["greeting"] else None
     settings = {name: given[name] for name in _KNOBS}
     settings |= {
@@ -90,7 +90,7 @@ def _wish(given: dict[str, Any]) -> Wish:
         "temperature_first": given["temp_first"] or None,
         "stop": list(given["stop"]) or None,
     }
-    return start.Wish(
+    return open.ChatRequest(
         session=given["session"],
         go_on=given["go_on"],
         # A script is a test of a character: it is kept only where a session was named.

@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from localai import prompts, settings
-from localai.characters import places
-from localai.commands.base import command
-from localai.shelf import Shelf
-from localai.terminal.completions import Command, Folders, Option, Table, Values, bash, zsh
+from localai import settings
+from localai.characters import paths
+from localai.commands.click_ext import command
+from localai.prompts import files
+from localai.resources import ResourceFolder
+from localai.terminal.completions import (
+    CompletionCommand,
+    CompletionOption,
+    CompletionValues,
+    Folders,
+    Table,
+    bash,
+    zsh,
+)
 from localai.terminal.completions_fish import fish
 from localai.terminal.console import Console
 
@@ -18,14 +27,14 @@ _SCRIPTS: dict[str, Callable[[Table, Folders], str]] = {"bash": bash, "fish": fi
 
 # What an option's name or a metavar says where a parameter's type says nothing.
 _BY_NAME = {
-    "--prompt": Values("prompt"),
-    "--character": Values("character"),
-    "--session": Values("session"),
-    "--model": Values("model", ("tiny",)),
-    "MODEL": Values("model", ("tiny",)),
-    "--schema": Values("file"),
-    "FILE": Values("file"),
-    "FOLDER": Values("folder"),
+    "--prompt": CompletionValues("prompt"),
+    "--character": CompletionValues("character"),
+    "--session": CompletionValues("session"),
+    "--model": CompletionValues("model", ("tiny",)),
+    "MODEL": CompletionValues("model", ("tiny",)),
+    "--schema": CompletionValues("file"),
+    "FILE": CompletionValues("file"),
+    "FOLDER": CompletionValues("folder"),
 }
 
 
@@ -52,24 +61,24 @@ def completion(context: click.Context, shell: str) -> None:
 def _folders() -> dict[str, list[str]]:
     """Return where the files lie whose names are completed."""
     return {
-        "prompt": _of(prompts.SHELF),
-        "character": _of(places.SHELF),
+        "prompt": _of(files.FOLDER),
+        "character": _of(paths.FOLDER),
         "session": [str(settings.load().folders.data / "sessions")],
     }
 
 
-def _of(shelf: Shelf) -> list[str]:
+def _of(shelf: ResourceFolder) -> list[str]:
     return [str(folder) for folder in shelf.folders().values()]
 
 
 def _walk(
     command: click.Command, context: click.Context, path: tuple[str, ...]
-) -> Iterator[Command]:
+) -> Iterator[CompletionCommand]:
     """Yield a command and all below it."""
     children = _children(command, context) if isinstance(command, click.Group) else {}
     shown = [param for param in command.get_params(context) if not getattr(param, "hidden", False)]
     arguments = [param for param in shown if isinstance(param, click.Argument)]
-    yield Command(
+    yield CompletionCommand(
         path=path,
         children=tuple((name, child.get_short_help_str(60)) for name, child in children.items()),
         options=tuple(_option(param) for param in shown if isinstance(param, click.Option)),
@@ -90,13 +99,13 @@ def _children(group: click.Group, context: click.Context) -> dict[str, click.Com
     return {name: child for name, child in found.items() if child and not child.hidden}
 
 
-def _option(param: click.Option) -> Option:
+def _option(param: click.Option) -> CompletionOption:
     takes = None if param.is_flag or param.count else _values(param)
     text = (param.help or "").split("\n")[0].split(". ")[0].rstrip(".")
-    return Option((*param.opts, *param.secondary_opts), text, takes)
+    return CompletionOption((*param.opts, *param.secondary_opts), text, takes)
 
 
-def _values(param: click.Parameter) -> Values:
+def _values(param: click.Parameter) -> CompletionValues:
     """Return what may stand in a parameter's place.
 
     A parameter type may say it in an attribute `completion`: "file", "folder", "prompt",
@@ -104,14 +113,14 @@ def _values(param: click.Parameter) -> Values:
     """
     said = getattr(param.type, "completion", None)
     if isinstance(said, tuple):
-        return Values("words", said)
+        return CompletionValues("words", said)
     if isinstance(said, str):
-        return Values(said)
+        return CompletionValues(said)
     if isinstance(param.type, click.Choice):
-        return Values("words", tuple(map(str, param.type.choices)))
+        return CompletionValues("words", tuple(map(str, param.type.choices)))
     if isinstance(param.type, click.Path):
-        return Values("file" if param.type.file_okay else "folder")
+        return CompletionValues("file" if param.type.file_okay else "folder")
     if isinstance(param.type, click.File):
-        return Values("file")
+        return CompletionValues("file")
     names = (*param.opts, (param.metavar or param.human_readable_name).strip("[].").upper())
-    return next((_BY_NAME[name] for name in names if name in _BY_NAME), Values("none"))
+    return next((_BY_NAME[name] for name in names if name in _BY_NAME), CompletionValues("none"))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai.commands import options
-from localai.commands.base import command, option
+from localai.commands.click_ext import command, option
 from localai.errors import ExitCode
+from localai.formats.text import cells, one_line
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
-from localai.terminal.text import cells, one_line
 
 if TYPE_CHECKING:
-    from localai.doctor import Report
+    from localai.diagnostics.doctor import Report
 
 
 @command(epilog="\b\nExamples:\n  localai doctor\n  localai doctor --json | jq .healthy")
@@ -30,7 +30,9 @@ def doctor(console: Console, /, **given: Any) -> int:
     Below each problem stands the command that helps. The exit code is 0 if the tiny model answers
     rightly, else 1. Nothing is sent anywhere.
     """
-    from localai.doctor import examine  # with more than the completion script need wait for
+    from localai.diagnostics.doctor import (
+        examine,  # with more than the completion script need wait for
+    )
 
     options.apply(console, given)
     with Progress(console, "looking") as progress:
@@ -55,11 +57,11 @@ def _lines(report: Report, most: int) -> Iterator[str]:
         head = f"{finding.what:<{width}}  {finding.state:<4}  "
         yield from _folded(most, one_line(finding.text).split(" "), head)
         below = " " * len(head)
-        for step in filter(None, finding.recipe.first):
+        for step in filter(None, finding.install_steps.first):
             yield from _folded(most, one_line(step).split(" "), f"{below}first: ")
-        if finding.recipe.words:
+        if finding.install_steps.words:
             # Far to the left, so that most of a command stands in one line, and can be copied.
-            words = [*map(one_line, finding.recipe.words)]
+            words = [*map(one_line, finding.install_steps.words)]
             yield from _folded(most, words, "    ", " \\", "      ")
     yield "text works" if report.healthy else "text does not work: see FAIL above"
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from localai import preferences, settings
-from localai.catalog import inventory, names
-from localai.catalog.obtain import obtain, on_disk
-from localai.commands.base import group, option
+from localai import settings
+from localai.catalog import default_model, inventory, names
+from localai.commands.click_ext import group, option
 from localai.errors import BadInput, UnknownModel
-from localai.quantities import amount
+from localai.formats.text import clip, shown
+from localai.formats.units import amount
+from localai.generation.obtain import obtain, on_disk
 from localai.terminal.console import Console
 from localai.terminal.table import table
-from localai.terminal.text import clip, shown
 
 _json = option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 _KINDS = click.Choice(["text", "vision", "image", "hear", "speak"])
@@ -124,7 +124,7 @@ def default(console: Console, name: str | None, kind: str) -> None:
     kept = name
     if isinstance(meant, names.ModelFile) and name != "tiny":
         kept = str(meant.path.resolve())  # which means the same in every folder
-    console.talk(f"{shown(preferences.set_model(kind, kept))}: {kind} = {shown(kept)}")
+    console.talk(f"{shown(default_model.set_model(kind, kept))}: {kind} = {shown(kept)}")
 
 
 def _path(name: str) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from localai.commands.base import Function, option
-from localai.commands.values import Duration, Layers, Number
+from localai.commands.click_ext import Function, option
+from localai.commands.params import BoundedNumber, Duration, Layers
 from localai.sampling import BOUNDS
 from localai.terminal.console import Console
 
@@ -35,9 +35,9 @@ character = _stack(
 machine = _stack(
     option("--offline", is_flag=True, help="Fetch nothing."),
     option("-y", "--yes", is_flag=True, help="Fetch the model to begin with, unasked."),
-    option("--ctx", type=Number(1), metavar="N", help="Context in tokens, at least."),
+    option("--ctx", type=BoundedNumber(1), metavar="N", help="Context in tokens, at least."),
     option("--gpu-layers", type=Layers(), metavar="auto|all|N", help="Layers on the GPU. [auto]"),
-    option("--threads", type=Number(1, 1024), metavar="N", help="CPU threads. [cores]"),
+    option("--threads", type=BoundedNumber(1, 1024), metavar="N", help="CPU threads. [cores]"),
 )
 
 engine = _stack(
@@ -52,15 +52,15 @@ engine = _stack(
 )
 
 sampling = _stack(
-    option("-n", "--max-tokens", type=Number(1), metavar="N", help="Longest answer, in tokens."),
-    option("--temp", type=Number(*BOUNDS["temperature"]), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
-    option("--top-k", type=Number(*BOUNDS["top_k"]), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
-    option("--top-p", type=Number(*BOUNDS["top_p"]), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
-    option("--min-p", type=Number(*BOUNDS["min_p"]), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
-    option("--repeat-penalty", type=Number(*BOUNDS["repeat_penalty"]), metavar="X", help="Against repetition; 1 is off. [1]"),
-    option("--repeat-last-n", type=Number(*BOUNDS["repeat_last_n"]), metavar="N", help="Tokens that the penalty looks back on. [64]"),
+    option("-n", "--max-tokens", type=BoundedNumber(1), metavar="N", help="Longest answer, in tokens."),
+    option("--temp", type=BoundedNumber(*BOUNDS["temperature"]), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
+    option("--top-k", type=BoundedNumber(*BOUNDS["top_k"]), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
+    option("--top-p", type=BoundedNumber(*BOUNDS["top_p"]), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
+    option("--min-p", type=BoundedNumber(*BOUNDS["min_p"]), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
+    option("--repeat-penalty", type=BoundedNumber(*BOUNDS["repeat_penalty"]), metavar="X", help="Against repetition; 1 is off. [1]"),
+    option("--repeat-last-n", type=BoundedNumber(*BOUNDS["repeat_last_n"]), metavar="N", help="Tokens that the penalty looks back on. [64]"),
     option("--temp-first", is_flag=True, help="Temperature before top-k, top-p and min-p, as other toolkits do."),
-    option("--seed", type=Number(*BOUNDS["seed"]), metavar="N", help="Makes a run repeatable."),
+    option("--seed", type=BoundedNumber(*BOUNDS["seed"]), metavar="N", help="Makes a run repeatable."),
     option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 

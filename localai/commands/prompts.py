@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 import click
 
-from localai import prompts as files
-from localai.commands.base import group, option
+from localai.commands.click_ext import group, option
+from localai.formats.text import one_line
+from localai.prompts import files as files
 from localai.terminal.console import Console
 from localai.terminal.table import show_names
-from localai.terminal.text import one_line
 
 
 class PromptName(click.types.StringParamType):
@@ -73,7 +73,7 @@ def show(console: Console, name: str, as_json: bool) -> None:
     if as_json:
         console.write_json(files.load(name).to_json())
     else:
-        console.write_line(files.read(files.SHELF.find(name)))
+        console.write_line(files.read(files.FOLDER.find(name)))
 
 
 @prompts.command(
@@ -86,7 +86,7 @@ def show(console: Console, name: str, as_json: bool) -> None:
 @click.pass_obj
 def path(console: Console, name: str) -> None:
     """Print where a prompt file lies."""
-    console.write_line(str(files.SHELF.find(name)))
+    console.write_line(str(files.FOLDER.find(name)))
 
 
 @prompts.command(
@@ -101,9 +101,9 @@ def path(console: Console, name: str) -> None:
 @click.pass_obj
 def new(console: Console, name: str, source: str | None, force: bool) -> None:
     """Write a new prompt file into your own folder and print its path."""
-    text = files.read(files.SHELF.find(source)) if source else files.SKELETON
-    console.write_line(str(files.SHELF.add(name, ".md", text.encode(), force)))
+    text = files.read(files.FOLDER.find(source)) if source else files.SKELETON
+    console.write_line(str(files.FOLDER.add(name, ".md", text.encode(), force)))
 
 
-def _about(row: files.Listed) -> str:
+def _about(row: files.PromptSummary) -> str:
     return one_line(row.description or f"(damaged) {row.problem}")

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from localai.commands.base import command, option
-from localai.quantities import amount, span
+from localai.commands.click_ext import command, option
+from localai.formats.units import amount, span
+from localai.pool import daemon_client
 from localai.terminal.console import Console
 from localai.terminal.table import table
-from localai.warm import reach
 
 _HEADS = ("MODEL", "DEVICE", "MEMORY", "REQUESTS", "IDLE", "LEAVES IN", "SINCE")
 
@@ -25,7 +25,7 @@ def ps(console: Console, as_json: bool) -> None:
     A model stays loaded for some time after its last request (`--keep-alive`), so that the next one
     is answered at once.
     """
-    found = reach.status()
+    found = daemon_client.status()
     if as_json:
         console.write_json(found)
         return

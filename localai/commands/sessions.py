@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from localai.chat import export, keeping, session
-from localai.commands.base import group, option
+from localai.chat import export, session_store
+from localai.chat.slash import storage
+from localai.commands.click_ext import group, option
 from localai.terminal.console import Console
 from localai.terminal.table import table
 
@@ -41,13 +42,13 @@ def sessions(context: click.Context, as_json: bool) -> None:
 @click.pass_obj
 def list_(console: Console, as_json: bool) -> None:
     """List all sessions, the one that changed last first."""
-    found = session.listing()
+    found = session_store.listing()
     if as_json:
-        console.write_json([session.to_json(row) for row in found])
+        console.write_json([session_store.to_json(row) for row in found])
     elif not found:
         console.talk("there are no sessions")
     else:
-        for line in table(keeping.SESSION_HEADS, list(map(keeping.session_row, found)), "  r"):
+        for line in table(storage.SESSION_HEADS, list(map(storage.session_row, found)), "  r"):
             console.write_line(line)
 
 
@@ -57,7 +58,7 @@ def list_(console: Console, as_json: bool) -> None:
 @click.pass_obj
 def show(console: Console, name: str, as_json: bool) -> None:
     """Show what was said in a session."""
-    transcript = session.read(name)
+    transcript = session_store.read(name)
     if as_json:
         console.write_json(export.as_json(transcript))
     else:
@@ -70,9 +71,9 @@ def show(console: Console, name: str, as_json: bool) -> None:
 @click.pass_obj
 def search(console: Console, words: tuple[str, ...], as_json: bool) -> None:
     """Find what was said, in all sessions, whatever its case."""
-    found = list(session.search(" ".join(words)))
+    found = list(session_store.search(" ".join(words)))
     if as_json:
-        console.write_json([session.to_json(row) for row in found])
+        console.write_json([session_store.to_json(row) for row in found])
     elif not found:
         console.talk("nothing found")
     else:
@@ -87,7 +88,7 @@ def search(console: Console, words: tuple[str, ...], as_json: bool) -> None:
 def remove(console: Console, names: tuple[str, ...]) -> None:
     """Remove sessions for good."""
     for name in names:
-        session.existing(name)  # all or none
+        session_store.existing(name)  # all or none
     for name in names:
-        session.remove(name)
+        session_store.remove(name)
         console.talk(f"removed {name}")

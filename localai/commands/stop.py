@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from localai.catalog import names
-from localai.catalog.obtain import on_disk
-from localai.commands.base import command, option
+from localai.commands.click_ext import command, option
 from localai.errors import BadInput, LocalaiError, UnknownModel
+from localai.formats.text import nearest, shown
+from localai.generation.obtain import on_disk
+from localai.pool import daemon_client
 from localai.terminal.console import Console
-from localai.terminal.text import nearest, shown
-from localai.warm import reach
 
 
 @command(epilog="\b\nExamples:\n  localai stop tiny\n  localai stop --all")
@@ -24,7 +24,7 @@ def stop(console: Console, model: str | None, everything: bool) -> None:
     """
     if (model is None) != everything:
         raise BadInput("stop one model, or all of them", "localai stop MODEL or localai stop --all")
-    for name in reach.stop(None if model is None else _called(model)) or _nothing(model):
+    for name in daemon_client.stop(None if model is None else _called(model)) or _nothing(model):
         console.talk(f"stopped {shown(name)}")
 
 
@@ -41,6 +41,6 @@ def _called(model: str) -> tuple[str, ...]:
 
 def _nothing(model: str | None) -> list[str]:
     if model is not None:
-        loaded = [each["model"] for each in reach.status()["models"]]
+        loaded = [each["model"] for each in daemon_client.status()["models"]]
         raise UnknownModel(f"{shown(model)} is not loaded", nearest(model, loaded) or "localai ps")
     return []

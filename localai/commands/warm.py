@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from localai import questions, settings
+from localai import settings
 from localai.commands import options
-from localai.commands.base import command, option
-from localai.commands.engine import engine_for
-from localai.errors import BadInput, NoHost
+from localai.commands.click_ext import command, option
+from localai.commands.open_engine import engine_for
+from localai.errors import BadInput, NoDaemon
+from localai.generation import build
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
 
@@ -27,9 +28,11 @@ def warm(console: Console, /, **given: Any) -> None:
     if given["cold"]:
         raise BadInput("--cold keeps nothing loaded", "leave it out")
     if not settings.load().warm:
-        raise NoHost("the warm host is switched off", "set LOCALAI_WARM=1, or `warm` in the config")
-    spec = questions.spec(console, given)
+        raise NoDaemon(
+            "the warm host is switched off", "set LOCALAI_WARM=1, or `warm` in the config"
+        )
+    spec = build.spec(console, given)
     with Progress(console, f"loading {spec.name}"), engine_for(console, given, spec) as engine:
-        if not engine.stays:
-            raise NoHost("nothing is kept loaded without a warm host", "localai doctor")
+        if not engine.persistent:
+            raise NoDaemon("nothing is kept loaded without a warm host", "localai doctor")
         engine.wait()

@@ -45,7 +45,7 @@ class TextRequest(NamedTuple):
 
     messages: tuple[Message, ...] = ()
     raw: str | None = None  # continue this text without a chat template
-    begun: str = ""  # of the answer to `messages`, said before: it goes on behind this
+    prefill: str = ""  # of the answer to `messages`, said before: it goes on behind this
     fixed: int = 0  # so many leading messages are the same at the next use (kept on disk),
     fixed_text: int = 0  # and so many leading characters of the message after them
     sampling: Sampling = Sampling()
@@ -60,7 +60,7 @@ class TextRequest(NamedTuple):
     @property
     def length(self) -> int:
         """How many characters of text it holds."""
-        return sum(len(m.content) for m in self.messages) + len(self.raw or "") + len(self.begun)
+        return sum(len(m.content) for m in self.messages) + len(self.raw or "") + len(self.prefill)
 
 
 class Usage(NamedTuple):
@@ -69,7 +69,7 @@ class Usage(NamedTuple):
     prompt_tokens: int
     reused_tokens: int  # of the prompt, already in memory or read from a state file
     answer_tokens: int
-    cut_tokens: int  # of the prompt, cut away by `truncate`
+    truncated_tokens: int  # of the prompt, cut away by `truncate`
     queue_seconds: float  # from arrival to the first evaluation
     prompt_seconds: float  # evaluation of what was not reused
     answer_seconds: float  # from the first sampled token to the last

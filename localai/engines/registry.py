@@ -13,7 +13,7 @@ from localai.errors import EngineMissing
 
 ENGINES: dict[str, tuple[str, str]] = {
     # kind: (module:Class, what to install when its library is absent)
-    "text": ("localai.engines.llama.text:LlamaText", "llama-cpp-python"),
+    "text": ("localai.engines.llama.engine:LlamaEngine", "llama-cpp-python"),
 }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 from localai import settings
+from localai.formats.text import encode
 from localai.terminal.console import Console
-from localai.terminal.text import encode
 
 LARGEST = 74_000  # bytes; more is refused by some terminals without a word
 

@@ -10,7 +10,7 @@ from string import Template
 
 
 @dataclass(frozen=True)
-class Values:
+class CompletionValues:
     """What may stand in a place: a kind, and words.
 
     Kinds: "words", "model" (the words, or a file), "file", "folder", "none", a key of `SUFFIXES`.
@@ -21,27 +21,27 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Option:
+class CompletionOption:
     """An option: its names, its help, and what it takes (None: a flag)."""
 
     names: tuple[str, ...]
     help: str
-    takes: Values | None
+    takes: CompletionValues | None
 
 
 @dataclass(frozen=True)
-class Command:
+class CompletionCommand:
     """A command or a group; the root has an empty path."""
 
     path: tuple[str, ...]
     children: tuple[tuple[str, str], ...]  # name and help
-    options: tuple[Option, ...]
-    arguments: tuple[Values, ...]
+    options: tuple[CompletionOption, ...]
+    arguments: tuple[CompletionValues, ...]
     repeats: bool  # the last argument may come again and again
 
 
 Folders = dict[str, list[str]]
-Table = list[Command]
+Table = list[CompletionCommand]
 
 SUFFIXES = {  # of files whose names are completed
     "prompt": ("md",),
@@ -226,7 +226,7 @@ def _argument_cases(table: Table) -> list[tuple[str, str]]:
     for command in table:
         if command.children:
             words = tuple(name for name, _ in command.children)
-            cases.append((_quote(f"{key(command)}:0"), _value(Values("words", words))))
+            cases.append((_quote(f"{key(command)}:0"), _value(CompletionValues("words", words))))
         for index, values in enumerate(command.arguments):
             last = command.repeats and index == len(command.arguments) - 1
             place = f"{_quote(key(command) + ':')}*" if last else _quote(f"{key(command)}:{index}")
@@ -244,16 +244,16 @@ def _loop(kind: str, places: list[str], glob: str) -> str:
             done"""
 
 
-def key(command: Command) -> str:
+def key(command: CompletionCommand) -> str:
     """Return a command's path as the scripts hold it: a blank before each name."""
     return "".join(f" {name}" for name in command.path)
 
 
-def _names(command: Command) -> list[str]:
+def _names(command: CompletionCommand) -> list[str]:
     return [name for option in command.options for name in option.names]
 
 
-def _value(values: Values | None) -> str:
+def _value(values: CompletionValues | None) -> str:
     if values is None:
         return ""
     if values.kind in ("words", "model"):

@@ -6,10 +6,10 @@ from string import Template
 
 from localai.terminal.completions import (
     SUFFIXES,
-    Command,
+    CompletionCommand,
+    CompletionValues,
     Folders,
     Table,
-    Values,
     key,
     taking_cases,
 )
@@ -58,7 +58,7 @@ def fish(table: Table, folders: Folders) -> str:
     )
 
 
-def _fish_command(command: Command) -> list[str]:
+def _fish_command(command: CompletionCommand) -> list[str]:
     here = _fish_start(command)
     behind = _fish_start(command, " 0")
     lines = [
@@ -71,7 +71,7 @@ def _fish_command(command: Command) -> list[str]:
     return lines + _fish_arguments(command)
 
 
-def _fish_arguments(command: Command) -> list[str]:
+def _fish_arguments(command: CompletionCommand) -> list[str]:
     lines = []
     for index, values in enumerate(command.arguments):
         more = " more" if command.repeats and index == len(command.arguments) - 1 else ""
@@ -80,7 +80,7 @@ def _fish_arguments(command: Command) -> list[str]:
     return lines
 
 
-def _fish_start(command: Command, where: str = "") -> str:
+def _fish_start(command: CompletionCommand, where: str = "") -> str:
     condition = f"__localai_at {_fish_quote(key(command))}{where}"
     return f"complete -c localai -n {_fish_quote(condition)}"
 
@@ -91,7 +91,7 @@ def _fish_option(name: str) -> str:
     return f"-s {name[1:]}" if len(name) == 2 else f"-o {name[1:]}"
 
 
-def _fish_values(values: Values, files: str, others: str) -> str:
+def _fish_values(values: CompletionValues, files: str, others: str) -> str:
     match values.kind:
         case "file":
             return f"{files} -F"
@@ -106,7 +106,7 @@ def _fish_values(values: Values, files: str, others: str) -> str:
     return others
 
 
-def _fish_words(values: Values) -> str:
+def _fish_words(values: CompletionValues) -> str:
     return f"-a {_fish_quote(' '.join(map(_fish_quote, values.words)))}"
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from localai import settings
 from localai.errors import BadInput, ClosedPipe, LocalaiError
-from localai.terminal.streams import Held, Stream, refusal
-from localai.terminal.text import clip, decode, encode, json_safe, one_line, sanitise
+from localai.formats.text import clip, decode, encode, json_safe, one_line, sanitise
+from localai.terminal.streams import Stream, TrailingNewlines, refusal
 
 if TYPE_CHECKING:
     from localai.terminal.markdown import Markdown
@@ -44,8 +44,8 @@ class Console:
         self.quiet = False
         self.debug = False  # errors show where they come from
         self._color = color
-        self._answer = Held()
-        self._thought = Held()
+        self._answer = TrailingNewlines()
+        self._thought = TrailingNewlines()
         self._markdown: Markdown | None = None
         self._status = ""
         self._lock = threading.RLock()  # a progress draws from a thread of its own
@@ -212,7 +212,7 @@ class Console:
     def _folded(self, text: str) -> str:
         """Return what is said as a screen shows it: broken between words, nothing obeyed."""
         if self.stderr.terminal:
-            from localai.terminal.flow import folded  # which no pipe waits for
+            from localai.terminal.wrap import folded  # which no pipe waits for
 
             return folded(sanitise(text), self.width)
         return sanitise(text)

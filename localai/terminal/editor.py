@@ -26,9 +26,9 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
+from localai.formats.text import sanitise
 from localai.terminal.console import Console
-from localai.terminal.keys import kept_modes
-from localai.terminal.text import sanitise
+from localai.terminal.tty_modes import kept_modes
 
 _MENU = 6  # lines that the menu of completions may take
 PROMPT, MORE = "> ", "  "

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from localai.terminal.flow import Inline, Wrap, styled
+from localai.formats.text import cells, sanitise
 from localai.terminal.highlight import Highlight
-from localai.terminal.text import cells, sanitise
+from localai.terminal.wrap import Inline, Wrap, styled
 
 _BOLD, _DIM, _LIST_MARK = "1", "2", "33"
 _HELD_LIMIT = 2_000  # characters of a line of code or a table that wait for the line's end

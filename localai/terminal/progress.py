@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
-from localai.quantities import amount, span
+from localai.formats.units import amount, span
 
 _PATIENCE = 0.5  # seconds before anything is shown
 _TICK = 0.2  # seconds between two drawings

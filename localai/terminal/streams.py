@@ -70,7 +70,7 @@ def refusal(error: OSError) -> tuple[str, str]:
     return f"the output cannot be written: {error.strerror}", "look where stdout goes"
 
 
-class Held:
+class TrailingNewlines:
     """Holds back the line breaks at a text's end until more text comes."""
 
     def __init__(self) -> None:

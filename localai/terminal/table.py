@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from localai.formats.text import cells, clip, one_line
 from localai.terminal.console import Console
-from localai.terminal.text import cells, clip, one_line
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> list[str]:

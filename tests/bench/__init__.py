@@ -20,7 +20,7 @@ llama-cpp-python, with the options its wheel has when it is built on the same ma
 shared libraries, native instructions, OpenMP and llamafile's kernels (llama.cpp's defaults).
 Web pages and TLS are left out, as they would have to be fetched:
 
-    SOURCE=$(python -c "from tests.sources import llama_source; print(llama_source(True))")
+    SOURCE=$(python -c "from tests.support.sources import llama_source; print(llama_source(True))")
     cmake -G Ninja -S "$SOURCE" -B build-llama -DCMAKE_BUILD_TYPE=Release \\
         -DBUILD_SHARED_LIBS=ON -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF \\
         -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \\

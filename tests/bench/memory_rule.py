@@ -23,15 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localai.catalog import gguf
-from localai.catalog.memory import Share
-from localai.catalog.memory_layout import on_cpu
-from localai.catalog.memory_sizes import Load
-from localai.catalog.memory_sizes import Sizes as ModelSizes
-from localai.engines.llama import library
+from localai.catalog.gguf import check
+from localai.catalog.placement.layout import DeviceShare, on_cpu
+from localai.catalog.placement.sizes import ContextShape
+from localai.catalog.placement.sizes import ModelMemory as ModelSizes
+from localai.engines.llama import bindings
+from localai.engines.llama.bindings import native
 from localai.engines.llama.context import Context
-from localai.engines.llama.library import native
-from localai.engines.llama.model import Sizes
+from localai.engines.llama.model import ContextParams
 from tests.bench.shapes import shape_file
 from tests.bench.table import show
 
@@ -54,8 +53,8 @@ PARTS = {
 class Row:
     """A context that was made, and what was predicted for it."""
 
-    load: Load
-    predicted: Share
+    load: ContextShape
+    predicted: DeviceShare
     logged: dict[str, float]  # bytes of weights, cache and compute
 
     @property
@@ -73,12 +72,12 @@ def log() -> Iterator[list[str]]:
         lines.append(text.decode("utf-8", "replace"))
 
     callback = native.llama_log_callback(note)
-    library.start()
+    bindings.start()
     native.llama_log_set(callback, ctypes.c_void_p(0))
     try:
         yield lines
     finally:
-        library.start()  # its own log again
+        bindings.start()  # its own log again
 
 
 def sizes_in(lines: Sequence[str]) -> dict[str, float]:
@@ -93,7 +92,7 @@ def rows(
     path: Path, contexts: Sequence[int] = CONTEXTS, cache_types: Sequence[str] = CACHE_TYPES
 ) -> Iterator[Row]:
     """Make each context and yield what was predicted and what was logged."""
-    table = ModelSizes.of(gguf.check(path))
+    table = ModelSizes.of(check.check(path))
     with log() as lines:
         parameters = native.llama_model_default_params()
         parameters.n_gpu_layers = 0
@@ -104,9 +103,9 @@ def rows(
             for cache_type in cache_types:
                 lines.clear()
                 Context(
-                    model, n_vocab, Sizes(tokens, SEQUENCES, BATCH, THREADS, cache_type)
+                    model, n_vocab, ContextParams(tokens, SEQUENCES, BATCH, THREADS, cache_type)
                 ).close()
-                load = Load(tokens, cache_type, SEQUENCES, BATCH)
+                load = ContextShape(tokens, cache_type, SEQUENCES, BATCH)
                 yield Row(load, on_cpu(table, load), sizes_in(lines) | {"weights": weights})
         native.llama_model_free(model)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localai.engines.base import FinishReason, ModelSpec, TextRequest, Usage
-from localai.warm.channel import Channel
-from localai.warm.client import ColdEngine
+from localai.pool.client import DedicatedClient
+from localai.pool.worker_connection import WorkerConnection
 
 _WORDS = (
     "time year people way day man thing woman life child world school state family student "
@@ -51,7 +51,7 @@ class Ours:
 
     def __init__(self, model: Path, threads: int) -> None:
         spec = ModelSpec("text", (str(model),), name=model.stem, threads=threads)
-        self._engine = ColdEngine(spec)
+        self._engine = DedicatedClient(spec)
         self._engine.wait()
 
     def __enter__(self) -> Ours:
@@ -61,7 +61,7 @@ class Ours:
         self._engine.close()
 
     @property
-    def channel(self) -> Channel:
+    def channel(self) -> WorkerConnection:
         """The connection, for many requests at once."""
         return self._engine.channel
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.weights import TYPES, Matrix, draw, row_bytes
-from tests.sources import llama_source
+from tests.support.sources import llama_source
 
 CONTEXT = 8192
 EPSILON = 1e-5

@@ -12,14 +12,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from localai.catalog.gguf import check
+from localai.catalog.gguf.check import check
 from localai.catalog.names import TINY
 from localai.engines.base import Message, ModelSpec
+from localai.engines.llama.chat_template import ChatTemplate
 from localai.engines.llama.model import Model
-from localai.engines.llama.template import ChatTemplate
 from localai.errors import LocalaiError
 from tests.bench.theirs import Server
-from tests.sources import llama_source
+from tests.support.sources import llama_source
 
 _TALKS = (
     (Message("user", "Hello there"),),

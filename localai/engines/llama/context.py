@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from localai.engines.llama.crew import Crew
-from localai.engines.llama.library import CACHE_TYPES, FLASH_ATTENTION_AUTO, complaints, native
-from localai.engines.llama.model import Sizes
+from localai.engines.llama.bindings import CACHE_TYPES, FLASH_ATTENTION_AUTO, drain_log, native
+from localai.engines.llama.model import ContextParams
+from localai.engines.llama.thread_tuner import ThreadTuner
 from localai.errors import NotEnoughMemory
 
 Tokens = npt.NDArray[np.int32]
@@ -56,7 +56,7 @@ class Context:
         The library could not make it.
     """
 
-    def __init__(self, model: Any, n_vocab: int, sizes: Sizes) -> None:
+    def __init__(self, model: Any, n_vocab: int, sizes: ContextParams) -> None:
         self.sizes = sizes
         self._n_vocab = n_vocab
         # `strlen` as the abort callback: non-zero once the flag holds a letter. A Python callback
@@ -65,16 +65,16 @@ class Context:
         self._pointer = native.llama_init_from_model(model, self._parameters(sizes))
         if not self._pointer:
             raise NotEnoughMemory(
-                f"no memory for a context of {sizes.cells} tokens ({complaints()})",
+                f"no memory for a context of {sizes.cells} tokens ({drain_log()})",
                 "ask for a smaller --ctx",
             )
         self._memory = native.llama_get_memory(self._pointer)
         self._batch = native.llama_batch_init(sizes.batch, 0, 1)
         self._view_batch()
         self._rows: tuple[int, int, Logits] | None = None
-        self._crew = Crew(sizes.threads)
+        self._tuner = ThreadTuner(sizes.threads)
 
-    def _parameters(self, sizes: Sizes) -> Any:
+    def _parameters(self, sizes: ContextParams) -> Any:
         parameters = native.llama_context_default_params()
         parameters.n_ctx = sizes.cells
         parameters.n_batch = sizes.batch
@@ -135,13 +135,13 @@ class Context:
             self._wanted[end - 1] = run.logits
             count = end
         self._batch.n_tokens = count
-        wall, cpu, size = time.perf_counter(), time.process_time(), self._crew.size
+        wall, cpu, size = time.perf_counter(), time.process_time(), self._tuner.size
         status = int(native.llama_decode(self._pointer, self._batch))
         if not status:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            self._crew.note(count, wall, cpu)
-            if self._crew.size != size:
-                native.llama_set_n_threads(self._pointer, self._crew.size, self._crew.size)
+            self._tuner.note(count, wall, cpu)
+            if self._tuner.size != size:
+                native.llama_set_n_threads(self._pointer, self._tuner.size, self._tuner.size)
         return status
 
     def logits(self, count: int) -> Logits:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from localai.catalog.memory_layout import Device
+from localai.catalog.placement.layout import MemoryDevice
 from localai.engines import ggml
-from localai.engines.llama.library import native
-from localai.machine import free_memory
+from localai.engines.llama.bindings import native
+from localai.system.memory import free_memory
 
 
 @dataclass(frozen=True)
 class Machine:
     """The devices of this machine."""
 
-    devices: tuple[Device, ...]  # the CPU, then the GPUs
+    devices: tuple[MemoryDevice, ...]  # the CPU, then the GPUs
     handles: tuple[int, ...]  # ggml's own, one a GPU
 
 
 def machine() -> Machine:
     """Return what there is now, with what is free of it."""
     found = _gpus() if native.llama_supports_gpu_offload() else []
-    gpus = tuple(Device(each.description, "gpu", each.free) for each, _ in found)
-    cpu = Device("the CPU", "cpu", free_memory())
+    gpus = tuple(MemoryDevice(each.description, "gpu", each.free) for each, _ in found)
+    cpu = MemoryDevice("the CPU", "cpu", free_memory())
     return Machine((cpu, *gpus), tuple(handle for _, handle in found))
 
 

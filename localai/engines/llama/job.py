@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from localai.engines.base import Delta, Deltas, FinishReason, TextRequest, Usage
-from localai.engines.llama.flow import Flow, Piece
-from localai.engines.llama.residents import Slot, TokenBuffer
-from localai.engines.llama.sampling import Sampler
+from localai.engines.llama.output_parser import OutputParser, Piece
+from localai.engines.llama.sampler import Sampler
+from localai.engines.llama.slots import Slot, TokenBuffer
 
 if TYPE_CHECKING:
-    from localai.engines.llama.constraint import Matcher  # imports a library that few jobs need
+    from localai.engines.llama.structured_output import (
+        TokenMatcher,  # imports a library that few jobs need
+    )
 
 
 @dataclass(eq=False)
@@ -29,11 +31,11 @@ class Job:
     request: TextRequest
     tokens: TokenBuffer
     sampler: Sampler
-    flow: Flow
+    flow: OutputParser
     limit: int  # tokens, prompt and answer together
     seed: int
     arrived: float  # by `time.perf_counter`
-    matcher: Matcher | None = None
+    matcher: TokenMatcher | None = None
     fixed: int = 0  # leading tokens that the next use will share
     marks: Mapping[int, bytes] = field(default_factory=dict)  # control tokens that mark thinking
     cut: int = 0  # tokens that were cut away from the prompt
@@ -93,7 +95,7 @@ class Job:
             prompt_tokens=self.prompt_length,
             reused_tokens=self.reused,
             answer_tokens=self.answered,
-            cut_tokens=self.cut,
+            truncated_tokens=self.cut,
             queue_seconds=started - self.arrived,
             prompt_seconds=first - started,
             answer_seconds=max(0.0, self.last - first),

@@ -10,13 +10,13 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from localai.catalog.gguf_header import Header
-from localai.catalog.memory import DEFAULT_CONTEXT, Wish, plan
-from localai.catalog.memory_layers import layers
+from localai.catalog.gguf.header import Header
+from localai.catalog.placement.layers import layers
+from localai.catalog.placement.plan import DEFAULT_CONTEXT, PlacementRequest, plan
 from localai.engines.base import ModelSpec
+from localai.engines.llama.bindings import drain_log, native, start
 from localai.engines.llama.devices import machine
-from localai.engines.llama.library import complaints, native, start
-from localai.engines.llama.states import fingerprint
+from localai.engines.llama.state_store import fingerprint
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadModel
 
@@ -30,7 +30,7 @@ _BYTES_A_THREAD = 8 << 20  # of weights; with less to read, threads wait longer 
 
 
 @dataclass(frozen=True)
-class Sizes:
+class ContextParams:
     """What a context is made with."""
 
     cells: int  # tokens kept in memory, all sequences together
@@ -56,12 +56,12 @@ def physical_cores() -> int:
     return max(1, len(cores))
 
 
-def wish(spec: ModelSpec, header: Header) -> Wish:
+def placement_request(spec: ModelSpec, header: Header) -> PlacementRequest:
     """Return what is asked for, as the memory rule wants it."""
     asked = spec.gpu_layers
     layers_asked = {"auto": None, "all": len(header.tensors)}.get(asked, 0)
     recurrent = any(layer.state for layer in layers(header))
-    return Wish(
+    return PlacementRequest(
         context=spec.context,
         most=max(DEFAULT_CONTEXT, header.context_length or 0),
         gpu_layers=int(asked) if asked.isdecimal() else layers_asked,
@@ -85,14 +85,14 @@ class Model:
     def __init__(self, spec: ModelSpec, header: Header) -> None:
         start()
         self.spec, self.header = spec, header
-        self.wish = wish(spec, header)
+        self.placement_request = placement_request(spec, header)
         parameters = self._placed()
         self.pointer: Any = native.llama_model_load_from_file(
             os.fsencode(spec.files[0]), parameters
         )
         if not self.pointer:
             raise BadModel(
-                f"llama.cpp cannot load {spec.files[0]}: {complaints() or 'no reason given'}",
+                f"llama.cpp cannot load {spec.files[0]}: {drain_log() or 'no reason given'}",
                 "fetch the file anew, or take another model",
             )
         self.vocab = Vocab(native.llama_model_get_vocab(self.pointer))
@@ -113,7 +113,7 @@ class Model:
     def _placed(self) -> Any:
         """Return the library's parameters, with the layers where the memory rule puts them."""
         here = machine()
-        self.plan = plan(self.header, here.devices, self.wish, name=self.spec.name)
+        self.plan = plan(self.header, here.devices, self.placement_request, name=self.spec.name)
         used = [
             (handle, count)
             for handle, count in zip(here.handles, self.plan.split, strict=True)
@@ -143,14 +143,14 @@ class Model:
         """Return how many tokens the memory has room for."""
         return self.plan.context
 
-    def sizes(self) -> Sizes:
+    def sizes(self) -> ContextParams:
         """Return what the first context is made with."""
         token = max(1, self.header.kv_bytes_per_token(type_bytes=2))
         cells = max(_LEAST_CELLS, _FIRST_CACHE_BYTES // token // 256 * 256)
-        return Sizes(
+        return ContextParams(
             cells=min(max(cells, self.spec.context or 0), _MOST_CELLS, self.most_cells()),
-            sequences=self.wish.sequences,
-            batch=self.wish.batch,
+            sequences=self.placement_request.sequences,
+            batch=self.placement_request.batch,
             threads=self.spec.threads or self._useful_threads(),
             cache_type=self.plan.cache_type,
         )

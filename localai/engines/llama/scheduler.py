@@ -13,9 +13,9 @@ import time
 from localai.engines.base import Delta, Deltas, Emit, FinishReason
 from localai.engines.llama.context import Run
 from localai.engines.llama.job import Job
-from localai.engines.llama.memory import Memory
-from localai.engines.llama.residents import common_prefix
-from localai.engines.llama.turns import in_turn
+from localai.engines.llama.kv_cache import KVCacheManager
+from localai.engines.llama.slots import common_prefix
+from localai.engines.llama.turns import fair_order
 from localai.engines.llama.vocab import Vocab
 from localai.errors import ConstraintNotMet, LocalaiError
 
@@ -28,7 +28,7 @@ class Scheduler:
 
     Parameters
     ----------
-    memory : Memory
+    memory : KVCacheManager
         The model's context; belongs to the scheduler's thread from here on.
     vocab : Vocab
         Of the same model.
@@ -36,13 +36,13 @@ class Scheduler:
         Called in the scheduler's thread, once a step.
     """
 
-    def __init__(self, memory: Memory, vocab: Vocab, emit: Emit) -> None:
+    def __init__(self, memory: KVCacheManager, vocab: Vocab, emit: Emit) -> None:
         self.memory, self._vocab, self._emit = memory, vocab, emit
         self._jobs: dict[str, Job] = {}  # every request that has not ended
         self._waiting: list[Job] = []
         self._active: list[Job] = []
         self._out: Deltas = []
-        self._alone: Job | None = None  # whose step the last one is, where it is one job's alone
+        self._solo_job: Job | None = None  # whose step the last one is, where it is one job's alone
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
         self._closing = False
@@ -62,7 +62,7 @@ class Scheduler:
         with self._wake:
             if job := self._jobs.get(job_id):
                 job.cancelled = True
-                if self._alone is job:
+                if self._solo_job is job:
                     self.memory.context.abort()  # a step that has ended does not mind
                 self._wake.notify()
 
@@ -84,8 +84,8 @@ class Scheduler:
             self._admit()
             if self._active:
                 self._step()
-            elif self.memory.chores and not (self._closing and not self.memory.unsaved):
-                self.memory.do_chore()
+            elif self.memory.idle_tasks and not (self._closing and not self.memory.unsaved):
+                self.memory.run_idle_task()
             if self._out:
                 deltas, self._out = self._out, []
                 self._emit(deltas)
@@ -96,7 +96,7 @@ class Scheduler:
             while not (self._jobs or self.memory.unsaved):
                 if self._closing:
                     return False
-                if self.memory.chores:
+                if self.memory.idle_tasks:
                     break
                 self._wake.wait()
         return True
@@ -105,13 +105,13 @@ class Scheduler:
         if not self._waiting:  # between two steps of an answer
             return
         with self._lock:
-            waiting = in_turn(self._waiting, self._active)
+            waiting = fair_order(self._waiting, self._active)
         for job in waiting:
             try:
                 if self._prefix_is_coming(job):
                     continue
                 while not (placed := self.memory.place(job)):
-                    if not (job.request.interactive and self._put_off_batch()):
+                    if not (job.request.interactive and self._preempt_batch()):
                         break
             except LocalaiError as error:
                 self._fail(job, error)
@@ -120,14 +120,14 @@ class Scheduler:
                     break
                 self._start(job)
 
-    def _put_off_batch(self) -> bool:
+    def _preempt_batch(self) -> bool:
         """Take the place of the youngest batch request for an interactive one; False: none runs."""
         batch = [job for job in self._active if not job.request.interactive]
         if batch:
-            self._put_off(batch[-1])
+            self._preempt(batch[-1])
         return bool(batch)
 
-    def _put_off(self, job: Job, *, forget: bool = False) -> None:
+    def _preempt(self, job: Job, *, forget: bool = False) -> None:
         """Let an active job wait again; what it has in memory stays, unless it is forgotten."""
         assert job.slot is not None
         self.memory.release(job.slot, forget=forget)
@@ -193,16 +193,16 @@ class Scheduler:
             self.memory.context.rearm()
             if any(job.cancelled for job, _ in plan):
                 return
-            self._alone = plan[0][0] if len(plan) == 1 else None
+            self._solo_job = plan[0][0] if len(plan) == 1 else None
         status = self.memory.context.evaluate([run for _, run in plan])
         if status == 0:
             self._advance(plan)
         elif status == _NO_CELLS:
-            self._make_way()
+            self._evict_or_grow()
         elif status == _ABORTED:
             for job, _ in plan:
                 assert job.slot is not None
-                self.memory.settle(job.slot)
+                self.memory.resync(job.slot)
         else:
             for job, _ in plan:
                 self._fail(job, LocalaiError(f"llama.cpp refused a step (status {status})"))
@@ -256,15 +256,15 @@ class Scheduler:
         job.answered += 1
         self._out += job.deltas(job.flow.feed(job.marks.get(token) or self._vocab.piece(token)))
 
-    def _make_way(self) -> None:
+    def _evict_or_grow(self) -> None:
         """No cell was left in the middle of an answer: free some, or let the youngest wait."""
-        if self.memory.make_way():
+        if self.memory.evict_or_grow():
             return
         youngest = self._active[-1]
         if len(self._active) == 1:
             self._finish(youngest, "length")
             return
-        self._put_off(youngest, forget=True)
+        self._preempt(youngest, forget=True)
 
     def _finish(self, job: Job, reason: FinishReason) -> None:
         if job.matcher and not job.matcher.complete and reason != "cancelled":

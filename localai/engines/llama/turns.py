@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from localai.engines.llama.job import Job
 
 
-def in_turn(waiting: Iterable[Job], active: Iterable[Job]) -> list[Job]:
+def fair_order(waiting: Iterable[Job], active: Iterable[Job]) -> list[Job]:
     """Return waiting jobs in their turn: interactive ones first, then fairly among clients.
 
     A client's next job stands behind as many turns as it has jobs running or waiting before it.

@@ -6,7 +6,7 @@ import ctypes
 from functools import cached_property
 from typing import Any
 
-from localai.engines.llama.library import native
+from localai.engines.llama.bindings import native
 
 _SPM = native.LLAMA_VOCAB_TYPE_SPM
 _WHOLE = (_SPM, native.LLAMA_VOCAB_TYPE_BPE)  # kinds that leave out nothing of a text

@@ -1,0 +1,1 @@
+"""Character cards of other programs, and our own YAML."""

@@ -1,0 +1,263 @@
+"""A card becomes what stands before and around a conversation. Pure.
+
+Everything that the card says goes through `macros.expand` here; what the user types never does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from localai.characters import lorebook
+from localai.characters.card import Character, DepthNote, Role
+from localai.characters.macros import MacroValues, expand
+from localai.characters.persona import NOBODY
+from localai.characters.persona import read as read_persona
+from localai.errors import BadInput
+
+DEFAULT = (
+    "You are {{char}}, and you talk with {{user}}. Stay in character. Do not speak for {{user}}."
+)
+"""Our own system text, for cards that have none."""
+
+EXAMPLE = "[Example Chat]"
+"""Stands before each block of example dialogue."""
+
+_START = re.compile("<start>", re.IGNORECASE)
+_CALLED_DEPTH = 1  # knowledge that was called for stands before the present question
+
+
+@dataclass(frozen=True)
+class ExampleTurn:
+    """A message before it is one of an engine's: engines stand above cards in the house."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class PromptParts:
+    """What a card makes of a conversation, all macros replaced.
+
+    Parameters
+    ----------
+    system : str
+        The system text; empty: there is none.
+    examples : tuple of tuple of ExampleTurn
+        Blocks of example dialogue, each after a system turn that says what it is.
+    greeting : str
+        What the character says first; empty: it waits.
+    notes : tuple of DepthNote
+        Notes that stand near the end of the conversation, at every turn.
+    post_history : str
+        What is said after the conversation, at every turn.
+    values : MacroValues or None
+        What the macros stood for, for knowledge that is called for later.
+    lore_room : int
+        Tokens that are left for such knowledge.
+    """
+
+    system: str = ""
+    examples: tuple[tuple[ExampleTurn, ...], ...] = ()
+    greeting: str = ""
+    notes: tuple[DepthNote, ...] = ()
+    post_history: str = ""
+    values: MacroValues | None = None
+    lore_room: int = 0
+
+
+def guess(text: str) -> int:
+    """Return about how many tokens a text has, where no model can be asked."""
+    return len(text) // 3 + 1
+
+
+def prompt_parts(
+    character: Character,
+    user: str = "",
+    persona: str = "",
+    greeting: int | None = 0,
+    seed: int = 0,
+    *,
+    system: str = "",
+    now: datetime | None = None,
+    context: int = 4096,
+    size: lorebook.Size = guess,
+) -> PromptParts:
+    """Return what a character says and is told, before the first word of the user.
+
+    Parameters
+    ----------
+    user : str
+        The user's name; empty: as the persona says, else `User`.
+    persona : str
+        Who the user is; empty: as the card says. Its macros are replaced, too.
+    greeting : int or None
+        Which of the character's greetings; 0: the card's own choice, None: none.
+    seed : int
+        Of `{{random}}` and its kin; the same through a session, so that the text stays the same.
+    system : str
+        What is asked for beside the card: it is told after all that the card says.
+    now : datetime or None
+        The time of the session's start, for `{{time}}` and its kin.
+    context : int
+        Tokens of the context; a lorebook without a budget of its own may take a quarter of them.
+
+    Raises
+    ------
+    BadInput
+        There is no such greeting.
+    """
+    who = read_persona(persona or character.persona)
+    values = _values(character, user or who.name or NOBODY, who.text, seed, now)
+    room = lorebook.room(character.lorebook, context) if character.lorebook else 0
+    known = lorebook.standing(character.lorebook, values, size, room) if character.lorebook else ()
+    notes = [character.note] if character.note else []
+    return PromptParts(
+        system="\n".join(filter(None, (_system(character, values, known), system))),
+        examples=_examples(character, values),
+        greeting=expand(_greeting(character, greeting), values).strip(),
+        notes=(
+            *(replace(note, text=expand(note.text, values).strip()) for note in notes),
+            *(DepthNote(p.text, p.depth, p.role) for p in known if p.depth is not None),
+        ),
+        post_history=expand(character.post_history, replace(values, original="")).strip(),
+        values=values,
+        lore_room=room - sum(size(piece.text) for piece in known),
+    )
+
+
+def triggered_lore(
+    character: Character,
+    opened: PromptParts,
+    said: Sequence[str],
+    answers: int,
+    size: lorebook.Size = guess,
+) -> tuple[DepthNote, ...]:
+    """Return the knowledge that the last messages call for, as notes in the conversation.
+
+    It would stand in the system text if the order of other programs were kept; then every word
+    that calls for an entry would make the whole conversation new to the engine. So it stands
+    before the present question, what comes before the description first.
+
+    Parameters
+    ----------
+    said : sequence of str
+        What was said, oldest first, the greeting and the present question included.
+    answers : int
+        How many of them the character has said.
+    """
+    if not character.lorebook or not opened.values:
+        return ()
+    values = replace(opened.values, last_message=said[-1] if said else "")
+    pieces = lorebook.called(character.lorebook, said, answers, values, size, opened.lore_room)
+    near = [p.text for where in ("before", "after") for p in _placed(pieces, where)]
+    notes = [DepthNote(p.text, p.depth, p.role) for p in pieces if p.depth is not None]
+    return (*([DepthNote("\n".join(near), _CALLED_DEPTH)] if near else []), *notes)
+
+
+def _values(
+    character: Character, user: str, persona: str, seed: int, now: datetime | None
+) -> MacroValues:
+    """Return what macros stand for; in a field that a macro inserts, names are replaced only."""
+    plain = MacroValues(character.called, user, seed=seed, now=now)
+    fields = {
+        "persona": persona,
+        "description": character.description,
+        "personality": character.personality,
+        "scenario": character.scenario,
+        "mesexamples": character.examples,
+    }
+    return replace(plain, texts={name: expand(text, plain) for name, text in fields.items()})
+
+
+def _system(character: Character, values: MacroValues, known: tuple[lorebook.LoreText, ...]) -> str:
+    ours = expand(DEFAULT, values)
+    own = expand(character.system, replace(values, original=ours)).strip()
+    persona = values.texts["persona"]
+    personality = expand(character.personality, values).strip()
+    scenario = expand(character.scenario, values).strip()
+    parts = (
+        own or ours,
+        *(piece.text for piece in _placed(known, "before")),
+        expand(character.description, values).strip(),
+        f"{values.char}'s personality: {personality}" if personality else "",
+        f"Scenario: {scenario}" if scenario else "",
+        *(piece.text for piece in _placed(known, "after")),
+        persona.strip(),
+    )
+    return "\n".join(part for part in parts if part)
+
+
+def _placed(pieces: tuple[lorebook.LoreText, ...], position: str) -> list[lorebook.LoreText]:
+    return [piece for piece in pieces if piece.depth is None and piece.position == position]
+
+
+def _greeting(character: Character, number: int | None) -> str:
+    greetings = character.greetings
+    if number is None or (number == 0 and not greetings):
+        return ""
+    if 0 <= number < len(greetings):
+        return greetings[number]
+    have = f"greetings 0 to {len(greetings) - 1}" if greetings else "no greeting"
+    raise BadInput(f"{character.called!r} has {have}; number {number} was asked for")
+
+
+def _examples(character: Character, values: MacroValues) -> tuple[tuple[ExampleTurn, ...], ...]:
+    blocks = split_examples(character.examples, values.user, (character.name, values.char))
+    return tuple(
+        tuple(ExampleTurn(turn.role, expand(turn.content, values).strip()) for turn in block)
+        for block in blocks
+    )
+
+
+def split_examples(
+    text: str, user: str, names: Sequence[str]
+) -> tuple[tuple[ExampleTurn, ...], ...]:
+    """Return example dialogue in blocks of turns, macros not yet replaced.
+
+    `<START>` begins a block. A line that begins with `{{user}}:`, `{{char}}:` or one of their names
+    begins a turn; other lines belong to the turn above them, and before the first one to the
+    system turn `[Example Chat]` that every block begins with.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The character's names. Where the user has one of them, too, it is the character's.
+    """
+    speakers: dict[str, Role] = {user.strip(): "user"}
+    speakers |= {name.strip(): "assistant" for name in names}
+    speakers |= {"{{user}}": "user", "<user>": "user"}
+    speakers |= {name: "assistant" for name in ("{{char}}", "{{bot}}", "<char>", "<bot>")}
+    # Longest first: the name `Ann: the second` begins like the name `Ann`.
+    ordered = sorted(filter(None, speakers), key=len, reverse=True)
+    known = [(name.lower(), len(name), speakers[name]) for name in ordered]
+    blocks = (_block(text, known) for text in _START.split(text))
+    return tuple(block for block in blocks if len(block) > 1 or block[0].content != EXAMPLE)
+
+
+_Speakers = list[tuple[str, int, Role]]  # name in small letters, its length as written, role
+
+
+def _block(text: str, speakers: _Speakers) -> tuple[ExampleTurn, ...]:
+    turns: list[tuple[Role, list[str]]] = [("system", [EXAMPLE])]
+    for line in text.strip().replace("\r\n", "\n").split("\n"):
+        role, words = _speaker(line, speakers)
+        if role:
+            turns.append((role, [words]))
+        else:
+            turns[-1][1].append(line)
+    texts = ((role, "\n".join(words).strip()) for role, words in turns)
+    return tuple(ExampleTurn(role, text) for role, text in texts if text)
+
+
+def _speaker(line: str, speakers: _Speakers) -> tuple[Role | None, str]:
+    """Return whose line it is, if it begins with a name, and what is said."""
+    begin = line.lstrip()
+    for name, length, role in speakers:
+        if begin[:length].lower() == name:
+            rest = begin[length:].lstrip(" ")
+            if rest.startswith(":"):
+                return role, rest[1:].lstrip()
+    return None, line

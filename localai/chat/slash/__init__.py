@@ -1,0 +1,1 @@
+"""Slash commands of the chat: the table, and what each does."""

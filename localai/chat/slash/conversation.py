@@ -1,0 +1,137 @@
+"""Slash commands about the conversation itself."""
+
+from __future__ import annotations
+
+from localai.chat import image_prompt
+from localai.chat.session import ChatSession
+from localai.chat.slash import registry
+from localai.chat.slash.registry import Leave, Outcome, Refill, find
+from localai.errors import BadInput, LocalaiError
+from localai.formats.text import one_line
+from localai.terminal.confirm import can_ask, confirm
+
+_SUMMARY = 400  # tokens, at most
+_KEYS = """
+Enter sends; Alt-Enter or Ctrl-J begins a new line; a pasted text is one message.
+Ctrl-C stops an answer, Ctrl-D leaves, Ctrl-X Ctrl-E opens your editor.
+A line that begins with ! is a note that the model never sees."""
+
+
+@registry.slash("/help", "[COMMAND]", "Show this, or what a command takes.", "command")
+def show_help(chat: ChatSession, words: str) -> Outcome:
+    """Show what there is."""
+    if words:
+        each = find("/" + words.removeprefix("/"))
+        return f"{each.name} {each.takes}".rstrip() + f"\n    {each.help}"
+    return registry.overview(chat.console.width) + "\n" + _KEYS
+
+
+@registry.slash("/reset", "", "Begin anew: everything that was said is forgotten.")
+def reset(chat: ChatSession, words: str) -> Outcome:
+    """Forget what was said."""
+    chat.record({"kind": "reset"})
+    chat.attached.clear()
+    chat.memory.forget()
+    chat.greet()
+    return None if chat.transcript.turns else "everything is forgotten"
+
+
+@registry.slash("/retry", "", "Take another answer to the last question.")
+def retry(chat: ChatSession, words: str) -> Outcome:
+    """Answer anew; a seed that was set would give the same words again."""
+    chat.again()
+    return None
+
+
+@registry.slash("/undo", "[N]", "Take back the last N questions and their answers. [1]")
+def undo(chat: ChatSession, words: str) -> Outcome:
+    """Take back questions with all that came after them."""
+    count = _number(words, "/undo", 1)
+    taken = ""
+    for _ in range(count):
+        if turns := chat.transcript.since_question():
+            taken = chat.transcript.questions[-1].text
+            chat.take_back(turns)
+    if not taken:
+        raise BadInput("there is nothing to take back", "ask something first")
+    return f"taken back: {_short(taken)}"
+
+
+@registry.slash("/edit", "[TEXT]", "Change the last question and ask it again.")
+def edit(chat: ChatSession, words: str) -> Outcome:
+    """Give the last question back to the prompt, or put another in its place."""
+    turns = chat.transcript.since_question()
+    if not turns:
+        raise BadInput("nothing was asked yet", "ask something first")
+    chat.editing = True
+    return chat.ask(words) if words else Refill(chat.transcript.questions[-1].text)
+
+
+@registry.slash("/continue", "", "Let the last answer go on.")
+def go_on(chat: ChatSession, words: str) -> Outcome:
+    """Lengthen the last answer."""
+    chat.go_on()
+    return None
+
+
+@registry.slash("/context", "", "Show how full the model's memory is.")
+def context(chat: ChatSession, words: str) -> Outcome:
+    """Tell what the meter at the prompt shows, in words."""
+    return chat.memory.report(chat)
+
+
+@registry.slash("/summarize", "", "Put the model's summary in the place of the oldest turns.")
+def summarize(chat: ChatSession, words: str) -> Outcome:
+    """Show the summary before it is used."""
+    count, request = chat.memory.oldest(chat)
+    text = chat.aside(request, _SUMMARY, show=chat.show)
+    question = f"put this in the place of {count} turns?"
+    if not text or (can_ask(chat.console) and not confirm(chat.console, question)):
+        return "nothing was changed"
+    chat.record({"kind": "summary", "turns": count, "text": text})
+    chat.memory.forget()
+    return f"{count} turns are now this summary"
+
+
+@registry.slash("/stats", "", "Show the speeds and counts of the last answer.")
+def stats(chat: ChatSession, words: str) -> Outcome:
+    """Tell what the last answer cost."""
+    if chat.last is None or chat.last.usage is None:
+        return "there is no answer yet"
+    return chat.last.stats()
+
+
+@registry.slash("/sd", "WHAT", "Keywords for a picture: of you|face|me|scene|last|TEXT.", "picture")
+def draw(chat: ChatSession, words: str) -> Outcome:
+    """Let the model write what a picture engine would draw."""
+    if not words:
+        known = ", ".join(image_prompt.WHAT)
+        raise BadInput("/sd needs to know what to draw", f"{known}, or words of your own")
+    if words in image_prompt.WHAT:
+        told = image_prompt.instruction(words, chat.participants.char, chat.participants.user)
+        messages, _ = chat.memory.messages(chat, nudge=told)
+        words = image_prompt.keywords(chat.aside(messages, image_prompt.LONGEST, show=False))
+        if not words:
+            raise LocalaiError("the model wrote no keywords", "try again, or /sd WORDS of your own")
+    chat.console.write_line(words)
+    return "there is no picture engine yet: these are the words that it would get"
+
+
+@registry.slash("/quit", "", "Leave (also Ctrl-D).")
+def leave(chat: ChatSession, words: str) -> Outcome:
+    """End the chat."""
+    return Leave()
+
+
+def _number(words: str, command: str, default: int) -> int:
+    if not words:
+        return default
+    if not (words.isascii() and words.isdecimal() and 0 < int(words[:6]) < 100_000):
+        raise BadInput(f"{command} takes a number, not {words[:40]!r}", f"{command} 2")
+    return int(words[:6])
+
+
+def _short(text: str) -> str:
+    first, _, rest = text.partition("\n")
+    line = one_line(first)
+    return line[:57] + "..." if rest or len(line) > 60 else line

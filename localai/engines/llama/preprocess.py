@@ -1,0 +1,199 @@
+"""Making a request ready: its prompt in tokens, cut if that was asked for, and its samplers."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from localai.engines.base import Message, TextRequest
+from localai.engines.llama.chat_template import ChatTemplate
+from localai.engines.llama.escaping import tokenize_untrusted
+from localai.engines.llama.job import Job
+from localai.engines.llama.model import Model
+from localai.engines.llama.output_parser import OutputParser
+from localai.engines.llama.reasoning import reasoning_tags
+from localai.engines.llama.sampler import Sampler, fresh_seed
+from localai.engines.llama.slots import TokenBuffer, common_prefix
+from localai.engines.llama.state_store import LEAST_TOKENS
+from localai.errors import BadInput, TooLong
+
+if TYPE_CHECKING:
+    from localai.engines.llama.structured_output import MatcherFactory
+
+_HOPELESS = 1 << 18  # characters; to cut them into tokens takes longer than to see the bound
+
+
+class Preprocessor:
+    """Makes jobs for one model.
+
+    Parameters
+    ----------
+    model : Model
+        Gives vocabulary, template and context length.
+
+    Raises
+    ------
+    BadModel
+        The model's chat template is damaged.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._vocab, self._most = model.vocab, model.context_length
+        self._template = ChatTemplate(model.header.chat_template, model.vocab)
+        self._style = reasoning_tags(self._template.source)
+        self._opened: dict[bool | None, bool] = {}
+
+    def job(self, request_id: str, request: TextRequest, arrived: float) -> Job:
+        """Return the job of a request that has arrived at that time of `time.perf_counter`.
+
+        Raises
+        ------
+        BadInput, BadConstraint
+            The request cannot be answered as it is.
+        TooLong
+            Its prompt does not fit the model's context.
+        """
+        if request.constraint and request.stop:
+            raise BadInput(
+                "a constraint and stop strings cannot be kept together: a stop string would cut "
+                "an answer before it is complete",
+                "leave out --stop",
+            )
+        ids, cut = self._fit(request)
+        window = min(request.sampling.repeat_last_n, self._most)
+        sampling = request.sampling._replace(repeat_last_n=window)
+        seed = fresh_seed() if sampling.seed is None else sampling.seed
+        constraint = request.constraint
+        return Job(
+            request_id,
+            request,
+            TokenBuffer(ids),
+            Sampler(sampling, seed, ids, self._vocab.size),
+            self._flow(request),
+            self._most,
+            seed,
+            arrived,
+            matcher=self._matchers.matcher(constraint) if constraint else None,
+            fixed=self._fixed(request, ids),
+            marks=self._marks,
+            cut=cut,
+        )
+
+    def _flow(self, request: TextRequest) -> OutputParser:
+        if request.raw is not None or request.prefill:
+            return OutputParser(request.stop)
+        return OutputParser(request.stop, self._style, self._opens_thinking(request.think))
+
+    def _opens_thinking(self, think: bool | None) -> bool:
+        if think not in self._opened:
+            self._opened[think] = self._template.opens_thinking(self._style.opening, think)
+        return self._opened[think]
+
+    def _encode(self, request: TextRequest) -> list[int]:
+        """Return the ids of a request's prompt."""
+        if request.raw is None:
+            ids = self._template.encode(request.messages, think=request.think)
+            return ids + self._prefill(request) if request.prefill else ids
+        begin = [self._vocab.bos] if self._vocab.adds_bos and self._vocab.bos >= 0 else []
+        whole = self._vocab.tokenize(request.raw, add_special=True)
+        control = any(self._vocab.is_control(token) for token in whole if token not in begin)
+        return begin + tokenize_untrusted(self._vocab, request.raw) if control else whole
+
+    def _prefill(self, request: TextRequest) -> list[int]:
+        """Return the ids of the answer's beginning; where the template opens thinking, it ends."""
+        thought = f"{self._style.closing}\n\n" if self._opens_thinking(request.think) else ""
+        mark = self._vocab.tokenize(thought, parse_special=True) if thought else []
+        return mark + tokenize_untrusted(self._vocab, request.prefill)
+
+    def _fit(self, request: TextRequest) -> tuple[list[int], int]:
+        """Return the prompt's ids and how many tokens were cut away to make it fit."""
+        if request.context and request.context > self._most:
+            raise BadInput(
+                f"the model was made for a context of {self._most} tokens, "
+                f"{request.context} were asked for",
+                f"use --ctx {self._most} or less",
+            )
+        if request.truncate is None:
+            self._refuse_hopeless(request)
+        ids = self._encode(request) if request.messages or request.raw is not None else []
+        if not ids:
+            raise BadInput("the prompt is empty")
+        if len(ids) < self._most:
+            return ids, 0
+        if request.truncate is None:
+            raise self._too_long(str(len(ids)))
+        return self._cut(request, len(ids))
+
+    def _refuse_hopeless(self, request: TextRequest) -> None:
+        """Refuse what cannot fit, before it is cut into tokens, which takes a second a megabyte."""
+        # Of a conversation the last message alone: a template may leave out parts of others.
+        text = request.messages[-1].content.strip() if request.raw is None else request.raw
+        if len(text) > _HOPELESS and (longest := self._vocab.longest):
+            least = len(text) // longest
+            if least >= self._most:
+                raise self._too_long(f"at least {least}")
+
+    def _too_long(self, tokens: str) -> TooLong:
+        return TooLong(
+            f"the prompt has {tokens} tokens; the model's context holds {self._most}, "
+            "the answer included",
+            "shorten it, or let it be cut with --truncate head|middle|tail",
+        )
+
+    def _cut(self, request: TextRequest, first: int) -> tuple[list[int], int]:
+        """Cut away from the last text until the prompt leaves room for an answer."""
+        room = self._most - min(request.max_tokens or 256, self._most // 2)
+        length = first
+        while True:
+            shorter = self._shorter(request, length - room)
+            ids = self._encode(shorter)
+            if len(ids) <= room:
+                return ids, first - len(ids)
+            if shorter == request:
+                raise TooLong(
+                    f"the prompt has {len(ids)} tokens without the part that may be cut; the "
+                    f"model's context holds {self._most}, the answer included",
+                    "shorten the system text",
+                )
+            request, length = shorter, len(ids)
+
+    def _shorter(self, request: TextRequest, surplus: int) -> TextRequest:
+        """Return the request with `surplus` tokens less in its last text."""
+        text = request.messages[-1].content if request.raw is None else request.raw
+        ids = self._vocab.tokenize(text)
+        keep = max(0, len(ids) - surplus)
+        head = {"head": 0, "middle": keep // 2, "tail": keep}[request.truncate or "tail"]
+        parts = (ids[:head], ids[len(ids) - (keep - head) :])
+        # A letter whose bytes were cut in two is none.
+        kept = "".join(self._vocab.detokenize(part).strip("\ufffd") for part in parts)
+        if request.raw is not None:
+            return request._replace(raw=kept)
+        last = Message(request.messages[-1].role, kept)
+        return request._replace(messages=(*request.messages[:-1], last))
+
+    def _fixed(self, request: TextRequest, ids: list[int]) -> int:
+        """Return how many leading tokens the fixed part of a request makes."""
+        head = request.messages[: request.fixed]
+        if request.fixed_text and len(request.messages) > request.fixed:
+            partly = request.messages[request.fixed]
+            head += (Message(partly.role, partly.content[: request.fixed_text]),)
+        if not head or len(ids) < LEAST_TOKENS:
+            return 0
+        fixed = self._template.encode(head, answer=False, think=request.think)
+        shared = common_prefix(TokenBuffer(fixed).view, TokenBuffer(ids[:-1]).view)
+        return shared if shared >= LEAST_TOKENS else 0
+
+    @cached_property
+    def _matchers(self) -> MatcherFactory:
+        from localai.engines.llama.structured_output import (
+            MatcherFactory,  # its library takes 40 ms to import
+        )
+
+        return MatcherFactory(self._vocab.pointer)
+
+    @cached_property
+    def _marks(self) -> dict[int, bytes]:
+        """Control tokens that mark thinking: they have a text for the flow to see."""
+        marks = (self._style.opening, self._style.closing, self._style.skip)
+        ids = {token for mark in marks for token in self._vocab.tokenize(mark, parse_special=True)}
+        return {t: self._vocab.text(t).encode() for t in ids if self._vocab.is_control(t)}

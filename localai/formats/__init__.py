@@ -1,0 +1,1 @@
+"""Pure conversions: text for terminals, units, plain data, YAML with line numbers."""

@@ -1,0 +1,1 @@
+"""Prompt files: Markdown with YAML front matter."""

@@ -1,0 +1,1 @@
+"""Files, memory, processes and GPUs of the machine."""
