@@ -32,7 +32,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """A home for this test alone; no setting of the machine reaches it."""
     folder = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("LOCALAI_", "LLM_", "XDG_")) or name in ("NO_COLOR", "FORCE_COLOR"):
+        if name.startswith(("LOCALAI_", "LLM_", "XDG_")) or name in (
+            *("NO_COLOR", "FORCE_COLOR"),
+            *("COLUMNS", "LINES"),  # pytest-xdist sets them: a terminal of a test has its own
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(folder))
     # One thread: these machines are shared, and threads that wait for each other spin.

@@ -117,16 +117,16 @@ def check(console: Console, names: tuple[str, ...], as_json: bool) -> None:
     Without a name all cards are looked at. Warnings are on stdout, with file and line, and the exit
     code is 0; a card that cannot be read is an error.
     """
-    paths = [paths.FOLDER.find(name) for name in names] or [row.path for row in files.listing()]
+    chosen = [paths.FOLDER.find(name) for name in names] or [row.path for row in files.listing()]
     found: list[rules.LintWarning] = []
     damaged: list[BadInput] = []
-    for card in paths:
+    for card in chosen:
         try:
             found += rules.check(load.open_card(card))
         except BadInput as error:
             damaged.append(error)
     _tell(console, found, as_json)
-    _end(console, len(paths), len(found), damaged)
+    _end(console, len(chosen), len(found), damaged)
 
 
 @characters.command(

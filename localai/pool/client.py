@@ -270,7 +270,7 @@ class PooledClient(EngineClient):
         if message["type"] == "died":
             from localai.pool.worker_process import WorkerExit
 
-            return from_plain(WorkerExit, message["death"]).error(has_answered)
+            return from_plain(WorkerExit, message["worker_exit"]).error(has_answered)
         return from_wire(message)
 
 

@@ -38,7 +38,7 @@ class FramedSocket:
 
         Raises
         ------
-        WireError
+        ProtocolError
             What has arrived is no message.
         """
         try:

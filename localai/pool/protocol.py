@@ -13,7 +13,7 @@ a request beyond `INLINE` bytes lies in a file of the cache folder, and the mess
                         stage {stage, digest} (where a request stands: what the books need)
     client to host      serve {build, spec, environment, keep_alive, memory_limit},
                         status {}, stop {names}
-    host to client      worker {} with a socket, died {death}, error {error, what, next},
+    host to client      worker {} with a socket, died {worker_exit}, error {error, what, next},
                         status {host, models}, stopped {models},
                         replaced {} (the host gives way to another: ask that one)
 """
@@ -74,7 +74,7 @@ class Decoder:
 
         Raises
         ------
-        WireError
+        ProtocolError
             The bytes are no frames of this protocol, or of another version.
         """
         self._data += data
@@ -126,7 +126,7 @@ def delta(message: Frame) -> Delta:
 
     Raises
     ------
-    WireError
+    ProtocolError
         It is none.
     """
     kind = message["type"]

@@ -101,7 +101,7 @@ class WorkerProcess:
         self._code: int | None = None
 
     def ended(self, *, wait: bool = False) -> bool:
-        """Whether the process has ended; after that `death` tells how."""
+        """Whether the process has ended; after that `worker_exit` tells how."""
         if self._code is None:
             pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
             self._code = os.waitstatus_to_exitcode(status) if pid else None

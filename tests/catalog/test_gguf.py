@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import damage
 import gguf as writing
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 
 from localai.catalog.gguf.check import Header, SkippedArray, TensorInfo, check, files, read_header
 from localai.errors import BadModel, ExitCode
+from tests.support import damage
 
 SLOW = 5.0  # seconds; a hang is a failure, a slow machine is not
 FAST = settings(

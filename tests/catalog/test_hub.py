@@ -22,7 +22,6 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from hub import GRANTED, STRANGER, Hub, Proxy, Repo
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +32,7 @@ from localai.catalog.hub.select import choose
 from localai.errors import BadInput, BadModel, ExitCode, LocalaiError, Unavailable, UnknownModel
 from localai.settings import hub_environment
 from tests.conftest import ROOT, until
+from tests.support.hub import GRANTED, STRANGER, Hub, Proxy, Repo
 
 REPO = "owner/model-GGUF"
 NAME = "model-Q4_K_M.gguf"
@@ -243,9 +243,9 @@ def test_a_transfer_that_is_cut_ten_times_sends_no_byte_twice(hub: Hub, home: Pa
 def fetching(**more: str) -> subprocess.Popen[bytes]:
     """A process of its own that fetches the default file."""
     code = (
-        "import sys; from localai.catalog import choice, download, hub; "
-        "found = hub.look(sys.argv[1]); "
-        "print(download.fetch(found, choice.choose(found.files, None))[0])"
+        "import sys; from localai.catalog.hub import select, download, repository; "
+        "found = repository.look(sys.argv[1]); "
+        "print(download.fetch(found, select.choose(found.files, None))[0])"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, REPO],

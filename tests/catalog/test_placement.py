@@ -482,7 +482,7 @@ def test_the_prediction_is_what_the_library_logs() -> None:
     found = list(memory_rule.rows(TINY, (512, 4096)))
     assert len(found) == 4
     low, high = memory_rule.CLOSE
-    repacked = {each.type for each in memory_rule.gguf.check(TINY).tensors} & REPACKED
+    repacked = {each.type for each in memory_rule.check.check(TINY).tensors} & REPACKED
     if repacked:
         pytest.skip(f"on this machine the log counts {repacked} twice")
     assert all(low <= row.ratio <= high for row in found), [row.ratio for row in found]

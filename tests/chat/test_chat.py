@@ -201,7 +201,7 @@ class Held:
         self.console = Console(Stream(None), Stream(self.out), Stream(self.err))
         self._open: list[ChatSession] = []
 
-    def chat(
+    def talk(
         self, *, context: int | None = None, save: str | None = None, **values: Any
     ) -> ChatSession:
         spec = ModelSpec("text", (str(TINY),), "tiny", threads=1, context=context)
@@ -601,7 +601,7 @@ def test_files_are_written_once(held: Held, tmp_path: Path) -> None:
         say(chat, f"/export {markdown}")
     with pytest.raises(BadInput, match="cannot be written"):
         say(chat, f"/export {tmp_path}/no/such/folder.md")
-    say(chat, f"/export {tmp_path}/chat.json")
+    say(chat, f"/export {tmp_path}/talk.json")
     written = json.loads((tmp_path / "talk.json").read_text())
     assert written["messages"][1]["content"] == PARIS
     assert {path.name for path in tmp_path.iterdir()} == {"talk.md", "talk.json"}

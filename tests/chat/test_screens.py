@@ -161,7 +161,7 @@ def test_what_commands_tell(columns: int, chat: Open, card: str) -> None:
         "/character", "/greeting", "/persona", "/persona me.txt", "/persona", "/greeting",
         "/greeting 2", "/system", "/system Be kind and brief, whatever you are asked.", "/system",
         "/system none", "/role a patient teacher", "/model", "/set", "/set top-k 5", "/set top-k -",
-        "/file wolves.txt", "/file none", CAPITAL, "/export chat.md", "/export chat.md",
+        "/file wolves.txt", "/file none", CAPITAL, "/export talk.md", "/export talk.md",
         "/sessions", "/sessions capital", "/save two", "/character none", "/reset",
     ):  # fmt: skip
         shown.say(line)

@@ -662,7 +662,7 @@ def test_the_report_as_json() -> None:
 DAMAGED = """
 import sys
 from pathlib import Path
-from localai import doctor
+from localai.diagnostics import doctor
 {change}
 from localai.cli import main
 raise SystemExit(main(["doctor", *sys.argv[1:]]))

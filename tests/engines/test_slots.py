@@ -91,4 +91,4 @@ def test_the_least_recently_used_leaves_first() -> None:
         filled(residents, sequence, [sequence])
     residents.slots[1].touch()
     residents.slots[0].busy = True
-    assert residents.oldest() is residents.slots[2]
+    assert residents.least_recently_used() is residents.slots[2]

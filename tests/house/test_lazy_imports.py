@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 PUT_OFF = """
 import sys, threading
-from localai.later import put_off
+from localai.system.lazy_imports import put_off
 put_off("inspect")
 put_off("ipaddress")
 def loaded(name): return type(sys.modules[name]).__name__ == "module"

@@ -114,11 +114,11 @@ def test_the_second_call_finds_the_model_loaded_and_many_first_calls_start_one_h
 ) -> None:
     clients = [Asking("--temp", "0", CAPITAL) for _ in range(6)]
     assert [client.rest() for client in clients] == [Ran(PARIS.encode() + b"\n", b"", 0)] * 6
-    host, worker = only(home, "host"), only(home, "worker")
+    host, worker = only(home, "daemon"), only(home, "worker")
     done = ask("--json", CAPITAL)
     assert (done.json["answer"], done.code) == (PARIS, 0)
     assert done.json["tokens"]["reused"] == done.json["tokens"]["prompt"] - 1
-    assert (only(home, "host").pid, only(home, "worker").pid) == (host.pid, worker.pid)
+    assert (only(home, "daemon").pid, only(home, "worker").pid) == (host.pid, worker.pid)
     assert len((home / "state" / "localai" / "host.log").read_text().splitlines()) == 2
 
 
@@ -143,19 +143,19 @@ def test_a_host_is_nobodys_child_and_who_started_it_keeps_no_zombie(home: Path) 
     assert (host.ask(protocol.encode("status"))[0] or {})["type"] == "status"
     host.close()
     assert psutil.Process().children() == before
-    assert only(home, "host").ppid() != os.getpid()
+    assert only(home, "daemon").ppid() != os.getpid()
 
 
 def test_cold_starts_no_host(home: Path) -> None:
     assert ask("--cold", CAPITAL).out == PARIS + "\n"
     assert ask(CAPITAL, env={"LOCALAI_WARM": "0"}).out == PARIS + "\n"
-    assert processes(home, "host") == []
+    assert processes(home, "daemon") == []
     until(lambda: not ours(home))
 
 
 def test_the_host_is_small_and_imports_no_engine(home: Path) -> None:
     ask(CAPITAL)
-    host = only(home, "host")
+    host = only(home, "daemon")
     assert host.memory_info().rss < 40e6
     maps = Path(f"/proc/{host.pid}/maps").read_text() if sys.platform == "linux" else ""
     assert not [line for line in maps.splitlines() if "llama" in line or "numpy" in line]
@@ -171,14 +171,14 @@ def test_a_host_stays_for_a_month(home: Path) -> None:
     ask("--keep-alive", "30d", "-n", "1", CAPITAL)
     time.sleep(0.2)
     assert run("ps", "--json").json["models"][0]["leaves_in"] > 29 * 86400
-    only(home, "host")
+    only(home, "daemon")
 
 
 def test_what_a_shell_has_opened_is_closed_with_the_command(home: Path, tmp_path: Path) -> None:
     with (tmp_path / "held").open("w") as held:
         ask("-n", "1", CAPITAL, pass_fds=(held.fileno(),))
         ask("-n", "1", "--gpu-layers", "0", CAPITAL, pass_fds=(held.fileno(),))
-    started = [*processes(home, "host"), *processes(home, "worker")]
+    started = [*processes(home, "daemon"), *processes(home, "worker")]
     assert len(started) == 3
     for each in started:
         links = Path(f"/proc/{each.pid}/fd").iterdir()
@@ -197,11 +197,11 @@ def test_a_model_whose_file_was_replaced_is_another_one(home: Path, tmp_path: Pa
 
 def test_a_host_whose_socket_was_removed_gives_way(home: Path) -> None:
     ask("-n", "1", CAPITAL)
-    first = only(home, "host")
+    first = only(home, "daemon")
     (daemon_socket.folder() / "host.sock").unlink()
     done = ask(CAPITAL)
     assert (done.out, done.err) == (PARIS + "\n", "")
-    assert only(home, "host").pid != first.pid
+    assert only(home, "daemon").pid != first.pid
     shutil.rmtree(daemon_socket.folder())  # as at the end of a session
     until(lambda: not ours(home), 15)
 
@@ -211,7 +211,7 @@ def test_a_host_that_does_not_answer_is_told_of_and_can_be_ended(
 ) -> None:
     busy = asking()
     busy.first()
-    only(home, "host").suspend()
+    only(home, "daemon").suspend()
     monkeypatch.setattr(daemon_client, "PATIENCE", 0.2)
     with pytest.raises(NoDaemon) as caught:
         daemon_client.status()
@@ -231,7 +231,7 @@ def test_a_host_that_was_slow_still_tells_how_a_worker_ended(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask("-n", "1", CAPITAL)
-    host = only(home, "host")
+    host = only(home, "daemon")
     host.suspend()
     monkeypatch.setattr(daemon_client, "PATIENCE", 0.4)
     threading.Timer(0.6, host.resume).start()
@@ -413,7 +413,7 @@ def test_killed_workers_fail_their_own_requests_and_nothing_else(
     home: Path, asking: Callable[..., Asking]
 ) -> None:
     ask("-n", "1", CAPITAL)
-    host = only(home, "host")
+    host = only(home, "daemon")
     for turn in range(100):
         client = asking("--regex", f"([a-z]{{3}} ){{{900 + turn}}}", "--temp", "0", f"go {turn}")
         client.first()
@@ -425,7 +425,7 @@ def test_killed_workers_fail_their_own_requests_and_nothing_else(
         said, next_step = done.err.splitlines()
         assert "SIGKILL" in said and "answer" in said and next_step.startswith("  next: ")
     assert ask(CAPITAL).out == PARIS + "\n"
-    assert only(home, "host").pid == host.pid
+    assert only(home, "daemon").pid == host.pid
 
 
 def test_a_request_that_has_ended_three_workers_is_not_tried_again(
@@ -473,15 +473,15 @@ def test_the_host_killed_answers_go_on_and_the_next_call_starts_another(
 ) -> None:
     client = asking("--regex", "([a-z]{3} ){300}", "--temp", "0", "go")
     begun = client.first()
-    host, worker = only(home, "host"), only(home, "worker")
+    host, worker = only(home, "daemon"), only(home, "worker")
     host.kill()
     assert ask(CAPITAL).out == PARIS + "\n"
-    assert only(home, "host").pid != host.pid
+    assert only(home, "daemon").pid != host.pid
     done = client.rest()
     assert done.code == 0 and len(begun + done.stdout) == 1201
     until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
     assert len(processes(home, "worker")) == 1
-    only(home, "host").kill()
+    only(home, "daemon").kill()
     until(lambda: not ours(home))  # no worker is left alone
     assert ask(CAPITAL).out == PARIS + "\n"
 
@@ -500,7 +500,7 @@ def test_a_host_of_another_build_gives_way_and_its_answers_go_on(
 ) -> None:
     client = asking("--regex", "([a-z]{3} ){300}", "--temp", "0", "go")
     begun = client.first()
-    first = only(home, "host")
+    first = only(home, "daemon")
     shutil.copytree(ROOT / "localai", tmp_path / "other" / "localai")
     other = {"PYTHONPATH": str(tmp_path / "other"), "PYTHONSAFEPATH": "1"}
     script = "import sys; from localai.cli import main; sys.exit(main())"
@@ -555,7 +555,7 @@ def test_malformed_messages_and_silent_clients_disturb_nobody(home: Path) -> Non
         protocol.encode("status", more=[1] * 1000),
         b"\0\0\1",
     ]  # fmt: skip
-    host = only(home, "host")
+    host = only(home, "daemon")
     for at in range(1000):
         data = spoilt[at % len(spoilt)]
         if data == protocol.encode("serve"):
@@ -571,7 +571,7 @@ def test_malformed_messages_and_silent_clients_disturb_nobody(home: Path) -> Non
         if at % 250 == 0:
             assert ask(CAPITAL).out == PARIS + "\n"
     assert ask(CAPITAL).out == PARIS + "\n"
-    assert only(home, "host").pid == host.pid
+    assert only(home, "daemon").pid == host.pid
     for each in silent:  # those that say nothing are closed after a while
         each.settimeout(30)
         assert each.recv(1) == b""

@@ -131,7 +131,7 @@ class Process:
         return self.status
 
     def words(self) -> str:
-        return "\n".join(self.process.words())
+        return "\n".join(self.process.stderr_tail())
 
     def close(self) -> None:
         self.process.kill()
@@ -496,7 +496,7 @@ def test_garbage_closes_the_connection_but_not_the_worker(
     message = worker.talk.read()
     assert message is not None
     assert message["type"] == "error" and message["what"]
-    assert message["error"] in ("WireError", "OtherVersion")
+    assert message["error"] in ("ProtocolError", "OtherVersion")
     assert worker.talk.read() is None
     assert not worker.ended()
     worker.control.socket.close()
@@ -899,7 +899,7 @@ def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("death", "kind", "sentence"),
+    ("worker_exit", "kind", "sentence"),
     [
         (
             WorkerExit("f", 1, ready=True),

@@ -118,7 +118,7 @@ def copy(chat: ChatSession, words: str) -> Outcome:
 def export_to(chat: ChatSession, words: str) -> Outcome:
     """Write the conversation to a new file; none is ever overwritten."""
     if not words:
-        raise BadInput("/export needs a file's name", "/export chat.md")
+        raise BadInput("/export needs a file's name", "/export talk.md")
     path = Path(words).expanduser()
     if path.suffix.lower() == ".json":
         text = json.dumps(export.as_json(chat.transcript), ensure_ascii=False, indent=2) + "\n"

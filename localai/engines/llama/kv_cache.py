@@ -1,7 +1,7 @@
 """Who has which part of the context: slots given to jobs, prefixes shared, copied and kept.
 
-Joins a `Context` (what the library holds), `SlotTable` (what we know of it) and `StateStore` (what is
-on disk), and is the only place that changes one of them together with the others.
+Joins a `Context` (what the library holds), `SlotTable` (what we know of it) and `StateStore` (what
+is on disk), and is the only place that changes one of them together with the others.
 """
 
 from __future__ import annotations
