@@ -24,8 +24,9 @@ between a worker and a client by their class name (`to_wire`, `from_wire`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ExitCode(IntEnum):
@@ -52,19 +53,24 @@ class LocalaiError(Exception):
         What happened and why; one sentence or two, no full stop needed at the end.
     next_step : str
         What to type or to do next; may be empty.
+    data : int by name
+        Figures that a program may want: `TooLong` has `tokens` and `limit`.
     """
 
+    data: dict[str, int]
     name: ClassVar[str] = "localai_error"  # in the JSON of errors: scripts know it, classes do not
     code: ClassVar[ExitCode] = ExitCode.FAILED
 
-    def __init__(self, what: str, next_step: str = "") -> None:
+    def __init__(self, what: str, next_step: str = "", **data: int) -> None:
         super().__init__(what)
         self.what = what
         self.next_step = next_step
+        self.data = data
 
-    def to_wire(self) -> dict[str, str]:
-        """Return the error as plain data: class name, what, next step."""
-        return {"error": type(self).__name__, "what": self.what, "next": self.next_step}
+    def to_wire(self) -> dict[str, Any]:
+        """Return the error as plain data: class name, what, next step, figures if there are any."""
+        data = {"data": self.data} if self.data else {}
+        return {"error": type(self).__name__, "what": self.what, "next": self.next_step, **data}
 
     def to_json(self) -> dict[str, str | int]:
         """Return the error as `--json` shows it: code, exit, message, next."""
@@ -161,7 +167,7 @@ class SomeFailed(LocalaiError):
 
 
 class TooLong(LocalaiError):
-    """The input does not fit the context."""
+    """The input does not fit the context; `data`: `tokens`, and the `limit` of the context."""
 
     name = "too_long"
     code = ExitCode.TOO_LONG
@@ -188,7 +194,10 @@ def _family(root: type[LocalaiError]) -> dict[str, type[LocalaiError]]:
     return found
 
 
-def from_wire(data: dict[str, str]) -> LocalaiError:
+def from_wire(data: Mapping[str, Any]) -> LocalaiError:
     """Return the error that `to_wire` described; an unknown class becomes `LocalaiError`."""
     kind = _family(LocalaiError).get(str(data.get("error")), LocalaiError)
-    return kind(str(data.get("what", "the request failed")), str(data.get("next", "")))
+    figures = data.get("data")
+    error = kind(str(data.get("what", "the request failed")), str(data.get("next", "")))
+    error.data = dict(figures) if isinstance(figures, dict) else {}
+    return error

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 from localai.errors import BadInput
 from localai.formats.units import duration, is_layers, size
 
-_KINDS = ("text", "vision", "image", "hear", "speak")
+_EVERY_KIND = "*"
+_KIND_VARIABLE = ("LOCALAI_", "_MODEL")  # what stands around a kind
 _KEEP_ALIVE = 300.0  # seconds
 _MEMORY_LIMIT = "80%"
 _ENGINE_VARIABLES = (  # beginnings of the names that change what an engine does or where it looks
     *("CUDA_", "HIP_", "ROCR_", "HSA_", "GGML_", "GGUF_", "LLAMA_", "VK_", "METAL_", "MTL_"),
     *("OMP_", "GOMP_", "KMP_", "LD_LIBRARY_PATH", "DYLD_", "XDG_CACHE_HOME", "HOME", "PYTHONPATH"),
+    "LOCALAI_ENGINES",
 )
 
 
@@ -40,7 +42,7 @@ class Settings(NamedTuple):
     """What the environment and the config file ask for; flags come on top in the commands."""
 
     folders: Folders
-    models: Mapping[str, str]  # kind -> model name; a kind without one is missing
+    models: Mapping[str, str]  # kind -> model name; "*": of all other kinds
     gpu_layers: str | None  # "auto", "all" or a number as text
     context: int | None  # tokens, at least
     threads: int | None
@@ -54,7 +56,7 @@ class Settings(NamedTuple):
 
     def model(self, kind: str) -> str | None:
         """Return the default model's name of a kind, or None where none is set."""
-        return self.models.get(kind)
+        return self.models.get(kind) or self.models.get(_EVERY_KIND)
 
 
 class HubEnvironment(NamedTuple):
@@ -148,6 +150,11 @@ def read(environ: Mapping[str, str]) -> Settings:
     )
 
 
+def engine_modules() -> tuple[str, ...]:
+    """Return the modules that give engines beside those of the package (`LOCALAI_ENGINES`)."""
+    return tuple(filter(None, os.environ.get("LOCALAI_ENGINES", "").split(",")))
+
+
 def debugging() -> bool:
     """Whether errors show their traceback (`LOCALAI_DEBUG`), even a config file's."""
     return _truth(os.environ.get("LOCALAI_DEBUG", ""))
@@ -221,10 +228,12 @@ def _models(environ: Mapping[str, str], file: Mapping[str, Any]) -> dict[str, st
     if text:
         found["text"] = text
     if everything == "tiny":
-        found = dict.fromkeys(_KINDS, "tiny")
-    for kind in _KINDS:
-        if name := environ.get(f"LOCALAI_{kind.upper()}_MODEL"):
-            found[kind] = name
+        found = {_EVERY_KIND: "tiny"}
+    start, end = _KIND_VARIABLE
+    for variable, name in environ.items():
+        kind = variable.removeprefix(start).removesuffix(end)
+        if name and variable == f"{start}{kind}{end}" and kind.isalpha():
+            found[kind.lower()] = name
     return found
 
 

@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 from localai.catalog.names import TINY
-from localai.engines.base import Delta, Message, ModelSpec, Sampling, TextRequest
-from localai.formats.serialization import to_plain
+from localai.engines.base import Call
 from localai.pool import protocol
+from localai.types import LAST, Event, Message, ModelSpec, Sampling, Text, TextRequest, Thinking
 
 ROOT = Path(__file__).resolve().parent.parent
 GREEDY = Sampling(temperature=0)
@@ -168,7 +168,7 @@ class Reply:
 
     text: str = ""
     thinking: str = ""
-    end: Delta | None = None
+    end: Any = None
 
     @property
     def usage(self) -> Any:
@@ -182,20 +182,20 @@ class InProcess:
     def __init__(self, path: Path = TINY, **spec: Any) -> None:
         from localai.engines.llama.engine import LlamaEngine
 
-        self.deltas: queue.SimpleQueue[tuple[str, Delta]] = queue.SimpleQueue()
-        model = ModelSpec("text", (str(path),), **{"threads": 1, **spec})
-        self.engine = LlamaEngine(model, lambda deltas: [self.deltas.put(each) for each in deltas])
+        self.events: queue.SimpleQueue[tuple[str, Event]] = queue.SimpleQueue()
+        model = ModelSpec("text", (str(path),), options={"threads": 1, **spec})
+        self.engine = LlamaEngine(model, lambda events: [self.events.put(each) for each in events])
         self._count = 0
 
     @property
     def evaluated(self) -> int:
         return self.engine.scheduler.evaluated
 
-    def submit(self, *turns: str, **more: Any) -> str:
+    def submit(self, *turns: str, client: str = "", **more: Any) -> str:
         """Send a request; turns are user, assistant, user and so on, after `system`."""
         self._count += 1
         name = f"r{self._count}"
-        self.engine.submit(name, to_plain(request(*turns, **more)))
+        self.engine.submit(Call(name, client, request(*turns, **more)))
         return name
 
     def gather(self, names: list[str]) -> dict[str, Reply]:
@@ -203,15 +203,15 @@ class InProcess:
         replies = {name: Reply() for name in names}
         open_names = set(names)
         while open_names:
-            name, delta = self.deltas.get(timeout=120)
+            name, event = self.events.get(timeout=120)
             if name not in replies:
                 continue
-            if delta.kind == "text":
-                replies[name].text += delta.text
-            elif delta.kind == "thinking":
-                replies[name].thinking += delta.text
-            elif delta.kind in ("finish", "error"):
-                replies[name].end = delta
+            if isinstance(event, Text):
+                replies[name].text += event.text
+            elif isinstance(event, Thinking):
+                replies[name].thinking += event.text
+            elif isinstance(event, LAST):
+                replies[name].end = event
                 open_names.discard(name)
         return replies
 

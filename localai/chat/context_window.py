@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from localai.characters.prompt_parts import PromptParts, triggered_lore
 from localai.chat import sampling_options
 from localai.chat.transcript import Turn
-from localai.engines.base import Message, TextRequest, Usage
 from localai.errors import BadInput, TooLong
 from localai.generation.conversation import Conversation, FittedMessages, fit, fold
+from localai.types import Message, TextRequest, Usage
 
 if TYPE_CHECKING:
     from localai.chat.stage import Stage

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localai.catalog.gguf.check import read_header
-from localai.engines.base import ModelSpec
-from localai.pool.client import EngineClient
+from localai.pool.engine_client import EngineClient
+from localai.types import ModelSpec
 
 _UNKNOWN_CONTEXT = 4096  # tokens, where the file does not say
 
@@ -45,7 +45,8 @@ class ModelHandle:
     @property
     def asked_context(self) -> int | None:
         """The tokens of context that were asked for."""
-        return self._spec.context if self._spec else None
+        asked = self._spec.options.get("context") if self._spec else None
+        return int(asked) if asked else None
 
     @property
     def context(self) -> int:

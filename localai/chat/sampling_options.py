@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from localai.engines.base import Sampling
 from localai.errors import BadInput
 from localai.formats.text import nearest, shown
-from localai.sampling import BOUNDS as OF_SAMPLING
+from localai.types import SAMPLING_BOUNDS, Sampling
 
 _SHORT = {"temperature": "temp"}
 # name: (lowest, highest); whole numbers where the bounds are.
 BOUNDS: dict[str, tuple[float, float]] = {
-    **{_SHORT.get(name, name).replace("_", "-"): span for name, span in OF_SAMPLING.items()},
+    **{_SHORT.get(name, name).replace("_", "-"): span for name, span in SAMPLING_BOUNDS.items()},
     "max-tokens": (1, 2**31 - 1),
     "memory-ratio": (0.05, 0.9),
 }

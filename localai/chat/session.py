@@ -9,10 +9,10 @@ from localai.chat import sampling_options
 from localai.chat.slash.registry import Outcome, Refill
 from localai.chat.stage import Stage
 from localai.chat.transcript import INTERRUPTED
-from localai.engines.base import Delta, Message, TextRequest
 from localai.errors import BadInput, LocalaiError, TooLong
 from localai.terminal.answer import Answer, Think, print_answer
 from localai.terminal.tty_modes import unechoed
+from localai.types import Event, Message, Text, TextRequest
 
 _PART_SECONDS = 1.0  # of an answer, what a crash may take
 
@@ -95,20 +95,20 @@ class ChatSession(Stage):
     def aside(self, messages: tuple[Message, ...], max_tokens: int, *, show: bool) -> str:
         """Return what the model answers to something else; the chat does not hear of it."""
         answer = Answer(self.models.name)
-        deltas = self.models.engine.ask(self._request(messages, 0, max_tokens))
+        events = self.models.engine.ask(self._request(messages, 0, max_tokens))
         try:
-            self._read(deltas, answer, show=show)
+            self._read(events, answer, show=show)
         finally:
-            deltas.close()  # type: ignore[attr-defined]
+            events.close()  # type: ignore[attr-defined]
         return answer.content.strip()
 
     def _listen(self, answer: Answer, instead_of: int, prefill: str) -> None:
         without = 1 if prefill else instead_of
         while True:
             request = self._request(*self.memory.messages(self, without))._replace(prefill=prefill)
-            deltas = self._kept(self.models.engine.ask(request), instead_of)
+            events = self._kept(self.models.engine.ask(request), instead_of)
             try:
-                self._read(deltas, answer, show=self.show)
+                self._read(events, answer, show=self.show)
             except TooLong as error:
                 if not self.memory.refused(request, error):
                     raise TooLong(
@@ -119,33 +119,33 @@ class ChatSession(Stage):
                     self.memory.learn(request, answer.usage)
                 return
             finally:
-                deltas.close()  # type: ignore[attr-defined]  # cancels what still runs
+                events.close()  # type: ignore[attr-defined]  # cancels what still runs
 
-    def _read(self, deltas: Iterator[Delta], answer: Answer, *, show: bool) -> None:
+    def _read(self, events: Iterator[Event], answer: Answer, *, show: bool) -> None:
         think: Think = self.settings.get("think", "auto")
         try:
             with unechoed(self.console.stdin):
                 print_answer(
-                    deltas, self.console, answer.model, show=show, think=think, into=answer
+                    events, self.console, answer.model, show=show, think=think, into=answer
                 )
         finally:
             self.end()  # what came stays on a line of its own
 
-    def _kept(self, deltas: Iterator[Delta], instead_of: int) -> Iterator[Delta]:
-        """Yield the deltas; keep what came of the answer each second, for a crash."""
+    def _kept(self, events: Iterator[Event], instead_of: int) -> Iterator[Event]:
+        """Yield the events; keep what came of the answer each second, for a crash."""
         begun, kept, waiting = False, time.monotonic(), ""
         try:
-            for delta in deltas:
-                if delta.kind == "text":
+            for event in events:
+                if isinstance(event, Text):
                     if not begun:
                         self._first_word(instead_of)
-                    begun, waiting = True, waiting + delta.text
+                    begun, waiting = True, waiting + event.text
                     if time.monotonic() - kept > _PART_SECONDS:
                         self.record({"kind": "part", "text": waiting})
                         kept, waiting = time.monotonic(), ""
-                yield delta
+                yield event
         finally:
-            deltas.close()  # type: ignore[attr-defined]
+            events.close()  # type: ignore[attr-defined]
 
     def _first_word(self, instead_of: int) -> None:
         if instead_of:

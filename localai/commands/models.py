@@ -10,6 +10,7 @@ import click
 from localai import settings
 from localai.catalog import default_model, inventory, names
 from localai.commands.click_ext import group, option
+from localai.engines.registry import ENGINES
 from localai.errors import BadInput, UnknownModel
 from localai.formats.text import clip, shown
 from localai.formats.units import amount
@@ -18,7 +19,7 @@ from localai.terminal.console import Console
 from localai.terminal.table import table
 
 _json = option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
-_KINDS = click.Choice(["text", "vision", "image", "hear", "speak"])
+_KINDS = click.Choice([role for row in ENGINES.values() for role in row.roles])
 
 
 @group(

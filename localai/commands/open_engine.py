@@ -7,16 +7,17 @@ from typing import Any
 
 from localai import settings
 from localai.diagnostics.gpu_hint import once_a_day
-from localai.engines.base import ModelSpec
-from localai.pool.client import EngineClient, open_engine
+from localai.pool.client import open_engine
+from localai.pool.engine_client import EngineClient
 from localai.system.memory import use_batch_scheduling
 from localai.terminal.console import Console
+from localai.types import ModelSpec
 
 
 def engine_for(console: Console, given: Mapping[str, Any], spec: ModelSpec) -> EngineClient:
     """Return the engine for a model: `--cold` and `--keep-alive` go before the settings."""
     chosen = settings.load()
-    wants_gpu = spec.kind == "text" and spec.gpu_layers != "0"
+    wants_gpu = spec.kind == "text" and spec.options.get("gpu_layers") != "0"
     if wants_gpu and (line := once_a_day(chosen.folders.state / "gpu-looked", _unused_gpu)):
         console.warn(line)
     use_batch_scheduling()

@@ -7,8 +7,8 @@ from typing import Any
 
 from localai.commands.click_ext import Function, option
 from localai.commands.params import BoundedNumber, Duration, Layers
-from localai.sampling import BOUNDS
 from localai.terminal.console import Console
+from localai.types import SAMPLING_BOUNDS
 
 
 def _stack(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
@@ -53,14 +53,14 @@ engine = _stack(
 
 sampling = _stack(
     option("-n", "--max-tokens", type=BoundedNumber(1), metavar="N", help="Longest answer, in tokens."),
-    option("--temp", type=BoundedNumber(*BOUNDS["temperature"]), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
-    option("--top-k", type=BoundedNumber(*BOUNDS["top_k"]), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
-    option("--top-p", type=BoundedNumber(*BOUNDS["top_p"]), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
-    option("--min-p", type=BoundedNumber(*BOUNDS["min_p"]), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
-    option("--repeat-penalty", type=BoundedNumber(*BOUNDS["repeat_penalty"]), metavar="X", help="Against repetition; 1 is off. [1]"),
-    option("--repeat-last-n", type=BoundedNumber(*BOUNDS["repeat_last_n"]), metavar="N", help="Tokens that the penalty looks back on. [64]"),
+    option("--temp", type=BoundedNumber(*SAMPLING_BOUNDS["temperature"]), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
+    option("--top-k", type=BoundedNumber(*SAMPLING_BOUNDS["top_k"]), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
+    option("--top-p", type=BoundedNumber(*SAMPLING_BOUNDS["top_p"]), metavar="P", help="Only the likeliest tokens of sum P. [0.95]"),
+    option("--min-p", type=BoundedNumber(*SAMPLING_BOUNDS["min_p"]), metavar="P", help="Only tokens P times as likely as the best. [0.05]"),
+    option("--repeat-penalty", type=BoundedNumber(*SAMPLING_BOUNDS["repeat_penalty"]), metavar="X", help="Against repetition; 1 is off. [1]"),
+    option("--repeat-last-n", type=BoundedNumber(*SAMPLING_BOUNDS["repeat_last_n"]), metavar="N", help="Tokens that the penalty looks back on. [64]"),
     option("--temp-first", is_flag=True, help="Temperature before top-k, top-p and min-p, as other toolkits do."),
-    option("--seed", type=BoundedNumber(*BOUNDS["seed"]), metavar="N", help="Makes a run repeatable."),
+    option("--seed", type=BoundedNumber(*SAMPLING_BOUNDS["seed"]), metavar="N", help="Makes a run repeatable."),
     option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from localai.engines.base import Delta, ModelSpec, Sampling, TextRequest, Usage
 from localai.errors import LocalaiError, from_wire
-from localai.pool.client import DedicatedClient, EngineClient
+from localai.pool.client import DedicatedClient
+from localai.pool.engine_client import EngineClient
+from localai.types import Event, Failed, Finished, ModelSpec, Progress, Sampling, TextRequest, Usage
 
 PROMPT_TOKENS = 512
 DECODE_TOKENS = 64
@@ -98,20 +99,19 @@ def _cold(spec: ModelSpec) -> float:
 def _first(engine: EngineClient, request: TextRequest) -> float:
     """Return the time until the first token is here."""
     began = time.perf_counter()
-    for delta in engine.ask(request):
-        if delta.kind in ("text", "thinking", "finish"):
+    for event in engine.ask(request):
+        if not isinstance(event, Progress):
             break
     return time.perf_counter() - began
 
 
-def _end(deltas: list[Delta]) -> Usage:
-    usage = deltas[-1].usage
-    assert usage is not None
-    return usage
+def _end(event: Event) -> Usage:
+    assert isinstance(event, Finished) and event.usage is not None
+    return event.usage
 
 
 def _usage(engine: EngineClient, text: str, most: int) -> Usage:
-    return _end(list(engine.ask(_request(text, most))))
+    return _end(list(engine.ask(_request(text, most)))[-1])
 
 
 def _words_for(engine: EngineClient, tokens: int) -> int:
@@ -131,18 +131,17 @@ def _decode_speed(usage: Usage) -> float:
 
 def _together(engine: EngineClient, count: int) -> float:
     """Return the tokens a second of so many requests at once, from the first to the last."""
-    channel = engine.channel
     began = time.perf_counter()
     texts = [_text(8, 200 + count * 20 + at) for at in range(count)]
-    waiting = {channel.send(_request(text, DECODE_TOKENS)) for text in texts}
+    waiting = {engine.send(_request(text, DECODE_TOKENS)) for text in texts}
     tokens = 0
     while waiting:
-        for name, delta in engine.receive():
-            if delta.kind == "error":
-                raise from_wire(delta.error or {})
-            if delta.kind == "finish" and name in waiting:
+        for name, event in engine.receive():
+            if isinstance(event, Failed):
+                raise from_wire(event._asdict())
+            if isinstance(event, Finished) and name in waiting:
                 waiting.discard(name)
-                tokens += _end([delta]).answer_tokens
+                tokens += _end(event).answer_tokens
     if not tokens:
         raise LocalaiError("the model answers with nothing, so there is no speed to tell")
     return tokens / (time.perf_counter() - began)

@@ -18,15 +18,16 @@ from localai import __version__, settings
 from localai.catalog.names import TINY
 from localai.diagnostics import probe_process
 from localai.diagnostics.install import InstallSteps, backend_for, install_steps
-from localai.diagnostics.probe import LIBRARIES, LibraryInfo
-from localai.engines.base import Message, ModelSpec, Sampling, TextRequest
 from localai.engines.ggml import Device
+from localai.engines.probes import LibraryInfo
+from localai.engines.registry import ENGINES
 from localai.errors import BadModel, LocalaiError, UnknownModel
 from localai.formats.units import amount
 from localai.pool.client import DedicatedClient
 from localai.system import gpus
 from localai.system.gpus import BACKENDS, TITLES, Gpu
 from localai.system.memory import free_memory
+from localai.types import Message, ModelSpec, Sampling, Text, TextRequest
 
 QUESTION = "What is the capital of France?"
 ANSWER = "Paris"
@@ -126,7 +127,7 @@ class Report:
             "memory": {"free": self.free, "total": self.total},
             "gpus": [gpu._asdict() for gpu in self.gpus],
             "engines": {
-                kind: {"library": LIBRARIES[kind].distribution, **asdict(found)}
+                kind: {"library": ENGINES[kind].package, **asdict(found)}
                 for kind, found in self.engines.items()
             },
             "question": asdict(self.answer),
@@ -137,8 +138,10 @@ class Report:
 def examine(note: Callable[[str], None]) -> Report:
     """Look at everything; `note` hears what is being looked at. Never fails."""
     engines = {}
-    for kind, library in LIBRARIES.items():
-        note(f"looking at {library.distribution}")
+    for kind, library in ENGINES.items():
+        if not library.probe:
+            continue
+        note(f"looking at {library.package}")
         engines[kind] = probe_process.run(probe_process.command(kind))
     note("asking the tiny model")
     return Report(
@@ -168,9 +171,11 @@ def _ask(began: float) -> SmokeTest:
     )
     text, trouble, next_step = "", "", ""
     try:
-        spec = ModelSpec("text", (str(TINY),), "tiny", threads=settings.load().threads)
+        threads = settings.load().threads
+        options: dict[str, str | int] = {"threads": threads} if threads else {}
+        spec = ModelSpec("text", (str(TINY),), "tiny", options)
         with DedicatedClient(spec) as engine:
-            text = "".join(delta.text for delta in engine.ask(request) if delta.kind == "text")
+            text = "".join(event.text for event in engine.ask(request) if isinstance(event, Text))
     except LocalaiError as error:
         trouble, next_step = error.what, error.next_step
         if isinstance(error, BadModel | UnknownModel):  # whose next step is another model
@@ -245,18 +250,18 @@ def _device(device: Device) -> str:
 
 
 def _judge_engine(kind: str, found: LibraryInfo, gpu: Gpu | None) -> Finding:
-    library = LIBRARIES[kind]
+    library = ENGINES[kind]
     backend = backend_for(gpu)
     if not found.installed:
         state: State = "FAIL" if kind == "text" else "info"
-        missing = f"{library.distribution}, which {library.does}, is not installed"
+        missing = f"{library.package}, which {library.does}, is not installed"
         return Finding(kind, state, missing, install_steps(kind, backend))
     if found.trouble:
-        broken = f"{library.distribution} {found.version}".strip()
+        broken = f"{library.package} {found.version}".strip()
         how = install_steps(kind, backend, found.version)
         return Finding(kind, "warn", f"{broken} does not work: {found.trouble[:_ENOUGH]}", how)
     devices = ", ".join(map(_device, found.devices)) or "not told"
-    says = f"{library.distribution} {found.version} ({found.build}); devices: {devices}"
+    says = f"{library.package} {found.version} ({found.build}); devices: {devices}"
     return Finding(kind, "ok", says)
 
 

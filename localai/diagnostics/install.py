@@ -12,26 +12,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from localai.diagnostics.probe import LIBRARIES
+from localai.engines.registry import engines
 from localai.system.gpus import Gpu
 
 NEEDED = "llama-cpp-python>=0.3.36,<0.4"  # as in pyproject.toml
 
-_FLAGS = {  # of CMake: the library's own names for the backends
-    "text": {
-        "cuda": "-DGGML_CUDA=on",
-        "hip": "-DGGML_HIP=on",
-        "vulkan": "-DGGML_VULKAN=on",
-        "metal": "-DGGML_METAL=on",
-    },
-    "image": {
-        "cuda": "-DSD_CUDA=on",
-        "hip": "-DSD_HIPBLAS=on",
-        "vulkan": "-DSD_VULKAN=on",
-        "metal": "-DSD_METAL=on",
-    },
-    "hear": {},  # its wheels hold what they can do
-}
 _CUDA, _ROCM = "/usr/local/cuda/bin", "/opt/rocm/bin"  # where installers put them, often off PATH
 
 
@@ -63,18 +48,18 @@ def install_steps(kind: str, backend: str = "", version: str | None = None) -> I
     Parameters
     ----------
     kind : str
-        A key of `probe.LIBRARIES`.
+        A key of `engines.registry.ENGINES`.
     backend : str
         What to build it for; empty: what it takes by itself.
     version : str or None
         Of the one that is installed and is to be built anew, all others left as they are.
     """
-    name = LIBRARIES[kind].distribution
-    flag = _FLAGS[kind].get(backend, "")
+    row = engines()[kind]
+    name, flag = row.package, row.build_flags.get(backend, "")
     options: list[str] = []
     if version is not None:
         options += ["--force-reinstall", "--no-deps"]
-    if (flag or version is not None) and kind != "hear":
+    if (flag or version is not None) and row.compiled:
         # Else pip would take the library that it has built, for whatever device, an earlier time.
         options += ["--no-cache-dir", "--no-binary", name]
     wanted = f"{name}=={version}" if version else NEEDED if kind == "text" else name
@@ -100,7 +85,7 @@ def _first(kind: str, backend: str) -> Iterator[str]:
     """Yield what is not there yet and has to be."""
     if importlib.util.find_spec("pip") is None:
         yield f"{shlex.quote(sys.executable)} -m ensurepip"
-    if kind != "hear" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+    if engines()[kind].compiled and not any(map(shutil.which, ("c++", "g++", "clang++"))):
         yield _compiler()
     if backend == "cuda" and not _tool("nvcc", _CUDA):
         yield "install the CUDA toolkit, for nvcc: https://developer.nvidia.com/cuda-downloads"

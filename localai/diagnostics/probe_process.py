@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from localai.diagnostics.probe import LibraryInfo
+from localai.engines.probes import LibraryInfo
 from localai.errors import LocalaiError
 from localai.formats.serialization import from_plain
 from localai.settings import worker_environment

@@ -1,147 +1,221 @@
-"""What every engine takes and gives: frozen requests, results, and the Protocols between them.
+"""What an engine is, and what engines that do one thing at a time have in common.
 
-Imports no engine library and no numpy: the client builds these, the wire carries them as plain
-data, the worker reads them back. They are named tuples, because every one-liner waits for these
-imports, and a frozen dataclass takes four times as long to make.
+Imports no engine library and no numpy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol
+import contextlib
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
-from localai.constraint import Constraint
+from localai.errors import BadInput, LocalaiError
+from localai.types import (
+    LAST,
+    Emit,
+    Event,
+    Events,
+    Failed,
+    Finished,
+    ModelSpec,
+    Progress,
+)
 
-Role = Literal["system", "user", "assistant"]
-Cut = Literal["head", "middle", "tail"]
-
-
-class Message(NamedTuple):
-    """One turn of a conversation; `content` is untrusted text."""
-
-    role: Role
-    content: str
-
-
-class Sampling(NamedTuple):
-    """How the next token is chosen; the defaults are llama.cpp's own.
-
-    The order is llama.cpp's: penalty, top_k, top_p, min_p, temperature. With
-    `temperature_first` the temperature is applied before the three cuts, as other toolkits do.
-    """
-
-    temperature: float = 0.8  # 0 is greedy: always the likeliest token
-    top_k: int = 40  # keep this many likeliest tokens; 0: all
-    top_p: float = 0.95  # keep the likeliest tokens that together hold this probability
-    min_p: float = 0.05  # keep tokens at least this likely, relative to the likeliest
-    repeat_penalty: float = 1.0  # divides the logits of the last tokens; 1 is off
-    repeat_last_n: int = 64  # tokens that the penalty looks back on
-    seed: int | None = None  # 32 bits; None: a fresh one, told in the usage
-    temperature_first: bool = False
+_CLOSING_SECONDS = 1.0
 
 
-class TextRequest(NamedTuple):
-    """A question to a text engine: a conversation, or bare text to continue."""
+class Call(NamedTuple):
+    """A request as an engine gets it."""
 
-    messages: tuple[Message, ...] = ()
-    raw: str | None = None  # continue this text without a chat template
-    prefill: str = ""  # of the answer to `messages`, said before: it goes on behind this
-    fixed: int = 0  # so many leading messages are the same at the next use (kept on disk),
-    fixed_text: int = 0  # and so many leading characters of the message after them
-    sampling: Sampling = Sampling()
-    max_tokens: int | None = None  # None: until the model ends or the context is full
-    stop: tuple[str, ...] = ()
-    constraint: Constraint | None = None
-    think: bool | None = None  # False asks the template not to think; None leaves it to the model
-    truncate: Cut | None = None  # which end of the last message may be cut away when it is too long
-    context: int | None = None  # tokens of context, at least
-    interactive: bool = True  # goes before batch work
-
-    @property
-    def length(self) -> int:
-        """How many characters of text it holds."""
-        return sum(len(m.content) for m in self.messages) + len(self.raw or "") + len(self.prefill)
-
-
-class Usage(NamedTuple):
-    """What an answer has cost."""
-
-    prompt_tokens: int
-    reused_tokens: int  # of the prompt, already in memory or read from a state file
-    answer_tokens: int
-    truncated_tokens: int  # of the prompt, cut away by `truncate`
-    queue_seconds: float  # from arrival to the first evaluation
-    prompt_seconds: float  # evaluation of what was not reused
-    answer_seconds: float  # from the first sampled token to the last
-    first_token_seconds: float  # from arrival to the first sampled token
-    seed: int
-
-
-FinishReason = Literal["stop", "length", "cancelled"]
-DeltaKind = Literal["text", "thinking", "progress", "finish", "error", "stage"]
-Stage = Literal["waits", "prepares", "runs"]
-
-
-class Delta(NamedTuple):
-    """One piece of an answer.
-
-    `text` and `thinking` carry `text`; `progress` carries `done` and `total` prompt tokens
-    (0 as long as they are not counted);
-    `finish` carries `reason` and `usage` and ends the request, as `error` does with `error`
-    (the plain data of `errors.LocalaiError.to_wire`). `stage` is for the books of the worker's
-    owner alone: what a request does from now on.
-    """
-
-    kind: DeltaKind
-    text: str = ""
-    done: int = 0
-    total: int = 0
-    reason: FinishReason = "stop"
-    usage: Usage | None = None
-    error: dict[str, str] | None = None
-    stage: Stage = "waits"
-
-
-Deltas = list[tuple[str, Delta]]
-"""Deltas of several requests, each with its request's id."""
-
-Emit = Callable[[Deltas], None]
-"""Called once a step with all deltas of the step."""
-
-
-class ModelSpec(NamedTuple):
-    """A worker's identity: the files it loads and what changes their memory.
-
-    `context` is a minimum and `threads` a hint, so neither is part of the identity.
-    """
-
-    kind: str  # a key of `engines.registry`
-    files: tuple[str, ...]  # absolute paths; the model first
-    name: str = ""  # what the user called it, for messages
-    gpu_layers: str = "auto"  # "auto", "all" or a number as text
-    cache_type: str = "f16"  # type of the keys and values kept in memory
-    threads: int | None = None
-    context: int | None = None
-
-    def identity(self) -> tuple[Any, ...]:
-        """Return what two specs must share to be served by one worker."""
-        return (self.kind, self.files, self.gpu_layers, self.cache_type)
+    id: str  # unique among the calls of a worker
+    client: str  # whom it is for, so that an engine can be fair
+    request: Any  # a record of the type that the kind's row names
+    files: tuple[int, ...] = ()  # open descriptors that came with it; the engine closes them
 
 
 class Engine(Protocol):
     """A loaded model. Made in a worker by `registry.load`, used from its one serving thread.
 
-    A request's id is `client/number`: what stands before the slash names whom it is for, so that
-    an engine can be fair.
+    Every call ends with one event of `types.LAST`. Until its first event that is no `Progress` of
+    the phases `queued` and `loading`, it counts as waiting.
     """
 
     device: str  # where the model lies, for people: "CPU", "GPU"
+    memory: Mapping[str, int]  # bytes that it takes on GPUs, by name ("gpu0")
 
-    def submit(self, request_id: str, request: dict[str, Any]) -> None:
-        """Take a request (plain data); its deltas go to the `Emit` given at load. Never blocks."""
+    def submit(self, call: Call) -> None:
+        """Take a call; its events go to the `Emit` given at load. Never blocks."""
 
-    def cancel(self, request_id: str) -> None:
-        """End a request within one step; an unknown id is nothing."""
+    def count_tokens(self, call: Call) -> None:
+        """Answer with the `TokenCount` of a request's prompt, as `submit` answers. Never blocks."""
+
+    def cancel(self, call_id: str) -> bool:
+        """End a call; an unknown id is nothing.
+
+        Returns
+        -------
+        bool
+            Whether the engine is in a step of this call that it cannot cut short: if that takes too
+            long, the worker ends the process.
+        """
 
     def close(self) -> None:
         """Cancel what runs and give the memory back."""
+
+
+class _Task:
+    """A call between its arrival and its last event."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.arrived = time.monotonic()
+        self.events: Iterator[Event] | None = None  # None: not begun
+        self.cancelled = threading.Event()
+        self.ahead = -1  # how many go before it, as last told
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Sorts interactive calls first, then by arrival."""
+        return (not getattr(self.call.request, "interactive", True), self.arrived)
+
+
+class SerialEngine(ABC):
+    """An engine that does one thing at a time, in a thread of its own.
+
+    A subclass says how to `load` a model and how to `run` a request; queue, cancellation, errors
+    and descriptors are dealt with here. `run` yields events. Between two of them the engine may
+    turn to another request, interactive ones first: so what `run` needs later must not be shared
+    between two requests. The last event may be left out: it is `Finished("stop")`.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        What to load.
+    emit : Emit
+        Takes the events of all calls, in the engine's thread.
+    """
+
+    device = "CPU"
+    memory: Mapping[str, int] = {}
+
+    def __init__(self, spec: ModelSpec, emit: Emit) -> None:
+        self._emit = emit
+        self._tasks: list[_Task] = []
+        self._changed = threading.Condition()
+        self._closing = False
+        self._current: _Task | None = None  # whose step runs
+        self.load(spec)
+        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+        self._thread.start()
+
+    @abstractmethod
+    def load(self, spec: ModelSpec) -> None:
+        """Load the model.
+
+        Raises
+        ------
+        BadModel, NotEnoughMemory, EngineMissing
+            It cannot be loaded.
+        """
+
+    @abstractmethod
+    def run(self, call: Call, cancelled: Callable[[], bool]) -> Iterator[Event]:
+        """Yield the events of a request's answer.
+
+        Parameters
+        ----------
+        cancelled : callable
+            Whether nobody wants the answer any more; also looked at after each event, so only
+            work that takes long between two events has to ask.
+
+        Raises
+        ------
+        LocalaiError
+            Ends this request alone; any other exception becomes one.
+        """
+
+    def submit(self, call: Call) -> None:
+        """Take a call."""
+        with self._changed:
+            self._tasks.append(_Task(call))
+            self._changed.notify()
+
+    def count_tokens(self, call: Call) -> None:
+        """Refuse: these engines have no tokens to count."""
+        error = BadInput("this model counts no tokens")
+        self._emit([(call.id, Failed(**error.to_wire()))])
+
+    def cancel(self, call_id: str) -> bool:
+        """Let a call end at its next event; return whether its step runs now."""
+        with self._changed:
+            for task in self._tasks:
+                if task.call.id == call_id:
+                    task.cancelled.set()
+            self._changed.notify()
+            return self._current is not None and self._current.call.id == call_id
+
+    def close(self) -> None:
+        """Cancel everything and end the thread."""
+        with self._changed:
+            self._closing = True
+            for task in self._tasks:
+                task.cancelled.set()
+            self._changed.notify()
+        self._thread.join(_CLOSING_SECONDS)
+
+    def _serve(self) -> None:
+        while (task := self._next()) is not None:
+            last = self._step(task)
+            if last is None:
+                continue
+            with self._changed:
+                self._tasks.remove(task)
+                self._current = None
+            for descriptor in task.call.files:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+            self._emit([(task.call.id, last)])
+
+    def _next(self) -> _Task | None:
+        """Wait for something to do and return it; None: there will be nothing any more."""
+        with self._changed:
+            while not self._tasks:
+                if self._closing:
+                    return None
+                self._changed.wait()
+            ranked = sorted(self._tasks, key=lambda task: task.rank)
+            told: Events = []
+            for ahead, task in enumerate(ranked):
+                if ahead and task.events is None and task.ahead != ahead:
+                    task.ahead = ahead
+                    told.append((task.call.id, Progress("queued", 0, ahead, "requests")))
+            gone = [task for task in ranked if task.cancelled.is_set()]
+            self._current = gone[0] if gone else ranked[0]
+        if told:
+            self._emit(told)
+        return self._current
+
+    def _step(self, task: _Task) -> Event | None:
+        """Run a task up to its next event; return the event that ends it, if it is that."""
+        try:
+            if task.cancelled.is_set():
+                if task.events is not None:
+                    task.events.close()  # type: ignore[attr-defined]  # `run` is a generator
+                return Finished("cancelled")
+            if task.events is None:
+                self._emit([(task.call.id, Progress("working"))])
+                task.events = self.run(task.call, task.cancelled.is_set)
+            event = next(task.events, Finished("stop"))
+        except LocalaiError as error:
+            return Failed(**error.to_wire())
+        except Exception as error:  # whatever a library does, it ends this request alone
+            known = LocalaiError(f"the engine failed: {type(error).__name__}: {error}")
+            return Failed(**known.to_wire())
+        if isinstance(event, LAST):
+            return event
+        self._emit([(task.call.id, event)])
+        return None

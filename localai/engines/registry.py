@@ -1,20 +1,189 @@
-"""Kind of engine to the class that serves it; the class is imported on first use.
+"""One row a kind of engine: all that the rest of the package knows of it.
 
-The only `importlib` besides the table of commands. Adding an engine is adding a row.
+Adding an engine is a row here and a class; other people's engines come from the modules that
+`LOCALAI_ENGINES` names, each with a mapping `ENGINES` like the one here. Everything is named as
+`module:object` and imported on first use, so a client and the daemon load no engine.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import cast
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from localai.engines.base import Emit, Engine, ModelSpec
-from localai.errors import EngineMissing
+from localai import settings, types
+from localai.errors import BadInput, EngineMissing
+from localai.formats.serialization import from_plain
+from localai.types import Emit, ModelSpec
 
-ENGINES: dict[str, tuple[str, str]] = {
-    # kind: (module:Class, what to install when its library is absent)
-    "text": ("localai.engines.llama.engine:LlamaEngine", "llama-cpp-python"),
+if TYPE_CHECKING:
+    from localai.engines.base import Engine
+
+_COMMON = ("Progress", "FileReady", "Finished", "Failed")  # events that any engine may send
+
+
+class EngineKind(NamedTuple):
+    """A kind of engine.
+
+    Parameters
+    ----------
+    engine : str
+        `module:Class` with the methods of `engines.base.Engine`; empty: there is none yet.
+    request : str
+        `module:Record` that its requests are.
+    events : tuple of str
+        `module:Record` of its events, besides progress, files and the last ones.
+    files : tuple of str
+        Patterns of what a model's name may stand for; one with a slash at its end is a folder.
+    identity, hints : tuple of str
+        Options of a `ModelSpec`: those that tell two workers apart, and those that do not.
+    roles : tuple of str
+        For what a default model may be set (`[models]` in the config file).
+    estimate : str
+        `module:function` of a spec and the GPUs' total bytes by name, giving the bytes that a
+        worker will take by device (`cpu` and the GPUs' names).
+    build_flags : mapping
+        Backend (`cuda`, `hip`, `vulkan`, `metal`) to the CMake flag that builds it in.
+    """
+
+    engine: str = ""
+    request: str = ""
+    events: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    estimate: str = "localai.engines.estimate:on_cpu"
+    library: str = ""  # what Python imports
+    package: str = ""  # what pip installs
+    does: str = ""  # for people
+    probe: str = ""  # `module:function` that tells of the library, in a process of its own
+    compiled: bool = True  # pip builds it here
+    build_flags: Mapping[str, str] = {}
+    gpu: bool = False  # it can use one
+
+
+ENGINES: dict[str, EngineKind] = {
+    "text": EngineKind(
+        engine="localai.engines.llama.engine:LlamaEngine",
+        request="localai.types:TextRequest",
+        events=("localai.types:Text", "localai.types:Thinking", "localai.types:TokenCount"),
+        files=("*.gguf",),
+        identity=("gpu_layers", "cache_type"),
+        hints=("threads", "context"),
+        roles=("text", "vision"),
+        estimate="localai.engines.estimate:on_gpu",
+        library="llama_cpp",
+        package="llama-cpp-python",
+        does="answers questions",
+        probe="localai.engines.probes:llama",
+        build_flags={
+            "cuda": "-DGGML_CUDA=on",
+            "hip": "-DGGML_HIP=on",
+            "vulkan": "-DGGML_VULKAN=on",
+            "metal": "-DGGML_METAL=on",
+        },
+        gpu=True,
+    ),
+    "image": EngineKind(
+        files=("*.gguf", "*.safetensors"),
+        roles=("image",),
+        estimate="localai.engines.estimate:on_gpu",
+        library="stable_diffusion_cpp",
+        package="stable-diffusion-cpp-python",
+        does="draws pictures",
+        probe="localai.engines.probes:diffusion",
+        build_flags={
+            "cuda": "-DSD_CUDA=on",
+            "hip": "-DSD_HIPBLAS=on",
+            "vulkan": "-DSD_VULKAN=on",
+            "metal": "-DSD_METAL=on",
+        },
+        gpu=True,
+    ),
+    "hear": EngineKind(
+        files=("*/",),
+        roles=("hear",),
+        library="faster_whisper",
+        package="faster-whisper",
+        does="writes down speech",
+        probe="localai.engines.probes:whisper",
+        compiled=False,  # its wheels hold what they can do
+        gpu=True,
+    ),
+    "speak": EngineKind(roles=("speak",)),
 }
+
+
+@cache
+def engines() -> dict[str, EngineKind]:
+    """Return all kinds: those of the package, and those of the modules in `LOCALAI_ENGINES`.
+
+    Raises
+    ------
+    EngineMissing
+        A module that is named there cannot be imported, or has no kinds.
+    """
+    found = dict(ENGINES)
+    for name in settings.engine_modules():
+        try:
+            found.update(importlib.import_module(name).ENGINES)
+        except Exception as error:  # whatever a foreign module does
+            raise EngineMissing(
+                f"LOCALAI_ENGINES names {name}, which gives no engines: {error}", "mend or unset it"
+            ) from error
+    return found
+
+
+def kind_of(spec: ModelSpec) -> EngineKind:
+    """Return the row of a spec's kind.
+
+    Raises
+    ------
+    EngineMissing
+        There is no engine of that kind.
+    BadInput
+        The spec has an option that the kind does not know.
+    """
+    row = engines().get(spec.kind)
+    if row is None or not row.engine:
+        raise EngineMissing(f"there is no engine for {spec.kind!r}")
+    for name in spec.options:
+        if name not in (*row.identity, *row.hints):
+            raise BadInput(f"the engine for {spec.kind} has no option {name!r}")
+    return row
+
+
+def identity(spec: ModelSpec) -> tuple[Any, ...]:
+    """Return what two specs must share, besides their files' versions, to be served by one worker."""
+    options = tuple((name, spec.options.get(name)) for name in kind_of(spec).identity)
+    return (spec.kind, spec.files, options)
+
+
+@cache
+def event_types(kind: str) -> Mapping[str, type[Any]]:
+    """Return the events that an engine of a kind may send, by the names of their classes."""
+    found = {name: getattr(types, name) for name in _COMMON}
+    row = engines().get(kind, EngineKind())
+    return found | {name.partition(":")[2]: named(name) for name in row.events}
+
+
+def decode_request(kind: str, data: Any) -> Any:
+    """Return plain data as a request for an engine of a kind.
+
+    Raises
+    ------
+    BadInput
+        It is none.
+    """
+    return from_plain(named(engines()[kind].request), data)
+
+
+def estimate(spec: ModelSpec, gpus: Mapping[str, int]) -> Mapping[str, int]:
+    """Return the bytes that a worker will take by device, as far as its files tell."""
+    count = cast(Callable[..., Mapping[str, int]], named(kind_of(spec).estimate))
+    return count(spec, gpus)
 
 
 def load(spec: ModelSpec, emit: Emit) -> Engine:
@@ -27,15 +196,19 @@ def load(spec: ModelSpec, emit: Emit) -> Engine:
     BadModel, NotEnoughMemory
         From the engine itself.
     """
-    if spec.kind not in ENGINES:
-        raise EngineMissing(f"there is no engine for {spec.kind!r}")
-    target, library = ENGINES[spec.kind]
-    module, _, name = target.partition(":")
+    row = kind_of(spec)
     try:
-        engine = getattr(importlib.import_module(module), name)
+        engine = named(row.engine)
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineMissing(
             f"the engine for {spec.kind} cannot be loaded: {error}",
-            f"pip install --force-reinstall {library}",
+            f"pip install --force-reinstall {row.package}",
         ) from error
-    return cast(Engine, engine(spec, emit))
+    return cast("Engine", engine(spec, emit))
+
+
+@cache
+def named(target: str) -> Any:
+    """Return what a row names as `module:object`, imported if need be."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -92,10 +92,12 @@ def _unpack(kind: Any, value: Any, place: str) -> Any:
         return tuple(_unpack(item, part, f"{place}[{at}]") for at, part in enumerate(value))
     elif isinstance(kind, type) and _is_record(kind):
         return from_plain(kind, value, place)
-    elif origin is dict:
-        fits = isinstance(value, dict) and all(
-            isinstance(part, str) for pair in value.items() for part in pair
-        )
+    elif origin is dict and isinstance(value, dict):
+        of_keys, of_values = get_args(kind)
+        return {
+            _unpack(of_keys, key, place): _unpack(of_values, part, f"{place}.{key}")
+            for key, part in value.items()
+        }
     elif kind is float and type(value) is int:
         return float(value)
     else:
@@ -108,5 +110,6 @@ def _unpack(kind: Any, value: Any, place: str) -> Any:
 def _unpack_union(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
     if value is None and type(None) in kinds:
         return None
-    (kind,) = (kind for kind in kinds if kind is not type(None))
+    kinds = tuple(kind for kind in kinds if kind is not type(None))
+    kind = next((kind for kind in kinds[:-1] if type(value) is kind), kinds[-1])
     return _unpack(kind, value, place)

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localai import settings
-from localai.constraint import Constraint
-from localai.engines.base import Message, ModelSpec, Sampling, TextRequest
 from localai.errors import BadConstraint, BadInput, UnknownModel
 from localai.formats.text import read_text
 from localai.generation import obtain
 from localai.terminal.console import Console
+from localai.types import Constraint, Message, ModelSpec, Sampling, TextRequest
 
 if TYPE_CHECKING:
     from localai.characters.card import Character
@@ -64,13 +63,16 @@ def spec(console: Console, given: Given, own: str = "") -> ModelSpec:
         offered=not name,
         yes=given["yes"],
     )
+    options = {
+        "gpu_layers": given["gpu_layers"] or chosen.gpu_layers,
+        "threads": given["threads"] or chosen.threads,
+        "context": given["ctx"] or chosen.context,
+    }
     return ModelSpec(
         "text",
         files=(str(model.path.resolve()),),
         name=model.name,
-        gpu_layers=given["gpu_layers"] or chosen.gpu_layers or "auto",
-        threads=given["threads"] or chosen.threads,
-        context=given["ctx"] or chosen.context,
+        options={name: value for name, value in options.items() if value},
     )
 
 

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from localai.constraint import Constraint, Kind
 from localai.errors import BadConstraint
 from localai.formats.text import closest, read_text
+from localai.types import Constraint, ConstraintKind
 
 if TYPE_CHECKING:
     from localai.generation.json_schema import JsonObject
@@ -107,7 +107,7 @@ def from_grammar(path: str | Path) -> Constraint:
     """Return "text of this grammar"; a file that is not `.lark` or `.gbnf` is told by its `::=`."""
     file = Path(path)
     text = read_text(file, MAX_SOURCE)
-    by_suffix: dict[str, Kind] = {".lark": "lark", ".gbnf": "gbnf"}
+    by_suffix: dict[str, ConstraintKind] = {".lark": "lark", ".gbnf": "gbnf"}
     kind = by_suffix.get(file.suffix.lower(), "gbnf" if "::=" in text else "lark")
     rules = re.findall(r"::=" if kind == "gbnf" else r"(?m)^\s*[?!]?[\w-]+[^:\n\"/]*:", text)
     if not rules:
@@ -123,7 +123,7 @@ def json_object() -> Constraint:
     return Constraint("json_object", "")
 
 
-def _made(kind: Kind, source: str) -> Constraint:
+def _made(kind: ConstraintKind, source: str) -> Constraint:
     try:
         size = len(source.encode())
     except UnicodeEncodeError:

@@ -14,8 +14,8 @@ from itertools import accumulate, groupby, pairwise, takewhile
 
 from localai.characters.card import DepthNote
 from localai.characters.prompt_parts import ExampleTurn, PromptParts
-from localai.engines.base import Message
 from localai.errors import TooLong
+from localai.types import Message
 
 Messages = tuple[Message, ...]
 Count = Callable[[Messages], int]

@@ -9,13 +9,15 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from localai.engines.base import ModelSpec
+from localai.engines import registry
 from localai.errors import BadInput
 from localai.formats.serialization import from_plain
 from localai.formats.units import size
 from localai.pool import protocol
 from localai.pool.eviction import PooledWorker
 from localai.pool.framed_socket import FramedSocket
+from localai.system.files import file_version
+from localai.types import ModelSpec
 
 
 class ClientSession(FramedSocket):
@@ -64,8 +66,8 @@ class AcquireRequest:
         if not isinstance(limit, str) or size(limit, 0) is None:
             raise BadInput("a request says how much memory all models may take")
         # A file that another one has replaced since is another model.
-        files = tuple(map(_version, spec.files))
-        identity = (spec.identity(), files, tuple(sorted(environment.items())))
+        files = tuple(map(file_version, spec.files))
+        identity = (registry.identity(spec), files, tuple(sorted(environment.items())))
         return cls(client, spec, environment, float(keep_alive), limit, identity)
 
 
@@ -79,11 +81,3 @@ def _is_native(text: object) -> bool:
         return isinstance(text, str) and b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         return False
-
-
-def _version(file: str) -> Hashable:
-    try:
-        status = os.stat(file)
-    except OSError:  # the worker will say what is wrong with it
-        return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

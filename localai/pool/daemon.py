@@ -26,7 +26,6 @@ from localai.pool.daemon_log import Log
 from localai.pool.eviction import PooledWorker
 from localai.pool.framed_socket import FramedSocket
 from localai.pool.pool import WorkerPool
-from localai.pool.spool import sweep
 from localai.settings import load as load_settings
 from localai.system.memory import resident
 
@@ -253,7 +252,6 @@ def main(listener: str, lock: str) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     log = Log(load_settings().folders.state / "host.log")
     log.write(f"the host starts: {daemon_socket.build_id()}")
-    sweep()
     try:
         Daemon(sock, descriptor, log).serve()
     except BaseException:

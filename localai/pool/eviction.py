@@ -1,26 +1,48 @@
-"""The host's books: what each worker does, which of them has to leave, and who is to blame."""
+"""Worker state and LRU eviction: what each worker does, what it takes, and which have to leave."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
-from localai.engines.base import ModelSpec
 from localai.pool.framed_socket import FramedSocket
 from localai.pool.worker_process import WorkerProcess
 from localai.system.memory import resident
+from localai.types import ModelSpec
 
-_WORKER_BYTES = 96 << 20  # what a worker takes besides its model's files, to begin with
-_MOST_KILLS = 3  # processes that a request may end
-_REMEMBERED = 1000  # requests that have ended a process
-_UNWILLING = 5.0  # seconds that a worker may take to leave at once
-_TIDYING = 60.0  # seconds that a worker without work may take to leave: it writes its states
-_AT_WORK = ("prepares", "runs")
+_LEAVE_SECONDS = 5.0  # that a worker may take to leave at once
+_TIDY_SECONDS = 60.0  # that a worker without work may take to leave: it writes its states
+
+Bytes = Mapping[str, int]
+"""Bytes by device: `cpu`, and the GPUs by name (`gpu0`)."""
+
+
+class State(Enum):
+    """Where a worker stands.
+
+        loading -> ready -> draining -> stopping -> exited
+           |                              ^
+           `-> failed                     | at any time
+
+    `draining`: takes no more requests, ends those that it has. `stopping`: was told to end at
+    once. `exited` and `failed`: its control socket is closed; the process has ended, or is about to.
+    """
+
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "leaving"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    FAILED = "failed"  # the model could not be loaded
+
+
+_TAKES_REQUESTS = (State.LOADING, State.READY)
+_LEAVES = (State.DRAINING, State.STOPPING)
 
 
 @dataclass(eq=False)
@@ -32,27 +54,45 @@ class PooledWorker:
     process: WorkerProcess
     control: FramedSocket
     keep_alive: float  # seconds without work; negative: for ever
+    estimate: Bytes  # what it will take, as far as its files tell
+    state: State = State.LOADING
     since: float = field(default_factory=time.time)  # of the day
     touched: float = field(default_factory=time.monotonic)  # given to a client, or had work
     device: str = ""
-    ready: bool = False
-    has_answered: bool = False  # it has answered a request
-    failed: dict[str, str] | None = None  # why the model could not be loaded
+    gpu_memory: Bytes = field(default_factory=dict)  # what it says that it takes there
+    loaded: bool = False
+    has_answered: bool = False
+    stopped: bool = False  # it was told to end at once
+    failure: dict[str, Any] | None = None  # why the model could not be loaded
     left: float | None = None  # when it was told to leave
-    stopped: bool = False  # and not to end what it does
     killed: bool = False  # since it did not leave
-    closed: bool = False  # its control: it has ended, or is about to
-    stages: dict[str, tuple[str, str]] = field(default_factory=dict)  # request: stage and digest
+    running: int = 0
+    waiting: int = 0
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether clients may be sent to it."""
+        return self.state in _TAKES_REQUESTS
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it was told to leave, or has said that it does."""
+        return self.state in _LEAVES
+
+    @property
+    def closed(self) -> bool:
+        """Whether its control socket is closed."""
+        return self.state in (State.EXITED, State.FAILED)
 
     @property
     def idle(self) -> bool:
         """Whether it has no request."""
-        return not self.stages
+        return not (self.running or self.waiting)
 
     @property
     def leaves_at(self) -> float | None:
         """When it has been without work for long enough; None: not yet to be said, or never."""
-        if not self.idle or not self.ready or self.keep_alive < 0 or self.left is not None:
+        if not self.idle or self.state is not State.READY or self.keep_alive < 0:
             return None
         return self.touched + self.keep_alive
 
@@ -61,91 +101,111 @@ class PooledWorker:
         """When it has taken too long to leave; None: it is not leaving, or has work to end."""
         if self.left is None or self.killed or not (self.stopped or self.idle):
             return None
-        return self.left + (_UNWILLING if self.stopped else _TIDYING)
+        return self.left + (_LEAVE_SECONDS if self.stopped else _TIDY_SECONDS)
 
     def is_called(self, name: str) -> bool:
         """Whether a user may mean this one: by the name it was asked for, or by its file."""
         file = self.spec.files[0]
         return name in (self.spec.name, file, os.path.basename(file))
 
+    def memory(self) -> dict[str, int]:
+        """Return the bytes that it takes by device; while it loads, at least the estimate."""
+        taken = {"cpu": sum(resident(self.process.pid)), **self.gpu_memory}
+        if not self.loaded:
+            for device, count in self.estimate.items():
+                taken[device] = max(count, taken.get(device, 0))
+        return taken
+
     def status(self) -> dict[str, Any]:
         """Return what `localai ps` tells of it."""
-        own, files = resident(self.process.pid)
-        stages = Counter(stage for stage, _ in self.stages.values())
         now = time.monotonic()
         leaves_at = self.leaves_at
+        ready = self.state is not State.LOADING
         return {
             "model": self.spec.name or self.spec.files[0],
             "file": self.spec.files[0],
             "kind": self.spec.kind,
             "pid": self.process.pid,
-            "state": "loading" if not self.ready else "leaving" if self.left else "ready",
+            "state": "leaving" if self.leaves else "ready" if ready else "loading",
             "device": self.device or None,
-            "memory": own + files,
-            "running": stages["runs"],
-            "waiting": stages["waits"] + stages["prepares"],
-            "idle": round(now - self.touched, 3) if self.idle and self.ready else 0.0,
+            "memory": sum(resident(self.process.pid)),
+            "gpu_memory": sum(self.gpu_memory.values()),
+            "running": self.running,
+            "waiting": self.waiting,
+            "idle": round(now - self.touched, 3) if self.idle and ready else 0.0,
             "leaves_in": None if leaves_at is None else round(max(0.0, leaves_at - now), 3),
             "since": round(self.since, 3),
         }
 
-    def note(self, request: str, stage: str, digest: str) -> None:
-        """Write down what a request does now."""
-        self.touched = time.monotonic()
-        if stage == "ended":
-            self.has_answered = True
-            self.stages.pop(request, None)
-        else:
-            self.stages[request] = (stage, digest)
+    def note(self, frame: Mapping[str, Any]) -> None:
+        """Write down what it says of itself; KeyError or TypeError where that is nothing known."""
+        match frame["type"]:
+            case "ready":
+                self.loaded, self.device = True, str(frame["device"])
+                self.gpu_memory = {str(key): int(count) for key, count in frame["memory"].items()}
+                self.touched = time.monotonic()
+                if self.state is State.LOADING:
+                    self.state = State.READY
+            case "failed":
+                self.failure = {part: frame[part] for part in ("error", "what", "next")}
+            case "requests":
+                ended = int(frame["running"]) + int(frame["waiting"]) < self.running + self.waiting
+                self.has_answered |= ended
+                self.running, self.waiting = int(frame["running"]), int(frame["waiting"])
+                self.touched = time.monotonic()
+            case "retiring":
+                self.leave(at_once=False)
 
-    def culprits(self) -> list[str]:
-        """Return the digests of the requests that were at work when it ended."""
-        return [digest for stage, digest in self.stages.values() if stage in _AT_WORK]
+    def leave(self, *, at_once: bool) -> bool:
+        """Take note that it leaves; return whether that is news."""
+        if self.closed or not (self.takes_requests or (at_once and not self.stopped)):
+            return False
+        self.state = State.STOPPING if at_once else State.DRAINING
+        self.left, self.stopped = time.monotonic(), at_once
+        return True
+
+    def close(self) -> None:
+        """Take note that its control socket is closed."""
+        self.state = State.FAILED if self.failure else State.EXITED
 
 
-class Kills:
-    """How many processes each request has ended."""
-
-    def __init__(self) -> None:
-        self._counts: OrderedDict[str, int] = OrderedDict()
-
-    def blame(self, digests: Iterable[str]) -> None:
-        """Count one more process for each of these."""
-        for digest, more in Counter(digests).items():
-            self._counts[digest] = self._counts.pop(digest, 0) + more
-        while len(self._counts) > _REMEMBERED:
-            self._counts.popitem(last=False)
-
-    def refused(self) -> list[str]:
-        """Return the requests that are not to be tried again."""
-        return [digest for digest, count in self._counts.items() if count >= _MOST_KILLS]
-
-
-def estimate_bytes(spec: ModelSpec) -> int:
-    """Return the bytes that a worker for this model will take, as far as its files tell."""
-    total = _WORKER_BYTES
-    for name in spec.files:
-        with contextlib.suppress(OSError):  # the worker will say what is wrong with it
-            total += os.stat(name).st_size
-    return total
+def lacking(wanted: Bytes, limits: Bytes, taken: Iterable[Bytes]) -> set[str]:
+    """Return the devices on which a new worker would not stay within the limits."""
+    sums = Counter[str]()
+    for each in taken:
+        sums.update(each)
+    return {
+        device
+        for device, limit in limits.items()
+        if wanted.get(device) and wanted[device] + sums[device] > limit
+    }
 
 
 def choose_victims(
-    wanted: int, limit: int, taken: dict[PooledWorker, int]
+    wanted: Bytes, limits: Bytes, taken: Mapping[PooledWorker, Bytes]
 ) -> list[PooledWorker] | None:
-    """Return the workers that have to leave so that `wanted` bytes more stay within the limit.
+    """Return the workers that have to leave so that a new one stays within the limits.
 
     They are the least recently used of those without work. None: it is not enough that they
     leave, and there are others at work that will be done some time.
+
+    Parameters
+    ----------
+    wanted : Bytes
+        What the new one will take.
+    limits : Bytes
+        What all may take together; a device without a limit is not looked at.
+    taken : mapping
+        What each takes now.
     """
-    free = limit - sum(taken.values())
     # Who is leaving already will give its memory back.
-    free += sum(count for each, count in taken.items() if each.left is not None)
-    leaving: list[PooledWorker] = []
-    for each in sorted(taken, key=lambda worker: worker.touched):
-        if free >= wanted:
+    left = {each: count for each, count in taken.items() if not (each.leaves or each.closed)}
+    victims: list[PooledWorker] = []
+    for each in sorted(left, key=lambda worker: worker.touched):
+        short = lacking(wanted, limits, left.values())
+        if not short:
             break
-        if each.idle and each.ready and each.left is None:
-            leaving.append(each)
-            free += taken[each]
-    return leaving if free >= wanted else None
+        if each.idle and each.state is State.READY and short & left[each].keys():
+            victims.append(each)
+            del left[each]
+    return None if lacking(wanted, limits, left.values()) else victims

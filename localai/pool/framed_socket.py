@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
 import selectors
 import socket
 import threading
 
 from localai.pool import protocol
 
-_READ = 1 << 16  # bytes
+_READ = 1 << 18  # bytes
 
 
 class FramedSocket:
@@ -97,13 +98,19 @@ class FramedSocket:
 
 
 class FdReceiver(FramedSocket):
-    """A connection whose other side sends sockets along."""
+    """A framed socket whose other side sends descriptors along."""
 
     def __init__(self, sock: socket.socket, selector: selectors.BaseSelector) -> None:
         super().__init__(sock, selector)
-        self.taken: collections.deque[socket.socket] = collections.deque()
+        self.received: collections.deque[int] = collections.deque()  # not yet taken
 
     def _receive(self) -> bytes:
-        data, descriptors, _, _ = socket.recv_fds(self.socket, _READ, 8)
-        self.taken.extend(socket.socket(fileno=number) for number in descriptors)
+        data, descriptors, _, _ = socket.recv_fds(self.socket, _READ, protocol.MAX_FILES)
+        self.received.extend(descriptors)
         return data
+
+    def close(self) -> None:
+        """Forget the other side, and close what it sent and nobody took."""
+        super().close()
+        while self.received:
+            os.close(self.received.popleft())

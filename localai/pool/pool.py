@@ -1,20 +1,23 @@
-"""The host's workers: started, told to leave, and buried when they have ended."""
+"""The worker pool: spawn, retire and reap worker processes."""
 
 from __future__ import annotations
 
 import selectors
 import socket
 import time
+from collections.abc import Callable, Mapping
 
+from localai.engines import registry
 from localai.errors import LocalaiError, NotEnoughMemory
 from localai.formats.serialization import to_plain
 from localai.formats.units import amount, size
 from localai.pool import protocol
 from localai.pool.acquire import AcquireRequest
 from localai.pool.daemon_log import Log
-from localai.pool.eviction import Kills, PooledWorker, choose_victims, estimate_bytes
+from localai.pool.eviction import PooledWorker, choose_victims, lacking
 from localai.pool.framed_socket import FramedSocket
 from localai.pool.worker_process import WorkerProcess
+from localai.system import gpus
 from localai.system.memory import free_memory, resident
 
 _LAST_LINES = 5  # of what an ended worker has said, for the log
@@ -27,12 +30,18 @@ class WorkerPool:
     ----------
     selector : selector
         Watches their control sockets; a key's `data` is a key of `workers`.
+    gpus : callable
+        Gives the GPUs' total bytes by name, in the order in which engines fill them.
     """
 
-    def __init__(self, selector: selectors.BaseSelector, log: Log) -> None:
-        self._selector, self._log = selector, log
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        log: Log,
+        gpus: Callable[[], Mapping[str, int]] = gpus.total_bytes,
+    ) -> None:
+        self._selector, self._log, self._gpus = selector, log, gpus
         self.workers: dict[FramedSocket, PooledWorker] = {}
-        self._kills = Kills()
 
     def acquire(self, request: AcquireRequest) -> PooledWorker | None:
         """Return the worker for a request, started if need be; None: others have to leave first.
@@ -44,9 +53,11 @@ class WorkerPool:
         """
         same = [each for each in self.workers.values() if each.identity == request.identity]
         for each in same:
-            if each.left is None and not each.closed:
+            if not each.closed:
+                self.hear(each)  # it may have said that it retires before it sent its client here
+            if each.takes_requests:
                 return each
-        if same or not self._make_room(estimate_bytes(request.spec), request.memory_limit):
+        if same or not self._make_room(request):
             return None
         return self._start(request)
 
@@ -61,23 +72,28 @@ class WorkerPool:
 
     def retire(self, worker: PooledWorker, why: str, *, at_once: bool = False) -> None:
         """Let a worker leave when it has ended what it does, or at once."""
-        if worker.left is None or (at_once and not worker.stopped):
-            worker.left, worker.stopped = time.monotonic(), at_once
+        if worker.leave(at_once=at_once):
             worker.control.send(protocol.encode("leave", at_once=at_once))
             self._log.write(f"sent {worker.process.pid} ({worker.spec.name}) away: {why}")
 
     def hear(self, worker: PooledWorker) -> None:
         """Write down what a worker says of itself."""
         try:
-            messages = worker.control.read()
-            for message in messages or ():
-                _note(worker, message)
-        except (protocol.ProtocolError, KeyError) as error:
+            frames = worker.control.read()
+            for frame in frames or ():
+                worker.note(frame)
+        except (
+            protocol.ProtocolError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ) as error:
             self._log.write(f"{worker.process.pid} speaks nonsense: {error}")
             worker.process.kill()
-            messages = None
-        if messages is None:
-            worker.closed = True
+            frames = None
+        if frames is None:
+            worker.close()
             self._selector.unregister(worker.control.socket)
 
     def tick(self, now: float) -> list[tuple[PooledWorker, bytes]]:
@@ -103,35 +119,41 @@ class WorkerPool:
         ends = [end for each in workers for end in (each.leaves_at, each.overdue_at)]
         return [0.0 if any(each.closed for each in workers) else None, *ends]
 
-    def _make_room(self, wanted: int, asked: str) -> bool:
+    def _make_room(self, request: AcquireRequest) -> bool:
         """Let idle workers leave if need be; False: there will be room later."""
-        taken, own = {}, 0
-        for each in self.workers.values():
-            anonymous, files = resident(each.process.pid)
-            own += anonymous
-            taken[each] = max(anonymous + files, 0 if each.ready else estimate_bytes(each.spec))
+        gpus = self._gpus() if registry.kind_of(request.spec).gpu else {}
+        wanted = registry.estimate(request.spec, gpus)
+        taken = {each: each.memory() for each in self.workers.values()}
         # What a worker maps of a file counts as free; what it has of its own would be.
-        limit = size(asked, free_memory() + own) or 0
-        if wanted > limit:
+        own = sum(resident(each.process.pid)[0] for each in taken)
+        asked = request.memory_limit
+        limits = {"cpu": size(asked, free_memory() + own) or 0, **gpus}
+        if wanted["cpu"] > limits["cpu"]:
             raise NotEnoughMemory(
-                f"the model needs about {amount(wanted)}; all models together may take "
-                f"{amount(limit)} (the limit is {asked}"
+                f"the model needs about {amount(wanted['cpu'])}; all models together may take "
+                f"{amount(limits['cpu'])} (the limit is {asked}"
                 f"{' of the free memory' if asked.endswith('%') else ''})",
                 "take a smaller model or quantisation, close other programs, "
                 "or raise LOCALAI_MEMORY_LIMIT",
             )
-        leaving = choose_victims(wanted, limit, taken)
-        for each in leaving or ():
+        victims = choose_victims(wanted, limits, taken)
+        for each in victims or ():
             self.retire(each, "to make room")
-        short = wanted + sum(taken.values()) > limit
-        return leaving is not None and not (short and any(each.left for each in taken))
+        short = lacking(wanted, limits, taken.values())
+        waits = any(short & taken[each].keys() for each in taken if each.leaves)
+        return victims is not None and not waits
 
     def _start(self, request: AcquireRequest) -> PooledWorker:
         process = WorkerProcess(request.spec, request.environment)
         control = FramedSocket(process.control, self._selector)
-        worker = PooledWorker(request.identity, request.spec, process, control, request.keep_alive)
-        if refused := self._kills.refused():
-            control.send(protocol.encode("refuse", digests=refused))
+        worker = PooledWorker(
+            request.identity,
+            request.spec,
+            process,
+            control,
+            request.keep_alive,
+            registry.estimate(request.spec, self._gpus()),
+        )
         self.workers[control] = worker
         self._log.write(f"started {process.pid} for {request.spec.name} ({request.spec.files[0]})")
         return worker
@@ -140,11 +162,11 @@ class WorkerPool:
         """Forget a worker that has ended; return what its clients are to be told."""
         del self.workers[worker.control]
         process = worker.process
-        worker_exit = process.worker_exit(ready=worker.ready, has_answered=worker.has_answered)
+        worker_exit = process.worker_exit(ready=worker.loaded, has_answered=worker.has_answered)
         told = b""
-        if worker.failed:
-            told = protocol.encode("error", **worker.failed)
-            self._log.write(f"{process.pid} could not load: {worker.failed['what']}")
+        if worker.failure:
+            told = protocol.encode("error", **worker.failure)
+            self._log.write(f"{process.pid} could not load: {worker.failure['what']}")
         elif worker.stopped:
             error = LocalaiError("the model was stopped before it had answered", "try again")
             told = protocol.encode("error", **error.to_wire())
@@ -154,20 +176,5 @@ class WorkerPool:
             self._log.write(
                 f"{process.pid} ({worker.spec.name}) ended: {worker_exit.code} {stderr_tail}"
             )
-            self._kills.blame(worker.culprits())
-            refused = protocol.encode("refuse", digests=self._kills.refused())
-            for each in self.workers.values():
-                each.control.send(refused)
         process.close()
         return told
-
-
-def _note(worker: PooledWorker, message: protocol.Frame) -> None:
-    match message["type"]:
-        case "ready":
-            worker.ready, worker.device = True, str(message["device"])
-            worker.touched = time.monotonic()
-        case "failed":
-            worker.failed = {part: str(message[part]) for part in ("error", "what", "next")}
-        case "stage":
-            worker.note(message["id"], str(message["stage"]), str(message["digest"]))

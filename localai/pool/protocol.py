@@ -1,43 +1,38 @@
-"""Messages between a command and the process that serves it.
+"""Frames between a command, the daemon and the workers.
 
 A frame is a length (4 bytes, big-endian) and so many bytes of UTF-8 JSON: one object with `v` (the
-version of this protocol), `id` (the request it belongs to) and `type`. Big data does not travel:
-a request beyond `INLINE` bytes lies in a file of the cache folder, and the message names it.
+version of this protocol), `id` (the request it belongs to) and `type`. Plain files travel as paths;
+what only the client can open travels as open descriptors with the frame of its request.
 
-    client to worker    generate {request | spool}, cancel {}, load {}
-    worker to client    text {text}, thinking {text}, progress {done, total},
-                        finish {reason, usage}, error {error, what, next},
-                        ready {} (answers load), gone {} (the worker leaves; ask for another)
-    owner to control    connect {} with a socket, leave {at_once}, refuse {digests}
-    control to owner    ready {device}, failed {error, what, next},
-                        stage {stage, digest} (where a request stands: what the books need)
-    client to host      serve {build, spec, environment, keep_alive, memory_limit},
+    client to worker    generate {request, client, files} (files: how many descriptors came along),
+                        count_tokens {request}, cancel {}, load {}
+    worker to client    an event by the name of its class {event} (`types`, `engines.registry`),
+                        ready {} (answers load), retired {} (this request had not begun, and will
+                        not here; without an id: nor will any other. Ask another worker)
+    owner to control    connect {} with a socket, leave {at_once}
+    control to owner    ready {device, memory}, failed {error, what, next},
+                        requests {running, waiting}, retiring {} (no more requests are taken)
+    client to daemon    serve {build, spec, environment, keep_alive, memory_limit},
                         status {}, stop {names}
-    host to client      worker {} with a socket, died {worker_exit}, error {error, what, next},
+    daemon to client    worker {} with a socket, died {worker_exit}, error {error, what, next},
                         status {host, models}, stopped {models},
-                        replaced {} (the host gives way to another: ask that one)
+                        replaced {} (the daemon gives way to another: ask that one)
 """
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from typing import Any
 
-from localai.engines.base import Delta
 from localai.errors import BadInput, LocalaiError
 from localai.formats.serialization import from_plain, to_plain
+from localai.types import Event, Failed
 
-VERSION = 2
-INLINE = 1 << 18  # bytes of a request that still travel in a message
-MOST = 1 << 22  # bytes of a frame; more is not one of ours
-_FIELDS = {  # what a piece of an answer cannot be without
-    "text": ("text",),
-    "thinking": ("text",),
-    "progress": ("done", "total"),
-    "finish": ("reason",),
-    "error": ("error", "what"),
-}
+VERSION = 3
+MAX_FRAME = 1 << 28  # bytes: more is not one of ours
+MAX_FILES = 8  # descriptors with one frame
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once: it takes longer
 _LENGTH = struct.Struct(">I")
 
@@ -45,21 +40,31 @@ Frame = dict[str, Any]
 
 
 class ProtocolError(LocalaiError):
-    """What arrived is no message of this protocol."""
+    """What arrived is no frame of this protocol."""
 
     name = "wire_error"
 
 
 class OtherVersion(ProtocolError):
-    """What arrived is a message of another version of this protocol."""
+    """What arrived is a frame of another version of this protocol."""
 
     name = "other_version"
 
 
 def encode(kind: str, request_id: str = "", **fields: Any) -> bytes:
-    """Return a message as a frame."""
+    """Return a frame.
+
+    Raises
+    ------
+    BadInput
+        It would be longer than `MAX_FRAME`.
+    """
     body = {"v": VERSION, "id": request_id, "type": kind, **fields}
     data = _JSON.encode(body).encode("utf-8", "surrogatepass")
+    if len(data) > MAX_FRAME:
+        raise BadInput(
+            f"a request of {len(data)} bytes; at most {MAX_FRAME} are taken", "give it in parts"
+        )
     return _LENGTH.pack(len(data)) + data
 
 
@@ -70,7 +75,7 @@ class Decoder:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take bytes; return the messages that are complete now.
+        """Take bytes; return the frames that are complete now.
 
         Raises
         ------
@@ -78,65 +83,60 @@ class Decoder:
             The bytes are no frames of this protocol, or of another version.
         """
         self._data += data
-        messages = []
+        frames = []
         while len(self._data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._data)
-            if length > MOST:
-                raise ProtocolError(f"a message of {length} bytes; at most {MOST} are allowed")
+            if length > MAX_FRAME:
+                raise ProtocolError(f"a frame of {length} bytes; at most {MAX_FRAME} are allowed")
             end = _LENGTH.size + length
             if len(self._data) < end:
                 break
-            messages.append(_message(bytes(self._data[_LENGTH.size : end])))
+            frames.append(_frame(bytes(self._data[_LENGTH.size : end])))
             del self._data[:end]
-        return messages
+        return frames
 
 
-def _message(data: bytes) -> Frame:
+def _frame(data: bytes) -> Frame:
     try:
-        message = json.loads(data)
+        frame = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"a message that is no JSON: {error}") from None
-    if not isinstance(message, dict) or not isinstance(message.get("v"), int):
-        raise ProtocolError("a message without a version")
-    if message["v"] != VERSION:
-        raise OtherVersion(f"a message of version {message['v']}; this is version {VERSION}")
-    if not isinstance(message.get("type"), str) or not isinstance(message.get("id"), str):
-        raise ProtocolError("a message without a type or an id")
-    return message
+        raise ProtocolError(f"a frame that is no JSON: {error}") from None
+    if not isinstance(frame, dict) or not isinstance(frame.get("v"), int):
+        raise ProtocolError("a frame without a version")
+    if frame["v"] != VERSION:
+        raise OtherVersion(f"a frame of version {frame['v']}; this is version {VERSION}")
+    if not isinstance(frame.get("type"), str) or not isinstance(frame.get("id"), str):
+        raise ProtocolError("a frame without a type or an id")
+    return frame
 
 
-def encode_delta(request_id: str, delta: Delta) -> bytes:
-    """Return a piece of an answer as a frame."""
-    match delta.kind:
-        case "text" | "thinking":
-            return encode(delta.kind, request_id, text=delta.text)
-        case "progress":
-            return encode("progress", request_id, done=delta.done, total=delta.total)
-        case "finish":
-            usage = to_plain(delta.usage) if delta.usage else None
-            return encode("finish", request_id, reason=delta.reason, usage=usage)
-        case "error":
-            return encode("error", request_id, **(delta.error or {}))
-        case "stage":
-            raise ProtocolError("a stage is for the worker's owner alone")
+def encode_event(request_id: str, event: Event) -> bytes:
+    """Return an event as a frame; its type is the name of its class."""
+    return encode(type(event).__name__, request_id, event=to_plain(event))
 
 
-def delta(message: Frame) -> Delta:
-    """Return a message of a worker as a piece of an answer.
+def failed(request_id: str, error: LocalaiError) -> bytes:
+    """Return the frame that ends a request with an error."""
+    return encode_event(request_id, Failed(**error.to_wire()))
+
+
+def decode_event(frame: Frame, known: Mapping[str, type[Any]]) -> Event:
+    """Return a worker's frame as an event.
+
+    Parameters
+    ----------
+    known : mapping
+        Name to class of the events that the engine may send (`registry.event_types`).
 
     Raises
     ------
     ProtocolError
-        It is none.
+        It is none of them.
     """
-    kind = message["type"]
-    if missing := [name for name in _FIELDS.get(kind, ()) if name not in message]:
-        raise ProtocolError(f"a message of type {kind!r} without {missing[0]!r}")
-    fields = {key: value for key, value in message.items() if key not in ("v", "id", "type")}
-    if kind == "error":
-        parts = ("error", "what", "next")
-        fields = {"error": {part: str(fields.get(part, "")) for part in parts}}
+    if (kind := known.get(frame["type"])) is None:
+        raise ProtocolError(f"a frame of the unknown type {frame['type'][:40]!r}")
     try:
-        return from_plain(Delta, {"kind": kind, **fields})
+        event: Event = from_plain(kind, frame.get("event"))
     except BadInput as error:
-        raise ProtocolError(f"a message that is no piece of an answer: {error.what}") from None
+        raise ProtocolError(f"a frame that is no event: {error.what}") from None
+    return event

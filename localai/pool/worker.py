@@ -1,18 +1,16 @@
 """One process a loaded model: the only one that imports an engine.
 
 `python -m localai.pool.worker SPEC CONTROL` is given a connected socket, on which its owner (the
-warm host, or a command of its own) sends it clients' sockets, and it says where it stands. When
-the owner leaves or says so, it ends the requests that it has and leaves.
+daemon, or a command) sends it clients' sockets, and it says how many requests it has. When the
+owner leaves or says so, it ends the requests that it has and leaves.
 
-The main thread reads sockets, another sends, and the engine has threads of its own: deltas
+The main thread reads sockets, another sends, and the engine has threads of its own: events
 are packed and sent while the next step is evaluated. A client that reads slowly never holds
 up the engine: what the socket does not take waits in memory, which the context's length bounds.
 """
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import json
 import os
 import selectors
@@ -20,32 +18,26 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from typing import Any
 
 from localai.engines import registry
-from localai.engines.base import Delta, Deltas, Engine, ModelSpec
+from localai.engines.base import Call, Engine
 from localai.errors import BadInput, LocalaiError
 from localai.formats.serialization import from_plain
 from localai.pool import protocol
 from localai.pool.event_batcher import EventBatcher
-from localai.pool.framed_socket import FdReceiver, FramedSocket
-from localai.pool.spool import take_spooled
+from localai.pool.framed_socket import FdReceiver
+from localai.pool.request_table import Client, RequestTable
 from localai.system.memory import use_batch_scheduling
+from localai.types import LAST, Events, FileReady, Finished, ModelSpec, Progress
 
 _STACK = 16 << 20  # bytes a thread: compiling a grammar recurses, and not all systems give 8 MB
-_MOST_REQUESTS = 1024  # that run or wait at one time
 _LOOK = 0.02  # seconds between two looks at whether the last request has ended
-
-
-class Client(FramedSocket):
-    """A client's connection and the requests that run for it."""
-
-    def __init__(self, sock: socket.socket, key: int, selector: selectors.BaseSelector) -> None:
-        super().__init__(sock, selector)
-        self.key = key
-        self.requests: set[str] = set()
-        self.awaits_load: list[str] = []  # ids of its messages that want to hear of the model
+_CANCEL_SECONDS = 1.0  # that a step may go on which nobody wants; then the process ends
+_LAST_SENDS = 1.0  # seconds for what is still to be sent before the process ends
+_NOT_BEGUN = ("queued", "loading")
 
 
 class Worker:
@@ -55,25 +47,24 @@ class Worker:
     ----------
     control : socket
         To the owner; its end means that the owner has left.
+    kind : str
+        Of the engine: says how requests are read.
     """
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, kind: str) -> None:
+        self._kind = kind
         self._selector = selectors.DefaultSelector()
         self._control = FdReceiver(control, self._selector)
-        self._clients: dict[int, Client] = {}
-        self._keys = itertools.count()
         self._engine: Engine | None = None
-        self._early: dict[str, dict[str, Any]] = {}  # requests that came before the model
-        self._digests: dict[str, str] = {}  # requests that have not ended
-        self._refused: frozenset[str] = frozenset()  # digests of requests that end processes
+        self._early: list[tuple[str, Call]] = []  # requests that came before the model, with what
         self._leaving = False
-        self._lock = threading.Lock()  # of engine, early requests and digests
-        self._outgoing = EventBatcher()
+        self._lock = threading.Lock()  # of engine, early requests and table
+        self._table = RequestTable(self._report)
+        self._batcher = EventBatcher()
 
     def connect(self, sock: socket.socket) -> None:
         """Serve a client on a connected socket."""
-        key = next(self._keys)
-        self._clients[key] = Client(sock, key, self._selector)
+        self._table.add_client(sock, self._selector)
 
     def load(self, spec: ModelSpec) -> None:
         """Load the model in a thread and tell the owner; requests may come meanwhile."""
@@ -82,24 +73,24 @@ class Worker:
 
     def _load(self, spec: ModelSpec) -> None:
         try:
-            engine = registry.load(spec, self._take)
+            engine = registry.load(spec, self._batcher.put)
         except LocalaiError as error:
             self._control.send(protocol.encode("failed", **error.to_wire()))
             os._exit(0)
         with self._lock:
             self._engine = engine
-            for request_id, request in self._early.items():
-                engine.submit(request_id, request)
-            for client in list(self._clients.values()):
-                for name in client.awaits_load:
-                    client.send(protocol.encode("ready", name))
-        self._control.send(protocol.encode("ready", device=engine.device))
+            for method, call in self._early:
+                getattr(engine, method)(call)
+            self._early.clear()
+            for client, name in self._table.await_load:
+                client.send(protocol.encode("ready", name))
+        self._control.send(protocol.encode("ready", device=engine.device, memory=engine.memory))
 
     def serve(self) -> None:
         """Serve until the owner has left and all requests have ended."""
         use_batch_scheduling()
         while not (self._leaving and self._idle()):
-            for selected, events in self._selector.select(_LOOK if self._leaving else None):
+            for selected, events in self._selector.select(self._patience()):
                 connection = selected.data
                 if events & selectors.EVENT_WRITE:
                     connection.flush()
@@ -108,160 +99,177 @@ class Worker:
                         self._handle_control()
                     else:
                         self._read(connection)
+            overdue = self._table.overdue_at
+            if overdue is not None and overdue <= time.monotonic():
+                self._retire()
+
+    def _patience(self) -> float | None:
+        if self._leaving:
+            return _LOOK
+        overdue = self._table.overdue_at
+        return None if overdue is None else max(0.0, overdue - time.monotonic())
 
     def _idle(self) -> bool:
         with self._lock:
-            return not self._digests and not any(each.unsent for each in self._clients.values())
+            return not self._table.requests and not self._table.unsent
 
     def close(self) -> None:
         """Tell the clients, cancel what runs and free the model."""
-        for client in list(self._clients.values()):
-            client.send(protocol.encode("gone"))
+        for client in self._table.clients():
+            client.send(protocol.encode("retired"))
         if self._engine:
             self._engine.close()
 
     def _handle_control(self) -> None:
         """Do what the owner says."""
-        messages = self._control.read()
-        if messages is None:
+        frames = self._control.read()
+        if frames is None:
             self._selector.unregister(self._control.socket)
             self._leaving = True
-        for message in messages or ():
-            match message["type"]:
+        for frame in frames or ():
+            match frame["type"]:
                 case "connect":
-                    self.connect(self._control.taken.popleft())
-                case "refuse":
-                    self._refused = frozenset(message["digests"])
+                    self.connect(socket.socket(fileno=self._control.received.popleft()))
                 case "leave":
                     self._leaving = True
-                    if message["at_once"]:
+                    if frame["at_once"]:
                         self._end_all()
 
     def _end_all(self) -> None:
         stopped = LocalaiError("the model was stopped in the middle of the answer", "try again")
-        for client in list(self._clients.values()):
-            for request_id in list(client.requests):
-                own_id = request_id.partition("/")[2]
-                client.send(protocol.encode("error", own_id, **stopped.to_wire()))
+        for client in self._table.clients():
+            for own_id in self._table.open_of(client):
+                client.send(protocol.failed(own_id, stopped))
             self._drop_client(client)
 
     def _read(self, client: Client) -> None:
         try:
-            messages = client.read()
+            frames = client.read()
         except protocol.ProtocolError as error:
-            client.send(protocol.encode("error", **error.to_wire()))
-            messages = None
-        if messages is None:
+            client.send(protocol.failed("", error))
+            frames = None
+        if frames is None:
             self._drop_client(client)
             return
-        for message in messages:
+        for frame in frames:
             try:
-                self._handle(client, message)
+                self._handle(client, frame)
             except LocalaiError as error:
-                client.send(protocol.encode("error", message["id"], **error.to_wire()))
+                client.send(protocol.failed(frame["id"], error))
 
-    def _handle(self, client: Client, message: protocol.Frame) -> None:
-        # Ids are the client's own: the key of its connection makes them unique among all clients.
-        request_id = f"{client.key}/{message['id']}"
-        match message["type"]:
+    def _handle(self, client: Client, frame: protocol.Frame) -> None:
+        match frame["type"]:
             case "cancel":
-                self._cancel(request_id)
-            case "generate" if self._leaving:
-                client.send(protocol.encode("gone", message["id"]))
-            case "generate":
-                if request_id in client.requests:
-                    raise BadInput(f"there is a request {message['id']!r} already")
-                spooled = "spool" in message
-                request = take_spooled(message["spool"]) if spooled else message.get("request")
-                self._submit(client, request_id, request if isinstance(request, dict) else {})
+                self._cancel(self._table.unique_id(client, frame["id"]))
+            case "generate" | "count_tokens":
+                files = client.take_files(frame.get("files", 0))
+                if self._leaving:
+                    _close(files)
+                    client.send(protocol.encode("retired", frame["id"]))
+                    return
+                try:
+                    call = self._table.open(client, frame, self._decoded(frame), files)
+                except BaseException:
+                    _close(files)
+                    raise
+                self._submit("submit" if frame["type"] == "generate" else "count_tokens", call)
             case "load":
                 with self._lock:
                     if self._engine is None:
-                        client.awaits_load.append(message["id"])
+                        self._table.await_load.append((client, frame["id"]))
                         return
-                client.send(protocol.encode("ready", message["id"]))
+                client.send(protocol.encode("ready", frame["id"]))
             case other:
-                raise BadInput(f"a worker knows no message of type {other!r}")
+                raise BadInput(f"a worker knows no message of type {other[:40]!r}")
 
-    def _submit(self, client: Client, request_id: str, request: dict[str, Any]) -> None:
-        digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
-        if digest in self._refused:
-            raise LocalaiError(
-                "this request has ended the engine's process several times: it is not tried again",
-                "change it, or forget that with: localai stop --all",
-            )
+    def _decoded(self, frame: protocol.Frame) -> Any:
+        return registry.decode_request(self._kind, frame.get("request"))
+
+    def _submit(self, method: str, call: Call) -> None:
         with self._lock:
-            if len(self._digests) >= _MOST_REQUESTS:
-                raise LocalaiError(
-                    f"the queue is full: {_MOST_REQUESTS} requests run or wait already",
-                    "try again when some of them have ended",
-                )
-            client.requests.add(request_id)
-            self._digests[request_id] = digest
-            self._report(request_id, "waits")
             if self._engine is None:
-                self._early[request_id] = request
+                self._early.append((method, call))
                 return
-        self._engine.submit(request_id, request)
+        getattr(self._engine, method)(call)
 
     def _cancel(self, request_id: str) -> None:
         with self._lock:
-            if self._engine is None:
-                if self._early.pop(request_id, None) is not None:
-                    self._outgoing.put([(request_id, Delta("finish", reason="cancelled"))])
-                return
-        self._engine.cancel(request_id)
+            engine = self._engine
+            if engine is None:
+                early = [each for each in self._early if each[1].id == request_id]
+                self._early = [each for each in self._early if each not in early]
+        if engine is None:
+            for _, call in early:
+                _close(call.files)
+                self._batcher.put([(request_id, Finished("cancelled"))])
+            return
+        if engine.cancel(request_id):
+            self._table.awaits_end(request_id, time.monotonic() + _CANCEL_SECONDS)
 
     def _drop_client(self, client: Client) -> None:
-        for request_id in list(client.requests):
-            self._cancel(request_id)
-        self._clients.pop(client.key, None)
-        client.close()
+        for own_id in self._table.open_of(client):
+            self._cancel(self._table.unique_id(client, own_id))
+        self._table.remove_client(client)
 
-    def _report(self, request_id: str, stage: str) -> None:
-        """Tell the owner where a request stands; one that reads no books is not told."""
-        if self._control.unsent < protocol.MOST and (digest := self._digests.get(request_id)):
-            self._control.send(protocol.encode("stage", request_id, stage=stage, digest=digest))
+    def _retire(self) -> None:
+        """End this process, since a step that nobody wants does not end; hand back what waits."""
+        self._control.send(protocol.encode("retiring"))
+        ended = LocalaiError("the engine had to be started anew in the middle of it", "try again")
+        for request in list(self._table.requests.values()):
+            if not request.begun:
+                request.client.send(protocol.encode("retired", request.own_id))
+            elif request.overdue_at is None:
+                request.client.send(protocol.failed(request.own_id, ended))
+        end = time.monotonic() + _LAST_SENDS
+        while self._table.unsent and time.monotonic() < end:
+            for client in self._table.clients():
+                client.flush()
+            time.sleep(_LOOK)
+        self._table.remove_files()
+        os._exit(0)
 
-    def _take(self, deltas: Deltas) -> None:
-        """Take deltas from the engine's threads.
-
-        A stage is told at once: if what the request does now ends the process, the owner knows
-        which one it was.
-        """
-        to_send = []
-        for request_id, delta in deltas:
-            if delta.kind == "stage":
-                self._report(request_id, delta.stage)
-            else:
-                to_send.append((request_id, delta))
-        if to_send:
-            self._outgoing.put(to_send)
+    def _report(self, running: int, waiting: int) -> None:
+        """Tell the owner how many requests there are; one that does not listen is not told."""
+        if self._control.unsent < _LISTENS:
+            self._control.send(protocol.encode("requests", running=running, waiting=waiting))
 
     def _send_all(self) -> None:
-        """Send deltas while the engine evaluates the next step."""
+        """Send events while the engine evaluates the next step."""
         use_batch_scheduling()
         while True:
-            self._send(self._outgoing.take())
+            self._send(self._batcher.take())
 
-    def _send(self, deltas: Deltas) -> None:
-        """Send deltas, one write a connection."""
-        frames: dict[int, bytearray] = {}
+    def _send(self, events: Events) -> None:
+        """Send events, one write a connection."""
+        frames: dict[Client, bytearray] = {}
         ended = []
-        for request_id, delta in deltas:
-            key, _, own_id = request_id.partition("/")
-            frames.setdefault(int(key), bytearray()).extend(protocol.encode_delta(own_id, delta))
-            if delta.kind in ("finish", "error"):
+        for request_id, event in events:
+            if (request := self._table.requests.get(request_id)) is None:
+                continue  # its client has left
+            frame = protocol.encode_event(request.own_id, event)
+            frames.setdefault(request.client, bytearray()).extend(frame)
+            if isinstance(event, FileReady):
+                request.client.offer(event.path)
+            if isinstance(event, LAST):
                 ended.append(request_id)
-                if client := self._clients.get(int(key)):
-                    client.requests.discard(request_id)
-        for owner_key, data in frames.items():
-            if client := self._clients.get(owner_key):
+            elif not (isinstance(event, Progress) and event.phase in _NOT_BEGUN):
+                self._table.begin(request_id)
+            elif event.phase == "queued":
+                self._table.put_back(request_id)
+        for client, data in frames.items():
+            if not client.closed:
                 client.send(bytes(data))
         with self._lock:
             for request_id in ended:
-                self._report(request_id, "ended")
-                self._digests.pop(request_id, None)
+                self._table.end(request_id)
+
+
+_LISTENS = 1 << 22  # bytes that an owner may leave unread
+
+
+def _close(files: tuple[int, ...]) -> None:
+    for descriptor in files:
+        os.close(descriptor)
 
 
 def _end_with_last_words(details: Any) -> None:
@@ -284,8 +292,9 @@ def main(spec: str, control: str) -> None:
     threading.excepthook = _end_with_last_words
     threading.stack_size(_STACK)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's; it cancels its request
-    worker = Worker(socket.socket(fileno=int(control)))
-    worker.load(from_plain(ModelSpec, json.loads(spec)))
+    model = from_plain(ModelSpec, json.loads(spec))
+    worker = Worker(socket.socket(fileno=int(control)), model.kind)
+    worker.load(model)
     worker.serve()
     worker.close()
     os._exit(0)  # what is left is the system's to free, and it is quicker

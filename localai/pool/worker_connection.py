@@ -1,20 +1,20 @@
-"""A client's connection to a worker: many requests out, their deltas in."""
+"""A client's connection to a worker: many requests out, the events of each in a queue of its own."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import socket
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from localai.engines.base import Delta, Deltas
-from localai.errors import from_wire
+from localai.engines import registry
+from localai.errors import LocalaiError, from_wire
 from localai.formats.serialization import to_plain
 from localai.pool import protocol
+from localai.types import LAST, Event, Events, Failed, Progress
 
-_READ = 1 << 16  # bytes
+_READ = 1 << 18  # bytes
 
 
 class WorkerLost(Exception):
@@ -22,95 +22,128 @@ class WorkerLost(Exception):
 
 
 class WorkerRetired(Exception):
-    """The worker leaves and did not take the request: another one will."""
+    """The worker leaves and did not begin the request: another one will."""
 
 
 class WorkerConnection:
-    """One connection.
+    """One connection, for one thread.
 
     Parameters
     ----------
     sock : socket
-        Connected to a worker; belongs to the channel from here on.
+        Connected to a worker; belongs to the connection from here on.
+    kind : str
+        Of its engine: says which events may come.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, kind: str) -> None:
         self._socket = sock
+        self._known = registry.event_types(kind)
         self._decoder = protocol.Decoder()
         self._asked = 0
-        self._spools: list[str] = []
-        self._gone = False  # the worker has said that it leaves
-        self.has_answered = False  # the worker has given us text
+        self._arrived: dict[str, deque[Event]] = {}  # of requests that have not ended
+        self._retired: set[str] = set()  # requests that the worker gave back
+        self._ready = False
+        self._leaving = False  # the worker takes no more requests
+        self.has_answered = False  # the worker has given us more than progress
+        self.ending: LocalaiError | None = None  # how it ended, once its owner was asked
 
-    def ask(self, request: Any) -> Iterator[Delta]:
-        """Send a request (a dataclass of `engines.base`) now; yield its deltas as they come.
+    def send(self, request: Any, files: Sequence[int] = (), client: str = "") -> str:
+        """Send a request now and return its id.
 
-        The last one is `finish`. Leaving the iterator early cancels the request.
+        Parameters
+        ----------
+        files : sequence of int
+            Open descriptors that go with it; they stay the caller's.
+        client : str
+            For whom it is, where one connection serves many.
+        """
+        # It is sent before the model is loaded: it is there when the worker looks.
+        fields = {"request": to_plain(request)}
+        more = {"client": client} if client else {}
+        if files:
+            more["files"] = len(files)  # type: ignore[assignment]
+        return self._send_new("generate", files, **fields, **more)
+
+    def count_tokens(self, request: Any) -> str:
+        """Ask for the tokens of a request's prompt; return the id of the answer."""
+        return self._send_new("count_tokens", (), request=to_plain(request))
+
+    def events(self, name: str) -> Iterator[Event]:
+        """Yield the events of a request as they come, up to its last.
+
+        Leaving the iterator early cancels the request.
 
         Raises
         ------
         LocalaiError
             The error that the worker answers with.
-        Gone, Lost
+        WorkerRetired, WorkerLost
             The worker is no more.
         """
-        return self._answer(self.send(request))
-
-    def _answer(self, mine: str) -> Iterator[Delta]:
-        finished = False
         try:
-            while not finished:
-                for name, delta in self.receive():
-                    if name not in (mine, ""):
-                        continue  # the rest of an answer that was left early
-                    if delta.kind == "error":
-                        finished = True
-                        raise from_wire(delta.error or {})
-                    finished = delta.kind == "finish"
-                    yield delta
+            while name in self._arrived:
+                while arrived := self._arrived[name]:
+                    event = arrived.popleft()
+                    if isinstance(event, LAST):
+                        self._forget(name)
+                    if isinstance(event, Failed):
+                        raise from_wire(event._asdict())
+                    yield event
+                    if name not in self._arrived:
+                        return
+                if name in self._retired:
+                    self._forget(name)
+                    raise WorkerRetired
+                self._read()
         finally:
-            if not finished:
-                self.cancel(mine)
+            self.cancel(name)
 
-    def send(self, request: Any) -> str:
-        """Send a request and return its name."""
-        self._asked += 1
-        name = str(self._asked)
-        # It is sent before the model is worker: it is there when the worker looks.
-        packed = to_plain(request)
-        frame = protocol.encode("generate", name, request=packed)
-        if len(frame) > protocol.INLINE:
-            from localai.pool.spool import spool, spooled
-
-            self._spools.append(spooled())
-            spool(self._spools[-1], json.dumps(packed, ensure_ascii=False))
-            frame = protocol.encode("generate", name, spool=self._spools[-1])
-        self._send(frame)
-        return name
-
-    def cancel(self, name: str) -> None:
-        """End a request within one step."""
-        self._send(protocol.encode("cancel", name))
-
-    def receive(self) -> Deltas:
-        """Wait for some deltas, each with the name of its request.
+    def receive(self) -> Events:
+        """Wait for events of any requests that were sent, each with its request's id.
 
         Raises
         ------
-        Gone, Lost
+        WorkerRetired, WorkerLost
             The worker is no more.
         """
-        found = []
-        for message in () if self._gone else self._messages():
-            if message["type"] == "gone":  # what came with it is the end of an answer
-                self._gone = True
-                break
-            delta = protocol.delta(message)
-            self.has_answered = self.has_answered or delta.kind in ("text", "thinking")
-            found.append((message["id"], delta))
-        if self._gone and not found:
-            raise WorkerRetired
-        return found
+        while True:
+            found = [(name, event) for name, queue in self._arrived.items() for event in queue]
+            for name in {name for name, _ in found}:
+                self._arrived[name].clear()
+            for name, event in found:
+                if isinstance(event, LAST):
+                    self._forget(name)
+            if found:
+                return found
+            if self._retired:
+                raise WorkerRetired
+            self._read()
+
+    def cancel(self, name: str) -> None:
+        """End a request and forget what comes of it; one that has ended is nothing."""
+        if name in self._arrived:
+            self._forget(name)
+            self._send(protocol.encode("cancel", name))
+
+    def wait(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises
+        ------
+        WorkerRetired, WorkerLost
+            It will not be.
+        """
+        self._send(protocol.encode("load"))
+        while not self._ready:
+            if self._leaving:
+                raise WorkerRetired
+            self._read()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request has not ended."""
+        return bool(self._arrived)
 
     @property
     def ended(self) -> bool:
@@ -122,38 +155,52 @@ class WorkerConnection:
         except OSError:
             return True
 
-    def wait(self) -> None:
-        """Wait until the model is worker.
-
-        Raises
-        ------
-        Gone, Lost
-            It will not be.
-        """
-        self._send(protocol.encode("load"))
-        while True:
-            for message in self._messages():
-                if message["type"] == "gone":
-                    raise WorkerRetired
-                if message["type"] == "ready":
-                    return
-
     def close(self) -> None:
         """Leave: the worker sees it and cancels what it does for us, also when we are killed."""
-        for name in self._spools:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
         self._socket.close()
 
-    def _send(self, frame: bytes) -> None:
-        with contextlib.suppress(OSError):  # that the worker has ended is seen by `receive`
+    def _forget(self, name: str) -> None:
+        self._arrived.pop(name, None)
+        self._retired.discard(name)
+
+    def _send_new(self, kind: str, files: Sequence[int], **fields: Any) -> str:
+        self._asked += 1
+        name = str(self._asked)
+        frame = protocol.encode(kind, name, **fields)
+        self._arrived[name] = deque()
+        self._send(frame, files)
+        return name
+
+    def _send(self, frame: bytes, files: Sequence[int] = ()) -> None:
+        with contextlib.suppress(OSError):  # that the worker has ended is seen by `_read`
+            if files:
+                frame = frame[socket.send_fds(self._socket, [frame], list(files)) :]
             self._socket.sendall(frame)
 
-    def _messages(self) -> list[protocol.Frame]:
+    def _read(self) -> None:
+        """Wait for frames and put each where it belongs."""
         try:
             data = self._socket.recv(_READ)
         except ConnectionError:
             data = b""
         if not data:
             raise WorkerLost
-        return self._decoder.feed(data)
+        for frame in self._decoder.feed(data):
+            self._take(frame)
+
+    def _take(self, frame: protocol.Frame) -> None:
+        name = frame["id"]
+        match frame["type"]:
+            case "ready":
+                self._ready = True
+            case "retired":
+                self._leaving = True
+                # Without an id: all those of which nothing has come, and that is all of them.
+                self._retired |= {name} & set(self._arrived) if name else set(self._arrived)
+            case _:
+                event = protocol.decode_event(frame, self._known)
+                self.has_answered |= not isinstance(event, Progress)
+                # The rest of an answer that was left early belongs to nobody.
+                for each in (name,) if name else tuple(self._arrived):
+                    if (arrived := self._arrived.get(each)) is not None:
+                        arrived.append(event)

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from localai.engines.base import ModelSpec
 from localai.errors import BadModel, LocalaiError, NotEnoughMemory, WorkerDied
 from localai.formats.serialization import to_plain
 from localai.settings import worker_environment
 from localai.system.memory import default_scheduling, inheritable_fds
+from localai.types import ModelSpec
 
 _LAST_WORDS = 2000  # bytes of a dead worker's stderr
 _NO_MEMORY = ("MemoryError", "RuntimeError: can't start new thread")

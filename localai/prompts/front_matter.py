@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localai import sampling
 from localai.errors import BadInput
 from localai.formats import yaml_tree
 from localai.formats.yaml_tree import Node
+from localai.types import sampling_bounds, sampling_value
 
 _LIMIT = 64 * 1024  # characters; the YAML reader takes about a second for them
 
@@ -64,9 +64,9 @@ def _line(node: Node) -> str:
 
 
 def _temperature(node: Node) -> float:
-    number = sampling.value("temperature", _text(node))
+    number = sampling_value("temperature", _text(node))
     if number is None:
-        raise node.wrong(sampling.expected("temperature"))
+        raise node.wrong(sampling_bounds("temperature"))
     return number
 
 

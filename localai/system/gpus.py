@@ -45,6 +45,12 @@ def _may(path: Path) -> bool:
     return os.access(path, os.R_OK | os.W_OK)
 
 
+def total_bytes() -> dict[str, int]:
+    """Return the memory of each GPU that has some of its own and that we may use, by name."""
+    own = [gpu for gpu in find() if not gpu.integrated and gpu.access == "yes"]
+    return {f"gpu{at}": gpu.memory for at, gpu in enumerate(own) if gpu.memory}
+
+
 def find(
     root: Path = _ROOT,
     system: str = sys.platform,

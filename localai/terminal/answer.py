@@ -1,14 +1,15 @@
-"""Deltas to what the user sees: streamed text, thinking, statistics, one JSON object."""
+"""Events to what the user sees: streamed text, thinking, statistics, one JSON object."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, Literal
 
-from localai.engines.base import Delta, Usage
 from localai.terminal.console import Console
 from localai.terminal.output_file import check_reader
-from localai.terminal.waiting import Waiting
+from localai.terminal.progress import Progress as ProgressLine
+from localai.types import Event, Finished, Progress, Text, Thinking, Usage
 
 Think = Literal["auto", "off", "show"]
 
@@ -66,12 +67,41 @@ class Answer:
         )
 
 
+class Waiting:
+    """What is shown until the first word: the model loads, then the prompt is read."""
+
+    def __init__(self, console: Console, model: str) -> None:
+        self._console = console
+        self._loading = ProgressLine(console, f"loading {model}")
+        self._reading: ProgressLine | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Waiting:
+        self._stack.enter_context(self._loading)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def note(self, event: Event) -> None:
+        """Go on to what the event tells of."""
+        if not isinstance(event, Progress):
+            self._stack.close()
+            return
+        if self._reading is None:
+            self._stack.close()
+            self._reading = ProgressLine(self._console, "reading the prompt", "tokens")
+            self._stack.enter_context(self._reading)
+        if event.total:  # else it is still being cut into tokens
+            self._reading.update(int(event.done), int(event.total))
+
+
 def _speed(tokens: int, seconds: float) -> str:
     return f"{tokens / seconds:.0f} tokens/s" if tokens > 0 and seconds > 0 else "- tokens/s"
 
 
 def print_answer(
-    deltas: Iterator[Delta],
+    events: Iterator[Event],
     console: Console,
     model: str,
     *,
@@ -83,8 +113,8 @@ def print_answer(
 
     Parameters
     ----------
-    deltas : iterator of Delta
-        Ends with `finish`, or raises what went wrong.
+    events : iterator of Event
+        Ends with `Finished`, or raises what went wrong.
     show : bool
         Write the text to stdout as it comes; else it is only gathered.
     think : "auto", "off" or "show"
@@ -99,20 +129,20 @@ def print_answer(
     """
     answer = Answer(model) if into is None else into
     with Waiting(console, model) as waiting:
-        for delta in deltas:
+        for event in events:
             check_reader(console.stdout)
-            waiting.note(delta)
-            match delta.kind:
-                case "thinking":
-                    answer.thinking.append(delta.text)
+            waiting.note(event)
+            match event:
+                case Thinking(text):
+                    answer.thinking.append(text)
                     if think == "show":
-                        console.thinking(delta.text)
-                case "text":
-                    answer.text.append(delta.text)
+                        console.thinking(text)
+                case Text(text):
+                    answer.text.append(text)
                     if show:
-                        console.write(delta.text)
-                case "finish":
-                    answer.finish, answer.usage = delta.reason, delta.usage
+                        console.write(text)
+                case Finished(reason, usage):
+                    answer.finish, answer.usage = reason, usage
     if show:
         console.end()
     if answer.usage and answer.usage.truncated_tokens:

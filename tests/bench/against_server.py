@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from localai.catalog.names import TINY
-from localai.engines.base import Message, Sampling, TextRequest
+from localai.types import Message, Sampling, TextRequest
 from tests.bench.near_tie import Judge
 from tests.bench.ours import Answer, Ours
 from tests.bench.prompts import conversations

@@ -13,9 +13,8 @@ import json
 from itertools import product
 from pathlib import Path
 
-from localai.constraint import Constraint
-from localai.engines.base import Message, Sampling, TextRequest
 from localai.generation import constraints
+from localai.types import Constraint, Message, Sampling, TextRequest
 from tests.bench.arguments import files, parser
 from tests.bench.ours import Answer, Ours
 from tests.bench.table import RATIOS, compared, show

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from localai.engines.base import Sampling, TextRequest
+from localai.types import Sampling, TextRequest
 from tests.bench.arguments import files, parser
 from tests.bench.ours import Ours, words
 from tests.bench.table import RATIOS, compared, show

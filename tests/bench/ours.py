@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from localai.engines.base import FinishReason, ModelSpec, TextRequest, Usage
 from localai.pool.client import DedicatedClient
 from localai.pool.worker_connection import WorkerConnection
+from localai.types import FinishReason, ModelSpec, TextRequest, Usage
 
 _WORDS = (
     "time year people way day man thing woman life child world school state family student "

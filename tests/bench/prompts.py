@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localai.engines.base import Message
+from localai.types import Message
 
 _SENTENCES = (
     "The wolf lives in the forest and hunts at night.",

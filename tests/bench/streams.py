@@ -13,7 +13,7 @@ import json
 import time
 from pathlib import Path
 
-from localai.engines.base import Message, Sampling, TextRequest
+from localai.types import Message, Sampling, TextRequest
 from tests.bench.arguments import files, parser
 from tests.bench.ours import Ours
 from tests.bench.table import RATIOS, compared, show

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from localai.catalog.gguf.check import check
 from localai.catalog.names import TINY
-from localai.engines.base import Message, ModelSpec
 from localai.engines.llama.chat_template import ChatTemplate
 from localai.engines.llama.model import Model
 from localai.errors import LocalaiError
+from localai.types import Message, ModelSpec
 from tests.bench.theirs import Server
 from tests.support.sources import llama_source
 

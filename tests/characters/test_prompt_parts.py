@@ -17,9 +17,9 @@ from localai.characters.prompt_parts import (
     split_examples,
     triggered_lore,
 )
-from localai.engines.base import Message
 from localai.errors import BadInput
 from localai.generation.conversation import Conversation, fit
+from localai.types import Message
 
 BOOK = Lorebook(
     (

@@ -21,11 +21,11 @@ from localai.chat.session import ChatSession
 from localai.chat.slash import registry, storage
 from localai.chat.slash.registry import Leave, Refill
 from localai.chat.transcript import INTERRUPTED, Transcript, Turn
-from localai.engines.base import Delta, Message, ModelSpec, TextRequest
 from localai.errors import BadInput, LocalaiError, TooLong, WorkerDied
 from localai.pool.client import DedicatedClient
 from localai.terminal.console import Console
 from localai.terminal.streams import Stream
+from localai.types import Message, ModelSpec, TextRequest
 from tests.conftest import ROOT, Ran, run
 from tests.house.test_house import foreign, probe
 

@@ -25,8 +25,10 @@ from localai.commands.doctor import _lines
 from localai.commands.open_engine import _unused_gpu as unused_gpu
 from localai.diagnostics import doctor, install, probe, probe_process
 from localai.diagnostics.gpu_hint import once_a_day
-from localai.diagnostics.probe import Library, LibraryInfo
+from localai.engines import probes
 from localai.engines.ggml import Device
+from localai.engines.probes import LibraryInfo
+from localai.engines.registry import ENGINES, EngineKind, engines
 from localai.system import gpus
 from localai.system.gpus import Gpu
 from tests.conftest import PATIENCE, ROOT, ask, command, ours, run, until
@@ -99,7 +101,8 @@ def test_probe_of_the_installed_llama_cpp() -> None:
 
 
 def test_a_library_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(probe.LIBRARIES, "text", Library("no-such-library", "no_such", "nothing"))
+    absent = EngineKind(library="no_such", package="no-such-library")
+    monkeypatch.setitem(engines(), "text", absent)
     assert probe.look("text") == LibraryInfo(installed=False)
 
 
@@ -186,8 +189,8 @@ def test_a_probe_that_hangs_or_leaves_something_behind(program: str) -> None:
 
 def test_what_a_library_says_of_the_cpu() -> None:
     told = "CPU : AVX2 = 1 | FMA = 0 | REPACK = 1 | CUDA : ARCHS = 890 | USE_GRAPHS = 1 | "
-    assert probe.cpu_features(told) == ("AVX2", "REPACK")
-    assert probe.cpu_features("") == ()
+    assert probes.cpu_features(told) == ("AVX2", "REPACK")
+    assert probes.cpu_features("") == ()
 
 
 # The machine: trees of files as Linux shows them.
@@ -431,7 +434,7 @@ def test_building_anew_for_a_gpu_keeps_the_version_and_all_else(
 
 
 def test_pip_understands_the_commands(path: Callable[..., None]) -> None:
-    for kind in probe.LIBRARIES:
+    for kind in (name for name, row in ENGINES.items() if row.probe):
         for version in (None, "9.9.9"):
             words = shlex.split(install.install_steps(kind, "cuda", version).command)
             at = words.index(sys.executable)

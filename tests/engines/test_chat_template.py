@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from localai.catalog.gguf.check import check
 from localai.catalog.names import TINY
-from localai.engines.base import Message, ModelSpec
 from localai.engines.llama.chat_template import CHATML, ChatTemplate
 from localai.engines.llama.escaping import tokenize_untrusted
 from localai.engines.llama.model import Model
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadInput, BadModel
+from localai.types import Message, ModelSpec
 
 MARKERS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 GEMMA = (

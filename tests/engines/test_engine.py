@@ -14,9 +14,9 @@ import pytest
 
 from localai.catalog.gguf.header import Header
 from localai.chat.context_window import _COUNTED
-from localai.engines.base import Message, Sampling, TextRequest
 from localai.engines.llama.chat_template import CHATML
 from localai.generation import constraints
+from localai.types import Message, Sampling, TextRequest
 from tests.conftest import GREEDY, InProcess
 
 TALK = " ".join(

@@ -12,9 +12,9 @@ import pytest
 
 from localai.catalog.gguf.check import check
 from localai.catalog.names import TINY
-from localai.engines.base import Message, ModelSpec
 from localai.engines.llama.chat_template import ChatTemplate
 from localai.engines.llama.model import Model
+from localai.types import Message, ModelSpec
 from tests.conftest import GREEDY, ROOT, InProcess, run
 
 RECORDED: list[dict[str, Any]] = json.loads((ROOT / "tests" / "recorded.json").read_text("utf-8"))

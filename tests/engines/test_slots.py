@@ -39,7 +39,7 @@ def test_a_token_buffer_is_a_list(items: list[int]) -> None:
 @settings(max_examples=300)
 def test_cells_are_never_counted_too_few(steps: list[tuple[str, int, int, int]]) -> None:
     """A cell is in use while some sequence holds it; counting too many only costs a little room."""
-    residents = SlotTable(4, exact=False)
+    residents = SlotTable(4, whole_prefix_only=False)
     cells: list[list[int]] = [[] for _ in range(4)]  # what each sequence holds: ids of cells
     fresh = iter(range(10_000))
     for step, a, b, n in steps:
@@ -67,7 +67,7 @@ def filled(residents: SlotTable, sequence: int, items: list[int]) -> None:
 
 
 def test_the_donor_saves_most_and_leaves_the_last_token_to_be_evaluated() -> None:
-    residents = SlotTable(3, exact=False)
+    residents = SlotTable(3, whole_prefix_only=False)
     filled(residents, 0, [1, 2, 3])
     filled(residents, 1, [1, 2, 3, 4, 5])
     prompt = np.array([1, 2, 3, 4, 5], np.int32)
@@ -77,7 +77,7 @@ def test_the_donor_saves_most_and_leaves_the_last_token_to_be_evaluated() -> Non
 
 
 def test_a_model_that_cannot_forget_reuses_whole_memories_only() -> None:
-    residents = SlotTable(3, exact=True)
+    residents = SlotTable(3, whole_prefix_only=True)
     filled(residents, 0, [1, 2])
     filled(residents, 1, [1, 2, 3, 9])
     best_match, saved = residents.best_match(np.array([1, 2, 3, 4], np.int32))
@@ -86,7 +86,7 @@ def test_a_model_that_cannot_forget_reuses_whole_memories_only() -> None:
 
 
 def test_the_least_recently_used_leaves_first() -> None:
-    residents = SlotTable(3, exact=False)
+    residents = SlotTable(3, whole_prefix_only=False)
     for sequence in (1, 0, 2):
         filled(residents, sequence, [sequence])
     residents.slots[1].touch()

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localai.constraint import Constraint
 from localai.engines.llama.structured_output import MatcherFactory, TokenMatcher
 from localai.errors import BadConstraint, BadModel, ConstraintNotMet
 from localai.generation import constraints
+from localai.types import Constraint
 
 CONTROL, UNKNOWN, USER = 3, 2, 4  # llama.cpp's kinds of tokens
 WORDS = [

@@ -13,10 +13,10 @@ from typing import get_args
 
 import pytest
 
-from localai.engines.base import Message, Role
 from localai.engines.llama.bindings import native, start
 from localai.engines.llama.chat_template import ChatTemplate
 from localai.engines.llama.vocab import Vocab
+from localai.types import Message, Role
 from tests.support.sources import SourceMissing, llama_source
 
 WITH_REFERENCE = (

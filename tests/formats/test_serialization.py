@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localai.constraint import Constraint
-from localai.engines.base import Message, ModelSpec, Sampling, TextRequest, Usage
 from localai.errors import BadInput
 from localai.formats.serialization import from_plain, to_plain
+from localai.types import Constraint, Message, ModelSpec, Sampling, TextRequest, Usage
 
 texts = st.text(max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from localai.characters.card import DepthNote
 from localai.characters.prompt_parts import EXAMPLE, ExampleTurn, PromptParts
-from localai.engines.base import Message
 from localai.engines.llama.chat_template import ChatTemplate
 from localai.errors import BadInput, TooLong
 from localai.generation.conversation import (
@@ -23,6 +22,7 @@ from localai.generation.conversation import (
     fit,
     fold,
 )
+from localai.types import Message
 
 
 def letters(messages: Messages) -> int:

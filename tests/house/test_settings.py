@@ -81,7 +81,8 @@ def test_older_variables_are_heard_but_ours_go_before_them() -> None:
 
 def test_tiny_stands_for_every_kind_and_another_model_for_text_alone() -> None:
     kinds = {"text", "vision", "image", "hear", "speak"}
-    assert dict(seen(LOCALAI_MODEL="tiny").models) == dict.fromkeys(kinds, "tiny")
+    tiny = seen(LOCALAI_MODEL="tiny")
+    assert {kind: tiny.model(kind) for kind in kinds} == dict.fromkeys(kinds, "tiny")
     assert dict(seen(LOCALAI_MODEL="x.gguf").models) == {"text": "x.gguf"}
     one = seen(LOCALAI_MODEL="tiny", LOCALAI_TEXT_MODEL="x.gguf")
     assert (one.model("text"), one.model("hear")) == ("x.gguf", "tiny")

@@ -24,11 +24,10 @@ import pytest
 
 from localai import settings
 from localai.catalog.names import TINY
-from localai.constraint import Constraint
-from localai.engines.base import ModelSpec
 from localai.errors import LocalaiError, NoDaemon, WorkerDied
 from localai.pool import daemon_client, daemon_socket, protocol
 from localai.pool.client import PooledClient, open_engine
+from localai.types import Constraint, ModelSpec
 from tests.conftest import PATIENCE, ROOT, Ran, ask, command, ours, request, run, until
 
 pytestmark = pytest.mark.usefixtures("warm")

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localai.engines.base import Delta, Deltas
 from localai.pool import event_batcher
 from localai.pool.event_batcher import EventBatcher
 

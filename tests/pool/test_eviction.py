@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localai.engines.base import ModelSpec
 from localai.engines.llama.turns import fair_order
 from localai.formats.units import duration, size
 from localai.pool import daemon_socket
 from localai.pool.daemon_log import Log
 from localai.pool.eviction import Kills, PooledWorker, choose_victims, estimate_bytes
+from localai.types import ModelSpec
 
 GIGA = 1 << 30
 

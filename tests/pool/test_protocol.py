@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from localai.engines.base import Delta, Usage
 from localai.errors import BadInput, LocalaiError, TooLong, from_wire
 from localai.pool import protocol
+from localai.types import Usage
 from tests.conftest import of_another_version
 from tests.formats.test_serialization import plain, usages
 

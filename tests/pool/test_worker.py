@@ -29,7 +29,6 @@ import pytest
 
 from localai import settings
 from localai.catalog.names import TINY
-from localai.engines.base import Delta, ModelSpec, Usage
 from localai.errors import BadModel, LocalaiError, NotEnoughMemory, WorkerDied
 from localai.formats.serialization import to_plain
 from localai.pool import protocol
@@ -38,6 +37,7 @@ from localai.pool.worker import Worker
 from localai.pool.worker_connection import WorkerConnection, WorkerRetired
 from localai.pool.worker_process import WorkerExit, WorkerProcess
 from localai.system import memory
+from localai.types import ModelSpec, Usage
 from tests.conftest import PATIENCE, ROOT, ask, command, of_another_version, request, until
 
 SPEC = ModelSpec("text", (str(TINY),), "tiny", threads=1)

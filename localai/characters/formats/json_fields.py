@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localai.errors import BadInput
-from localai.sampling import number_of
+from localai.types import number_of
 
 
 class Fields:

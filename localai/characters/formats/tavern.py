@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from localai import sampling
 from localai.characters.card import Character, DepthNote, Role
 from localai.characters.formats import lorebook_json
 from localai.characters.formats.json_fields import Fields
 from localai.errors import BadInput
 from localai.formats.text import one_line
+from localai.types import SAMPLING_BOUNDS, number_of, sampling_bounds, sampling_value
 
 TEXTS = {  # the specification's name: ours
     "description": "description",
@@ -58,7 +58,7 @@ def version(data: Any, source: str) -> int:
 
 def too_new(data: Mapping[str, Any]) -> str:
     """Return a card's version if it is newer than all that we know, else an empty text."""
-    number = sampling.number_of(data.get("spec_version"), whole=False)
+    number = number_of(data.get("spec_version"), whole=False)
     return str(data["spec_version"])[:20] if number is not None and number > 3 else ""
 
 
@@ -113,10 +113,10 @@ def _note(extensions: Fields) -> DepthNote | None:
 def _sampling(own: Fields) -> dict[str, float]:
     found = {}
     given = own.mapping("sampling")
-    for name in sampling.BOUNDS:
+    for name in SAMPLING_BOUNDS:
         if (asked := given.rest.pop(name, None)) is not None:
-            if (number := sampling.value(name, asked)) is None:
-                raise given.wrong(name, sampling.expected(name))
+            if (number := sampling_value(name, asked)) is None:
+                raise given.wrong(name, sampling_bounds(name))
             found[name] = number
     if given.rest:
         own.rest["sampling"] = given.rest

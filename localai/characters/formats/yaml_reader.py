@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from localai import sampling
 from localai.characters.card import Character, DepthNote, Lorebook, LoreEntry
 from localai.formats.yaml_tree import Node
+from localai.types import SAMPLING_BOUNDS, number_of, sampling_bounds, sampling_value
 
 _LONGEST_LINE = 1000  # characters of a name or a tag
 _MOST = 2**31 - 1
@@ -126,7 +126,7 @@ def _flag(node: Node) -> bool:
 
 def _number(low: int, high: int = _MOST) -> Callable[[Node], int]:
     def read_number(node: Node) -> int:
-        number = sampling.number_of(_text(node), whole=True)
+        number = number_of(_text(node), whole=True)
         if number is None or not low <= number <= high:
             raise node.wrong(f"a whole number from {low} to {high}")
         return int(number)
@@ -151,10 +151,10 @@ def _sampling(node: Node) -> dict[str, float | None] | None:
     if node.kind == "null":
         return None
     found: dict[str, float | None] = {}
-    for key, value in node.children(tuple(sampling.BOUNDS)).items():
-        found[key] = sampling.value(key, _text(value))
+    for key, value in node.children(tuple(SAMPLING_BOUNDS)).items():
+        found[key] = sampling_value(key, _text(value))
         if found[key] is None and value.kind != "null":
-            raise value.wrong(sampling.expected(key))
+            raise value.wrong(sampling_bounds(key))
     return found
 
 

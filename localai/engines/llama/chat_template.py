@@ -20,10 +20,10 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from localai.engines.base import Message
 from localai.engines.llama.escaping import Placeholders, tokenize_untrusted
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadInput, BadModel
+from localai.types import Message
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localai.engines.llama.bindings import CACHE_TYPES, FLASH_ATTENTION_AUTO, drain_log, native
-from localai.engines.llama.model import ContextParams
+from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.thread_tuner import ThreadTuner
 from localai.errors import NotEnoughMemory
 
@@ -56,34 +56,36 @@ class Context:
         The library could not make it.
     """
 
-    def __init__(self, model: Any, n_vocab: int, sizes: ContextParams) -> None:
-        self.sizes = sizes
+    def __init__(self, model: Any, n_vocab: int, params: ContextParams) -> None:
+        self.params = params
         self._n_vocab = n_vocab
         # `strlen` as the abort callback: non-zero once the flag holds a letter. A Python callback
         # would be called for every node of the graph and wait for the interpreter each time.
         self._abort = ctypes.create_string_buffer(2)
-        self._pointer = native.llama_init_from_model(model, self._parameters(sizes))
+        self._pointer = native.llama_init_from_model(model, self._parameters(params))
         if not self._pointer:
             raise NotEnoughMemory(
-                f"no memory for a context of {sizes.cells} tokens ({drain_log()})",
+                f"no memory for a context of {params.cells} tokens ({drain_log()})",
                 "ask for a smaller --ctx",
             )
         self._memory = native.llama_get_memory(self._pointer)
-        self._batch = native.llama_batch_init(sizes.batch, 0, 1)
+        self._batch = native.llama_batch_init(params.batch, 0, 1)
         self._view_batch()
         self._rows: tuple[int, int, Logits] | None = None
-        self._tuner = ThreadTuner(sizes.threads)
+        self._tuner = ThreadTuner(params.threads)
 
-    def _parameters(self, sizes: ContextParams) -> Any:
+    def _parameters(self, params: ContextParams) -> Any:
         parameters = native.llama_context_default_params()
-        parameters.n_ctx = sizes.cells
-        parameters.n_batch = sizes.batch
-        parameters.n_ubatch = sizes.batch
-        parameters.n_seq_max = sizes.sequences
-        parameters.n_outputs_max = sizes.sequences  # else room for logits of every token of a batch
-        parameters.n_threads = parameters.n_threads_batch = sizes.threads
+        parameters.n_ctx = params.cells
+        parameters.n_batch = params.batch
+        parameters.n_ubatch = params.batch
+        parameters.n_seq_max = params.sequences
+        parameters.n_outputs_max = (
+            params.sequences
+        )  # else room for logits of every token of a batch
+        parameters.n_threads = parameters.n_threads_batch = params.threads
         parameters.flash_attn_type = FLASH_ATTENTION_AUTO
-        parameters.type_k = parameters.type_v = CACHE_TYPES[sizes.cache_type]
+        parameters.type_k = parameters.type_v = CACHE_TYPES[params.cache_type]
         parameters.kv_unified = True  # sequences share cells, so a common prefix is kept once
         parameters.no_perf = True
         strlen = ctypes.cast(_libc.strlen, ctypes.c_void_p).value
@@ -92,7 +94,7 @@ class Context:
         return parameters
 
     def _view_batch(self) -> None:
-        size, batch = self.sizes.batch, self._batch
+        size, batch = self.params.batch, self._batch
         self._token = np.ctypeslib.as_array(batch.token, (size,))
         self._position = np.ctypeslib.as_array(batch.pos, (size,))
         self._wanted = np.ctypeslib.as_array(batch.logits, (size,))

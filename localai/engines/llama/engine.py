@@ -6,15 +6,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from localai.catalog.gguf.check import check
 from localai.catalog.gguf.header import Header
-from localai.engines.base import Delta, Emit, ModelSpec, TextRequest
+from localai.engines.base import Call
+from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.model import Model
 from localai.errors import BadInput, LocalaiError
-from localai.formats.serialization import from_plain
+from localai.settings import load as load_settings
+from localai.types import Emit, Failed, Finished, ModelSpec, Progress, TokenCount
 
 _LONG = 1 << 16  # characters; they take some 50 ms
 
@@ -47,23 +49,22 @@ class _Loading(threading.Thread):
 class _PreprocessThread(threading.Thread):
     """A thread that makes requests ready, one after the other."""
 
-    def __init__(self, name: str, prepare: Callable[[str, Any, float], None]) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(name=name, daemon=True)
-        self._prepare = prepare
-        self._arrived: queue.SimpleQueue[tuple[str, Any, float] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.start()
 
-    def put(self, request_id: str, request: Any, arrived: float) -> None:
-        """Take a request; those before it come first."""
-        self._arrived.put((request_id, request, arrived))
+    def put(self, work: Callable[[], None]) -> None:
+        """Take work; what came before it is done first."""
+        self._work.put(work)
 
     def run(self) -> None:
-        while (arrived := self._arrived.get()) is not None:
-            self._prepare(*arrived)
+        while (work := self._work.get()) is not None:
+            work()
 
     def close(self) -> None:
-        """Wait until all that was taken is ready."""
-        self._arrived.put(None)
+        """Wait until all that was taken is done."""
+        self._work.put(None)
         self.join()
 
 
@@ -93,30 +94,66 @@ class LlamaEngine:
         # The library reads the file without the interpreter's lock: meanwhile the modules that
         # need numpy and Jinja are imported, which takes a quarter as long.
         loading = _Loading(spec, header)
-        from localai.engines.llama.assembly import Preprocessor, assemble
+        from localai.engines.llama.context import Context
+        from localai.engines.llama.kv_cache import KVCacheManager
+        from localai.engines.llama.preprocess import Preprocessor
+        from localai.engines.llama.scheduler import Scheduler
+        from localai.engines.llama.state_store import StateStore
 
         self._model = model = loading.result()
-        self.device = model.device
-        self._preparation = Preprocessor(model)
-        self.scheduler = assemble(model, emit)
+        self.device, self.memory = model.device, model.gpu_memory
+        self._preprocessor = Preprocessor(model)
+
+        def make_context(params: ContextParams) -> Context:
+            return Context(model.pointer, model.vocab.size, params)
+
+        states = StateStore(load_settings().folders.cache / "states", model.fingerprint)
+        cache = KVCacheManager(
+            make_context,
+            model.context_params(),
+            model.most_cells(),
+            states,
+            whole_prefix_only=model.whole_prefix_only,
+        )
+        self.scheduler = Scheduler(cache, model.vocab, emit)
         self._lock = threading.Lock()
         self._preparing: dict[str, bool] = {}  # request id -> whether it was cancelled since
-        self._lane = _PreprocessThread("preparation", self._read)
-        self._long = _PreprocessThread("long texts", self._prepare)
+        self._lane = _PreprocessThread("preprocess")
+        self._long = _PreprocessThread("long texts")
 
-    def submit(self, request_id: str, request: dict[str, Any]) -> None:
-        """Take a request as plain data; it is answered or refused through `emit`."""
+    def submit(self, call: Call) -> None:
+        """Take a request; it is answered or refused through `emit`."""
         with self._lock:
-            self._preparing[request_id] = False
-        self._lane.put(request_id, request, time.perf_counter())
+            self._preparing[call.id] = False
+        prepare = partial(self._prepare, call, time.perf_counter())
+        if call.request.length > _LONG:
+            # Whoever waits sees that it is not for the model to load.
+            self._emit([(call.id, Progress("reading"))])
+            self._long.put(prepare)
+        else:
+            self._lane.put(prepare)
 
-    def cancel(self, request_id: str) -> None:
-        """End a request within one step."""
+    def count_tokens(self, call: Call) -> None:
+        """Answer with how many tokens the prompt of a request has."""
+        lane = self._long if call.request.length > _LONG else self._lane
+        lane.put(partial(self._count, call))
+
+    def _count(self, call: Call) -> None:
+        try:
+            counted = TokenCount(self._preprocessor.count_tokens(call.request))
+        except Exception as error:
+            self._emit([(call.id, _failed(error))])
+        else:
+            self._emit([(call.id, counted)])
+
+    def cancel(self, call_id: str) -> bool:
+        """End a request within one step, which can be cut short."""
         with self._lock:
-            if request_id in self._preparing:
-                self._preparing[request_id] = True
-                return
-        self.scheduler.cancel(request_id)
+            if call_id in self._preparing:
+                self._preparing[call_id] = True
+                return False
+        self.scheduler.cancel(call_id)
+        return False
 
     def close(self) -> None:
         """Cancel what runs, keep what is to be kept, and free the model; once is enough."""
@@ -127,39 +164,25 @@ class LlamaEngine:
         self.scheduler.close()
         self._model.close()
 
-    def _read(self, request_id: str, plain: dict[str, Any], arrived: float) -> None:
-        """Read a request from plain data; a long text waits for others of its kind alone."""
-        try:
-            request = from_plain(TextRequest, plain)
-        except Exception as error:  # whatever a request holds, it fails alone
-            self._refuse(request_id, error)
-            return
-        if request.length > _LONG:
-            # Whoever waits sees that it is not for the model to load.
-            self._emit([(request_id, Delta("progress"))])
-            self._long.put(request_id, request, arrived)
-        else:
-            self._prepare(request_id, request, arrived)
-
-    def _prepare(self, request_id: str, request: TextRequest, arrived: float) -> None:
+    def _prepare(self, call: Call, arrived: float) -> None:
         with self._lock:
-            if self._preparing[request_id]:
-                del self._preparing[request_id]
-                self._emit([(request_id, Delta("finish", reason="cancelled"))])
+            if self._preparing[call.id]:
+                del self._preparing[call.id]
+                self._emit([(call.id, Finished("cancelled"))])
                 return
-        self._emit([(request_id, Delta("stage", stage="prepares"))])
         try:
-            job = self._preparation.job(request_id, request, arrived)
+            job = self._preprocessor.job(call, arrived)
         except Exception as error:
-            self._refuse(request_id, error)
+            with self._lock:
+                self._preparing.pop(call.id)
+            self._emit([(call.id, _failed(error))])
         else:
-            self._emit([(request_id, Delta("stage", stage="waits"))])
             with self._lock:  # so that a cancellation is seen here or by the scheduler
-                job.cancelled = self._preparing.pop(request_id)
+                job.cancelled = self._preparing.pop(call.id)
                 self.scheduler.submit(job)
 
-    def _refuse(self, request_id: str, error: Exception) -> None:
-        with self._lock:
-            self._preparing.pop(request_id)
-        known = error if isinstance(error, LocalaiError) else BadInput(f"{error!r}")
-        self._emit([(request_id, Delta("error", error=known.to_wire()))])
+
+def _failed(error: Exception) -> Failed:
+    """Return what a request is told that cannot be answered: whatever it holds, it fails alone."""
+    known = error if isinstance(error, LocalaiError) else BadInput(f"{error!r}")
+    return Failed(**known.to_wire())

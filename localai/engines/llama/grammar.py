@@ -9,8 +9,8 @@ from typing import Any, Final
 from llguidance import LLMatcher
 from llguidance.gbnf_to_lark import gbnf_to_lark
 
-from localai.constraint import Constraint
 from localai.errors import BadConstraint
+from localai.types import Constraint
 
 # One line as `json.dumps` writes it. Free blanks would let a bored model write them for ever, and
 # \uXXXX would let it spell the name of a property a second time.

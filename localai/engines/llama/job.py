@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from localai.engines.base import Delta, Deltas, FinishReason, TextRequest, Usage
 from localai.engines.llama.output_parser import OutputParser, Piece
 from localai.engines.llama.sampler import Sampler
 from localai.engines.llama.slots import Slot, TokenBuffer
+from localai.types import Events, Finished, FinishReason, TextRequest, Usage
 
 if TYPE_CHECKING:
     from localai.engines.llama.structured_output import (
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Job:
-    """A request between its arrival and its last delta.
+    """A request between its arrival and its last event.
 
     `tokens` holds prompt and answer; what of it is in memory is its slot's length, and what is
     not is pending. A job in its prompt has many pending tokens, a job in its answer one, or some
@@ -28,20 +28,23 @@ class Job:
     """
 
     id: str
+    client: str  # whom it is for
     request: TextRequest
     tokens: TokenBuffer
     sampler: Sampler
-    flow: OutputParser
+    parser: OutputParser
     limit: int  # tokens, prompt and answer together
     seed: int
     arrived: float  # by `time.perf_counter`
     matcher: TokenMatcher | None = None
-    fixed: int = 0  # leading tokens that the next use will share
+    shared_prefix: int = 0  # leading tokens that the next use will share
     marks: Mapping[int, bytes] = field(default_factory=dict)  # control tokens that mark thinking
     cut: int = 0  # tokens that were cut away from the prompt
     slot: Slot | None = None
     cancelled: bool = False
-    stops: set[int] = field(default_factory=set)  # where a step over the prompt has to end
+    prefill_boundaries: set[int] = field(
+        default_factory=set
+    )  # where a step over the prompt has to end
     started: float = 0.0
     first: float = 0.0
     last: float = 0.0
@@ -50,11 +53,6 @@ class Job:
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
-
-    @property
-    def client(self) -> str:
-        """Whom the job is for."""
-        return self.id.partition("/")[0]
 
     @property
     def pending(self) -> int:
@@ -77,14 +75,14 @@ class Job:
         answer = min(self.request.max_tokens or _FIRST_ANSWER, _FIRST_ANSWER)
         return min(self.limit, len(self.tokens) + answer)
 
-    def deltas(self, pieces: list[Piece]) -> Deltas:
-        """Return pieces of text as deltas of this job."""
-        return [(self.id, Delta(kind, text=text)) for kind, text in pieces]
+    def events(self, pieces: list[Piece]) -> Events:
+        """Return pieces of text as events of this job."""
+        return [(self.id, piece) for piece in pieces]
 
-    def finish(self, reason: FinishReason) -> Deltas:
-        """Return the last deltas of the job."""
-        pieces = self.deltas(self.flow.close())
-        return [*pieces, (self.id, Delta("finish", reason=reason, usage=self.usage()))]
+    def finish(self, reason: FinishReason) -> Events:
+        """Return the last events of the job."""
+        pieces = self.events(self.parser.close())
+        return [*pieces, (self.id, Finished(reason, self.usage()))]
 
     def usage(self) -> Usage:
         """Return what the job has cost up to now."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from localai.engines.llama.context import Context, Run, Tokens
+from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.job import Job
-from localai.engines.llama.model import ContextParams
 from localai.engines.llama.prompt_cache import CachedPrompt, PromptCache
 from localai.engines.llama.slots import Slot, SlotTable, TokenBuffer
 from localai.engines.llama.state_store import LEAST_TOKENS, StateStore
@@ -27,34 +27,34 @@ class KVCacheManager:
     ----------
     make_context : callable
         Makes a context of given `ContextParams`; may raise NotEnoughMemory.
-    sizes : ContextParams
+    params : ContextParams
         What the first context is made with.
     most_cells : int
         The context may grow to this when requests need it.
-    exact : bool
+    whole_prefix_only : bool
         The model cannot forget a part of a sequence: see `SlotTable`.
     """
 
     def __init__(
         self,
         make_context: Callable[[ContextParams], Context],
-        sizes: ContextParams,
+        params: ContextParams,
         most_cells: int,
         states: StateStore,
         *,
-        exact: bool,
+        whole_prefix_only: bool,
     ) -> None:
         self._make_context, self._most_cells = make_context, most_cells
-        self._states, self._exact = states, exact
-        self.context = make_context(sizes)
-        self._slots = SlotTable(sizes.sequences, exact)
+        self._states, self._whole_prefix_only = states, whole_prefix_only
+        self.context = make_context(params)
+        self._slots = SlotTable(params.sequences, whole_prefix_only)
         self._prompt_cache = PromptCache()
         self._unsaved: list[Slot] = []  # slots that hold exactly a fixed prefix not yet on disk
 
     @property
     def batch(self) -> int:
         """Tokens that one step may evaluate."""
-        return self.context.sizes.batch
+        return self.context.params.batch
 
     @property
     def cells(self) -> int:
@@ -124,13 +124,13 @@ class KVCacheManager:
         """Note that a run has been evaluated; keep the state where a fixed prefix ends."""
         assert job.slot is not None
         job.slot.length += len(run.tokens)
-        if job.slot.length == job.fixed >= LEAST_TOKENS:
+        if job.slot.length == job.shared_prefix >= LEAST_TOKENS:
             self._keep(job.slot)
 
     def resync(self, slot: Slot) -> None:
         """After a step that was cut short: believe what the context says is in memory."""
         kept = self.context.length(slot.sequence)
-        if self._exact and kept != slot.length:
+        if self._whole_prefix_only and kept != slot.length:
             kept = 0
         self.context.trim(slot.sequence, kept)
         self._slots.shorten(slot, min(kept, slot.length))
@@ -174,7 +174,7 @@ class KVCacheManager:
         if saved < self._slots.best_match(prompt)[1] + _WORTH_PARKING or slot is None:
             return
         self._trim(slot, 0)
-        if self._slots.cells() + len(best.tokens) > self.context.sizes.cells:
+        if self._slots.cells() + len(best.tokens) > self.context.params.cells:
             return
         if self.context.admit(slot.sequence, best.state):
             self._prompt_cache.take(best)
@@ -195,7 +195,7 @@ class KVCacheManager:
 
     def _make_room(self, job: Job, saved: int, best_match: Slot | None) -> bool:
         needed = job.wanted_cells() - saved
-        while self._slots.cells() + needed > self.context.sizes.cells:
+        while self._slots.cells() + needed > self.context.params.cells:
             if least_recently_used := self._slots.least_recently_used(
                 (best_match,) if best_match else ()
             ):
@@ -212,12 +212,12 @@ class KVCacheManager:
 
     def _restore(self, job: Job, slot: Slot) -> None:
         """Read a longer prefix from disk than the slot has, if there is one."""
-        fixed = job.tokens.view[: job.fixed]
-        if slot.length < job.fixed and self._states.has(fixed):
+        fixed = job.tokens.view[: job.shared_prefix]
+        if slot.length < job.shared_prefix and self._states.has(fixed):
             self._trim(slot, 0)
             slot.tokens = job.tokens
             if self._states.restore(self.context, slot.sequence, fixed):
-                slot.length = job.fixed
+                slot.length = job.shared_prefix
 
     def _keep(self, slot: Slot) -> None:
         """Keep a copy of a sequence, to be written to disk when there is time."""
@@ -246,7 +246,7 @@ class KVCacheManager:
 
         A prefix that sequences share is copied for each of them, so the new size counts it so.
         """
-        old = self.context.sizes
+        old = self.context.params
         least = sum(slot.length for slot in self._slots.slots) + needed
         if least > self._most_cells or old.cells >= self._most_cells:
             return False
@@ -263,4 +263,4 @@ class KVCacheManager:
             slot.parent, slot.shared = None, 0
             if not self.context.admit(slot.sequence, state):
                 slot.length = 0
-        return self.context.sizes.cells > old.cells
+        return self.context.params.cells > old.cells

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import ctypes
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from localai.catalog.gguf.header import Header
 from localai.catalog.placement.layers import layers
 from localai.catalog.placement.plan import DEFAULT_CONTEXT, PlacementRequest, plan
-from localai.engines.base import ModelSpec
 from localai.engines.llama.bindings import drain_log, native, start
+from localai.engines.llama.context_params import ContextParams, LlamaOptions
 from localai.engines.llama.devices import machine
 from localai.engines.llama.state_store import fingerprint
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadModel
+from localai.formats.serialization import from_plain
+from localai.types import ModelSpec
 
 BATCH = 512  # tokens a step; the library's own size of one evaluation
 _SEQUENCES = 32
@@ -27,17 +28,6 @@ _FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when 
 _LEAST_CELLS = 4096
 _MOST_CELLS = 1 << 16  # the first context; it grows when needed
 _BYTES_A_THREAD = 8 << 20  # of weights; with less to read, threads wait longer than they work
-
-
-@dataclass(frozen=True)
-class ContextParams:
-    """What a context is made with."""
-
-    cells: int  # tokens kept in memory, all sequences together
-    sequences: int
-    batch: int  # tokens evaluated in one step, at most
-    threads: int
-    cache_type: str
 
 
 def physical_cores() -> int:
@@ -56,16 +46,16 @@ def physical_cores() -> int:
     return max(1, len(cores))
 
 
-def placement_request(spec: ModelSpec, header: Header) -> PlacementRequest:
+def placement_request(options: LlamaOptions, header: Header) -> PlacementRequest:
     """Return what is asked for, as the memory rule wants it."""
-    asked = spec.gpu_layers
+    asked = options.gpu_layers
     layers_asked = {"auto": None, "all": len(header.tensors)}.get(asked, 0)
     recurrent = any(layer.state for layer in layers(header))
     return PlacementRequest(
-        context=spec.context,
+        context=options.context,
         most=max(DEFAULT_CONTEXT, header.context_length or 0),
         gpu_layers=int(asked) if asked.isdecimal() else layers_asked,
-        cache_type=spec.cache_type,
+        cache_type=options.cache_type,
         sequences=_SEQUENCES_EXACT if recurrent else _SEQUENCES,
         batch=BATCH,
     )
@@ -85,7 +75,8 @@ class Model:
     def __init__(self, spec: ModelSpec, header: Header) -> None:
         start()
         self.spec, self.header = spec, header
-        self.placement_request = placement_request(spec, header)
+        self.options = from_plain(LlamaOptions, spec.options)
+        self.placement_request = placement_request(self.options, header)
         parameters = self._placed()
         self.pointer: Any = native.llama_model_load_from_file(
             os.fsencode(spec.files[0]), parameters
@@ -97,7 +88,7 @@ class Model:
             )
         self.vocab = Vocab(native.llama_model_get_vocab(self.pointer))
         self.context_length = int(native.llama_model_n_ctx_train(self.pointer))
-        self.exact = bool(
+        self.whole_prefix_only = bool(
             native.llama_model_is_recurrent(self.pointer)
             or native.llama_model_is_hybrid(self.pointer)
         )
@@ -135,6 +126,12 @@ class Model:
         return "GPU" if self.plan.gpu_layers else "CPU"
 
     @property
+    def gpu_memory(self) -> dict[str, int]:
+        """The bytes that the model and its context take on each GPU, by its name in the pool."""
+        gpus = [share for share in self.plan.shares if share.device.kind == "gpu"]
+        return {f"gpu{at}": share.total for at, share in enumerate(gpus) if share.layers}
+
+    @property
     def fingerprint(self) -> str:
         """What a state of this model depends on."""
         return fingerprint(self.spec.files, self.plan.cache_type, self.plan.split)
@@ -143,15 +140,15 @@ class Model:
         """Return how many tokens the memory has room for."""
         return self.plan.context
 
-    def sizes(self) -> ContextParams:
+    def context_params(self) -> ContextParams:
         """Return what the first context is made with."""
         token = max(1, self.header.kv_bytes_per_token(type_bytes=2))
         cells = max(_LEAST_CELLS, _FIRST_CACHE_BYTES // token // 256 * 256)
         return ContextParams(
-            cells=min(max(cells, self.spec.context or 0), _MOST_CELLS, self.most_cells()),
+            cells=min(max(cells, self.options.context or 0), _MOST_CELLS, self.most_cells()),
             sequences=self.placement_request.sequences,
             batch=self.placement_request.batch,
-            threads=self.spec.threads or self._useful_threads(),
+            threads=self.options.threads or self._useful_threads(),
             cache_type=self.plan.cache_type,
         )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from typing import Literal
 
 from localai.engines.llama.reasoning import ReasoningTags
+from localai.types import Text, Thinking
 
-Kind = Literal["text", "thinking"]
-Piece = tuple[Kind, str]
+Piece = Text | Thinking
 
 
 def _overlap(text: str, pattern: str) -> int:
@@ -63,7 +62,7 @@ class OutputParser:
 
     def _advance(self, text: str) -> list[Piece]:
         if self._plain:
-            return [("text", text)] if text else []
+            return [Text(text)] if text else []
         if self.stopped:
             return []
         self._held += text
@@ -127,4 +126,4 @@ class OutputParser:
         if not text:
             return []
         self._trim = False
-        return [("thinking" if self.thinking else "text", text)]
+        return [Thinking(text) if self.thinking else Text(text)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from localai.engines.base import Message, TextRequest
+from localai.engines.base import Call
 from localai.engines.llama.chat_template import ChatTemplate
 from localai.engines.llama.escaping import tokenize_untrusted
 from localai.engines.llama.job import Job
@@ -16,6 +16,7 @@ from localai.engines.llama.sampler import Sampler, fresh_seed
 from localai.engines.llama.slots import TokenBuffer, common_prefix
 from localai.engines.llama.state_store import LEAST_TOKENS
 from localai.errors import BadInput, TooLong
+from localai.types import Message, TextRequest
 
 if TYPE_CHECKING:
     from localai.engines.llama.structured_output import MatcherFactory
@@ -43,7 +44,7 @@ class Preprocessor:
         self._style = reasoning_tags(self._template.source)
         self._opened: dict[bool | None, bool] = {}
 
-    def job(self, request_id: str, request: TextRequest, arrived: float) -> Job:
+    def job(self, call: Call, arrived: float) -> Job:
         """Return the job of a request that has arrived at that time of `time.perf_counter`.
 
         Raises
@@ -53,6 +54,7 @@ class Preprocessor:
         TooLong
             Its prompt does not fit the model's context.
         """
+        request: TextRequest = call.request
         if request.constraint and request.stop:
             raise BadInput(
                 "a constraint and stop strings cannot be kept together: a stop string would cut "
@@ -65,21 +67,26 @@ class Preprocessor:
         seed = fresh_seed() if sampling.seed is None else sampling.seed
         constraint = request.constraint
         return Job(
-            request_id,
+            call.id,
+            call.client,
             request,
             TokenBuffer(ids),
             Sampler(sampling, seed, ids, self._vocab.size),
-            self._flow(request),
+            self._parser(request),
             self._most,
             seed,
             arrived,
             matcher=self._matchers.matcher(constraint) if constraint else None,
-            fixed=self._fixed(request, ids),
+            shared_prefix=self._fixed(request, ids),
             marks=self._marks,
             cut=cut,
         )
 
-    def _flow(self, request: TextRequest) -> OutputParser:
+    def count_tokens(self, request: TextRequest) -> int:
+        """Return how many tokens the prompt of a request has, whether it fits or not."""
+        return len(self._encode(request))
+
+    def _parser(self, request: TextRequest) -> OutputParser:
         if request.raw is not None or request.prefill:
             return OutputParser(request.stop)
         return OutputParser(request.stop, self._style, self._opens_thinking(request.think))
@@ -121,7 +128,7 @@ class Preprocessor:
         if len(ids) < self._most:
             return ids, 0
         if request.truncate is None:
-            raise self._too_long(str(len(ids)))
+            raise self._too_long(len(ids))
         return self._cut(request, len(ids))
 
     def _refuse_hopeless(self, request: TextRequest) -> None:
@@ -131,13 +138,15 @@ class Preprocessor:
         if len(text) > _HOPELESS and (longest := self._vocab.longest):
             least = len(text) // longest
             if least >= self._most:
-                raise self._too_long(f"at least {least}")
+                raise self._too_long(least, "at least ")
 
-    def _too_long(self, tokens: str) -> TooLong:
+    def _too_long(self, tokens: int, about: str = "") -> TooLong:
         return TooLong(
-            f"the prompt has {tokens} tokens; the model's context holds {self._most}, "
+            f"the prompt has {about}{tokens} tokens; the model's context holds {self._most}, "
             "the answer included",
             "shorten it, or let it be cut with --truncate head|middle|tail",
+            tokens=tokens,
+            limit=self._most,
         )
 
     def _cut(self, request: TextRequest, first: int) -> tuple[list[int], int]:
@@ -154,6 +163,8 @@ class Preprocessor:
                     f"the prompt has {len(ids)} tokens without the part that may be cut; the "
                     f"model's context holds {self._most}, the answer included",
                     "shorten the system text",
+                    tokens=len(ids),
+                    limit=self._most,
                 )
             request, length = shorter, len(ids)
 

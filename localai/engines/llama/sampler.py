@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from localai.engines.base import Sampling
 from localai.engines.llama.bindings import native
 from localai.engines.llama.context import Context, Logits
 from localai.errors import BadModel
+from localai.types import Sampling
 
 if TYPE_CHECKING:
     from localai.engines.llama.structured_output import (

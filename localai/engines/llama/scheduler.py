@@ -1,4 +1,4 @@
-"""Continuous batching: one thread that admits requests, steps the context, and sends deltas.
+"""Continuous batching: one thread that admits requests, steps the context, and sends events.
 
 Each step takes every answer's next token and, in what room is left, prompt tokens of requests that
 have just come, interactive ones first. What is in some sequence's memory is not evaluated again:
@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 
-from localai.engines.base import Delta, Deltas, Emit, FinishReason
 from localai.engines.llama.context import Run
 from localai.engines.llama.job import Job
 from localai.engines.llama.kv_cache import KVCacheManager
@@ -18,6 +17,7 @@ from localai.engines.llama.slots import common_prefix
 from localai.engines.llama.turns import fair_order
 from localai.engines.llama.vocab import Vocab
 from localai.errors import ConstraintNotMet, LocalaiError
+from localai.types import Emit, Events, Failed, FinishReason, Progress
 
 _WORTH_WAITING = 32  # tokens of a prefix being evaluated that are worth waiting for
 _NO_CELLS, _ABORTED = 1, 2  # what `Context.evaluate` may answer
@@ -41,7 +41,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}  # every request that has not ended
         self._waiting: list[Job] = []
         self._active: list[Job] = []
-        self._out: Deltas = []
+        self._out: Events = []
         self._solo_job: Job | None = None  # whose step the last one is, where it is one job's alone
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
@@ -51,7 +51,7 @@ class Scheduler:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Take a job; its deltas go to `emit`. Called from any thread."""
+        """Take a job; its events go to `emit`. Called from any thread."""
         with self._wake:
             self._jobs[job.id] = job
             self._waiting.append(job)
@@ -87,8 +87,8 @@ class Scheduler:
             elif self.memory.idle_tasks and not (self._closing and not self.memory.unsaved):
                 self.memory.run_idle_task()
             if self._out:
-                deltas, self._out = self._out, []
-                self._emit(deltas)
+                events, self._out = self._out, []
+                self._emit(events)
 
     def _wait(self) -> bool:
         """Wait for something to do; False: there is nothing left, and there will not be."""
@@ -135,7 +135,7 @@ class Scheduler:
         self._active.remove(job)
         with self._lock:
             self._waiting.append(job)
-        self._emit([(job.id, Delta("stage", stage="waits"))])
+        self._emit([(job.id, Progress("queued", unit="requests"))])
 
     def _prefix_is_coming(self, job: Job) -> bool:
         """Whether another job is about to evaluate a prefix that `job` shares.
@@ -151,7 +151,7 @@ class Scheduler:
                 continue  # which may itself have to wait
             common = common_prefix(other.tokens.view, prompt)
             if common >= max(saved + _WORTH_WAITING, other.slot.length + 1):
-                other.stops.add(common)
+                other.prefill_boundaries.add(common)
                 return True
         return False
 
@@ -160,12 +160,12 @@ class Scheduler:
         if not job.started:
             job.started = time.perf_counter()
             job.reused = job.slot.length
-            job.stops.add(job.fixed)
+            job.prefill_boundaries.add(job.shared_prefix)
         with self._lock:
             self._waiting.remove(job)
         self._active.append(job)
         self._active.sort(key=lambda active: active.rank)
-        self._emit([(job.id, Delta("stage", stage="runs"))])
+        self._emit([(job.id, Progress("reading", job.slot.length, job.prompt_length))])
 
     def _plan(self) -> list[tuple[Job, Run]]:
         """Return what the next step evaluates; batch work has none while somebody waits."""
@@ -180,7 +180,9 @@ class Scheduler:
             start = job.slot.length
             end = min(len(job.tokens), start + room)
             if start < job.prompt_length:
-                end = min(stop for stop in (*job.stops, end) if stop > start or stop == end)
+                end = min(
+                    stop for stop in (*job.prefill_boundaries, end) if stop > start or stop == end
+                )
             if end > start:
                 tokens = job.tokens.view[start:end].tolist()
                 plan.append((job, Run(job.slot.sequence, start, tokens, end == len(job.tokens))))
@@ -216,20 +218,20 @@ class Scheduler:
             index += len(run.tokens)
             if run.logits:
                 try:
-                    matcher = None if job.flow.thinking else job.matcher
+                    matcher = None if job.parser.thinking else job.matcher
                     context = self.memory.context
                     self._take(job, job.sampler.choose(context, next(rows), index, matcher))
                 except LocalaiError as error:
                     self._fail(job, error)
             else:
                 done = run.start + len(run.tokens)
-                self._out.append((job.id, Delta("progress", done=done, total=job.prompt_length)))
+                self._out.append((job.id, Progress("reading", done, job.prompt_length)))
 
     def _take(self, job: Job, token: int) -> None:
         """Add the token chosen for a job, and those that its constraint forces after it."""
         job.last = time.perf_counter()
         job.first = job.first or job.last
-        thinking = job.flow.thinking
+        thinking = job.parser.thinking
         ended = self._vocab.is_end(token)
         if not ended:
             self._append(job, token)
@@ -237,7 +239,7 @@ class Scheduler:
             job.matcher.accept(token)
             if not ended:
                 self._force(job)
-        if ended or job.flow.stopped or (job.matcher and job.matcher.finished):
+        if ended or job.parser.stopped or (job.matcher and job.matcher.finished):
             self._finish(job, "stop")
         elif job.full:
             self._finish(job, "length")
@@ -254,7 +256,7 @@ class Scheduler:
     def _append(self, job: Job, token: int) -> None:
         job.tokens.append(token)
         job.answered += 1
-        self._out += job.deltas(job.flow.feed(job.marks.get(token) or self._vocab.piece(token)))
+        self._out += job.events(job.parser.feed(job.marks.get(token) or self._vocab.piece(token)))
 
     def _evict_or_grow(self) -> None:
         """No cell was left in the middle of an answer: free some, or let the youngest wait."""
@@ -279,7 +281,7 @@ class Scheduler:
             self._release(job)
 
     def _fail(self, job: Job, error: LocalaiError) -> None:
-        self._out.append((job.id, Delta("error", error=error.to_wire(), usage=job.usage())))
+        self._out.append((job.id, Failed(**error.to_wire())))
         self._release(job)
 
     def _release(self, job: Job) -> None:

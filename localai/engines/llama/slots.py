@@ -76,14 +76,14 @@ class SlotTable:
     ----------
     sequences : int
         How many slots there are.
-    exact : bool
+    whole_prefix_only : bool
         The model cannot forget a part of a sequence (recurrent layers): a memory is of use only
         as a whole.
     """
 
-    def __init__(self, sequences: int, exact: bool) -> None:
+    def __init__(self, sequences: int, whole_prefix_only: bool) -> None:
         self.slots = [Slot(sequence) for sequence in range(sequences)]
-        self.exact = exact
+        self.whole_prefix_only = whole_prefix_only
 
     def cells(self) -> int:
         """Return how many cells are in use; a shared prefix counts once."""
@@ -103,7 +103,7 @@ class SlotTable:
     def saving(self, memory: Tokens, prompt: Tokens) -> int:
         """Return how many tokens of `prompt` a memory of these tokens saves."""
         common = common_prefix(memory, prompt[: len(prompt) - 1])
-        return 0 if self.exact and common != len(memory) else common
+        return 0 if self.whole_prefix_only and common != len(memory) else common
 
     def best_match(self, prompt: Tokens) -> tuple[Slot | None, int]:
         """Return the slot that saves most of `prompt`, an idle one if two save the same."""

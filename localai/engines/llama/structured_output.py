@@ -27,10 +27,10 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
 
-from localai.constraint import Constraint
 from localai.engines.llama.bindings import native
 from localai.engines.llama.grammar import grammar
 from localai.errors import BadConstraint, BadModel, ConstraintNotMet
+from localai.types import Constraint
 
 # Tokens that are no text: control tokens, the unknown token, unused entries.
 _NOT_TEXT: Final = (
