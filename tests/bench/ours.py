@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localai.pool.client import DedicatedClient
 from localai.pool.worker_connection import WorkerConnection
-from localai.types import FinishReason, ModelSpec, TextRequest, Usage
+from localai.types import Finished, FinishReason, ModelSpec, Text, TextRequest, Thinking, Usage
 
 _WORDS = (
     "time year people way day man thing woman life child world school state family student "
@@ -69,9 +69,9 @@ class Ours:
         """Return the whole answer to a request."""
         text = ""
         for delta in self._engine.ask(request):
-            if delta.kind in ("text", "thinking"):
+            if isinstance(delta, Text | Thinking):
                 text += delta.text
-            elif delta.kind == "finish":
+            elif isinstance(delta, Finished):
                 assert delta.usage is not None
                 return Answer(text, delta.reason, delta.usage)
         raise AssertionError("an answer has an end")

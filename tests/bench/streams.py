@@ -13,7 +13,7 @@ import json
 import time
 from pathlib import Path
 
-from localai.types import Message, Sampling, TextRequest
+from localai.types import Failed, Finished, Message, Sampling, TextRequest
 from tests.bench.arguments import files, parser
 from tests.bench.ours import Ours
 from tests.bench.table import RATIOS, compared, show
@@ -38,8 +38,8 @@ def our_speed(engine: Ours, asked: list[str], streams: int, most: int) -> float:
     running = {channel.send(pending.pop()) for _ in range(streams)}
     while running:
         for name, delta in channel.receive():
-            assert delta.kind != "error", delta
-            if delta.kind == "finish":
+            assert not isinstance(delta, Failed), delta
+            if isinstance(delta, Finished):
                 assert delta.usage is not None
                 tokens += delta.usage.answer_tokens
                 running.discard(name)

@@ -25,7 +25,7 @@ from localai.errors import BadInput, LocalaiError, TooLong, WorkerDied
 from localai.pool.client import DedicatedClient
 from localai.terminal.console import Console
 from localai.terminal.streams import Stream
-from localai.types import Message, ModelSpec, TextRequest
+from localai.types import Event, Finished, Message, ModelSpec, Text, TextRequest
 from tests.conftest import ROOT, Ran, run
 from tests.house.test_house import foreign, probe
 
@@ -204,7 +204,12 @@ class Held:
     def talk(
         self, *, context: int | None = None, save: str | None = None, **values: Any
     ) -> ChatSession:
-        spec = ModelSpec("text", (str(TINY),), "tiny", threads=1, context=context)
+        spec = ModelSpec(
+            "text",
+            (str(TINY),),
+            "tiny",
+            {"threads": 1, **({"context": context} if context else {})},
+        )
         models = open.ModelHandle(lambda name: spec, DedicatedClient)
         settings = {"temperature": 0.0, **values.pop("settings", {})}
         wish = open.ChatRequest(save, False, save is not None, values, settings)
@@ -395,16 +400,16 @@ def test_the_meter_follows_what_is_said(held: Held) -> None:
 class Broken:
     """An engine that answers as it is told."""
 
-    def __init__(self, *deltas: Delta | BaseException) -> None:
+    def __init__(self, *deltas: Event | BaseException) -> None:
         self.deltas = deltas
         self.requests: list[TextRequest] = []
         self.cancelled = False
 
-    def ask(self, request: TextRequest) -> Iterator[Delta]:
+    def ask(self, request: TextRequest) -> Iterator[Event]:
         self.requests.append(request)
         return self._answer()
 
-    def _answer(self) -> Iterator[Delta]:
+    def _answer(self) -> Iterator[Event]:
         try:
             for delta in self.deltas:
                 if isinstance(delta, BaseException):
@@ -417,7 +422,7 @@ class Broken:
         pass
 
 
-def broken(chat: ChatSession, *deltas: Delta | BaseException) -> Broken:
+def broken(chat: ChatSession, *deltas: Event | BaseException) -> Broken:
     chat.models._engine.close()  # type: ignore[union-attr]
     chat.models._engine = Broken(*deltas)  # type: ignore[assignment]
     return chat.models._engine  # type: ignore[return-value]
@@ -429,7 +434,7 @@ def test_a_question_without_a_word_of_answer_is_taken_back(held: Held) -> None:
     with pytest.raises(WorkerDied):
         say(chat, "Hello!")
     assert chat.transcript.turns == []
-    broken(chat, Delta("text", "Hel"), WorkerDied("it died"))
+    broken(chat, Text("Hel"), WorkerDied("it died"))
     with pytest.raises(WorkerDied):
         say(chat, "Hello!")
     assert chat.transcript.turns == [Turn("user", "Hello!"), Turn("assistant", "Hel", INTERRUPTED)]
@@ -443,12 +448,12 @@ def test_the_answer_before_stays_until_the_other_one_begins(held: Held) -> None:
     with pytest.raises(WorkerDied):
         say(chat, "/retry")
     assert [turn.text for turn in chat.transcript.turns] == [CAPITAL, PARIS]
-    engine = broken(chat, Delta("text", "It is Lyon."), Delta("finish", reason="length"))
+    engine = broken(chat, Text("It is Lyon."), Finished("length"))
     assert say(chat, "/retry") == "It is Lyon."
     assert [turn.text for turn in chat.transcript.turns] == [CAPITAL, "It is Lyon."]
     assert [message.content for message in engine.requests[0].messages] == [CAPITAL]
     assert "/continue goes on" in held.said
-    engine = broken(chat, Delta("text", " Or Paris."), Delta("finish"))
+    engine = broken(chat, Text(" Or Paris."), Finished("stop"))
     assert say(chat, "/continue") == "It is Lyon. Or Paris."
     assert engine.requests[0].prefill == "It is Lyon."
     assert [message.content for message in engine.requests[0].messages] == [CAPITAL]
@@ -459,7 +464,7 @@ def test_parts_of_a_long_answer_are_kept_as_they_come(
 ) -> None:
     chat = held.talk(save="s")
     monkeypatch.setattr("localai.chat.session._PART_SECONDS", -1)
-    broken(chat, Delta("text", "I am "), Delta("text", "Ada"), KeyboardInterrupt())
+    broken(chat, Text("I am "), Text("Ada"), KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         say(chat, "Hello!")
     assert chat.journal
@@ -475,7 +480,7 @@ def test_parts_of_a_long_answer_are_kept_as_they_come(
 def test_any_template_takes_the_order_of_turns(held: Held, ada: str) -> None:
     chat = held.talk(character=ada)
     chat.greet()
-    engine = broken(chat, Delta("text", "Yes."), Delta("finish"))
+    engine = broken(chat, Text("Yes."), Finished("stop"))
     say(chat, "Are you there?")
     chat.record({"kind": "user", "text": "Hm."})
     say(chat, "And now?")
@@ -490,7 +495,7 @@ def test_any_template_takes_the_order_of_turns(held: Held, ada: str) -> None:
 
 def test_text_for_the_model_is_the_text_that_was_typed(held: Held, tmp_path: Path) -> None:
     chat = held.talk()
-    engine = broken(chat, Delta("text", "Yes."), Delta("finish"))
+    engine = broken(chat, Text("Yes."), Finished("stop"))
     say(chat, "!only for me")
     say(chat, " /help is no command here")
     assert [each.content for each in engine.requests[-1].messages] == ["/help is no command here"]
@@ -515,7 +520,7 @@ def test_text_for_the_model_is_the_text_that_was_typed(held: Held, tmp_path: Pat
 def test_two_questions_in_a_row_are_one_message(held: Held) -> None:
     chat = held.talk()
     chat.record({"kind": "user", "text": "Are you there?"})  # a crash left it without an answer
-    engine = broken(chat, Delta("text", "Yes."), Delta("finish"))
+    engine = broken(chat, Text("Yes."), Finished("stop"))
     say(chat, "Hello?")
     assert engine.requests[-1].messages == (Message("user", "Are you there?\n\nHello?"),)
 
@@ -747,7 +752,7 @@ def test_a_picture_is_described_for_an_engine_that_is_missing(held: Held, ada: s
     say(chat, "Hello!")
     before = list(chat.transcript.turns)
     for what in image_prompt.WHAT:
-        engine = broken(chat, Delta("text", 'A "girl".\nred hair'), Delta("finish"))
+        engine = broken(chat, Text('A "girl".\nred hair'), Finished("stop"))
         held.out.truncate(0)
         held.out.seek(0)
         assert "no picture engine yet" in say_text(chat, f"/sd {what}")
@@ -762,7 +767,7 @@ def test_a_picture_is_described_for_an_engine_that_is_missing(held: Held, ada: s
     assert chat.transcript.turns == before, "the chat has not heard of it"
     with pytest.raises(BadInput, match="what to draw"):
         say(chat, "/sd")
-    broken(chat, Delta("text", '".,'), Delta("finish"))
+    broken(chat, Text('".,'), Finished("stop"))
     with pytest.raises(LocalaiError, match="wrote no keywords"):
         say(chat, "/sd you")
 

@@ -16,7 +16,7 @@ from localai.catalog.gguf.header import Header
 from localai.chat.context_window import _COUNTED
 from localai.engines.llama.chat_template import CHATML
 from localai.generation import constraints
-from localai.types import Message, Sampling, TextRequest
+from localai.types import Finished, Message, Progress, Sampling, Text, TextRequest
 from tests.conftest import GREEDY, InProcess
 
 TALK = " ".join(
@@ -231,7 +231,7 @@ def test_a_repeat_penalty_changes_a_repeating_answer(tiny: InProcess) -> None:
 
 def test_a_cancelled_request_ends_at_once_and_others_go_on(tiny: InProcess) -> None:
     endless = tiny.submit(**ENDLESS)
-    while tiny.deltas.get(timeout=60)[1].kind != "text":
+    while not isinstance(tiny.events.get(timeout=60)[1], Text):
         pass
     tiny.engine.cancel(endless)
     reply = tiny.gather([endless])[endless]
@@ -243,7 +243,7 @@ def test_a_cancelled_request_ends_at_once_and_others_go_on(tiny: InProcess) -> N
 def test_cancelling_cuts_a_long_prompt_short(engine_of: Callable[..., InProcess]) -> None:
     engine = engine_of()
     name = engine.submit(raw="word " * 1900, max_tokens=4)
-    while engine.deltas.get(timeout=60)[1].kind != "progress":
+    while not isinstance(engine.events.get(timeout=60)[1], Progress):
         pass
     engine.engine.cancel(name)
     reply = engine.gather([name])[name]
@@ -270,7 +270,7 @@ def test_long_texts_that_wait_for_each_other_are_all_said_to_be_read(tiny: InPro
     names = [tiny.submit(LONG[:1_000_000], truncate="tail") for _ in range(2)]
     told: list[tuple[str, str, int]] = []
     while len(told) < 2:
-        name, delta = tiny.deltas.get(timeout=60)
+        name, delta = tiny.events.get(timeout=60)
         if delta.kind != "stage":
             told.append((name, delta.kind, delta.total))
     assert told == [(name, "progress", 0) for name in names]
@@ -336,7 +336,7 @@ def test_more_requests_than_sequences_and_cells_all_end(
     ]
     replies = engine.gather(names)
     assert all(reply.end is not None and reply.end.usage is not None for reply in replies.values())
-    assert all(reply.end.kind == "finish" for reply in replies.values() if reply.end)
+    assert all(isinstance(reply.end, Finished) for reply in replies.values() if reply.end)
 
 
 def test_the_context_grows_without_changing_answers(
@@ -391,7 +391,7 @@ def test_200_of_200_constrained_answers_at_a_high_temperature_are_valid(tiny: In
     replies = tiny.gather(names)
     for number, name in enumerate(names):
         constraint, reply = asked[number % 4][1], replies[name]
-        assert reply.end is not None and reply.end.kind == "finish"
+        assert reply.end is not None and isinstance(reply.end, Finished)
         if constraint.kind == "choices":
             assert reply.text in json.loads(constraint.source)
         else:
@@ -421,8 +421,8 @@ def test_interactive_requests_go_before_batch_work(tiny: InProcess) -> None:
     quick = tiny.submit("What is 7 + 8?")
     seen: list[str] = []
     while quick not in seen:
-        name, delta = tiny.deltas.get(timeout=120)
-        if delta.kind == "finish":
+        name, delta = tiny.events.get(timeout=120)
+        if isinstance(delta, Finished):
             seen.append(name)
     assert len(seen) < len(batch)
     for name in batch:
@@ -436,15 +436,15 @@ def test_an_interactive_request_takes_a_place_and_the_batch_goes_on_unchanged(
     rows = {f"Count to {at % 3 + 18}. {at}": "" for at in range(40)}
     alone = {text: tiny.ask(text, max_tokens=50).text for text in rows}
     batch = {tiny.submit(text, max_tokens=50, interactive=False): text for text in rows}
-    while tiny.deltas.get(timeout=60)[1].kind != "text":  # they are at it
+    while not isinstance(tiny.events.get(timeout=60)[1], Text):  # they are at it
         pass
     begun = tiny.submit("What is the capital of France?")
     ended: list[str] = []
     said: dict[str, str] = dict.fromkeys((*batch, begun), "")
     while len(ended) < len(rows) + 1:
-        name, delta = tiny.deltas.get(timeout=60)
+        name, delta = tiny.events.get(timeout=60)
         said[name] += delta.text
-        if delta.kind == "finish":
+        if isinstance(delta, Finished):
             ended.append(name)
     assert ended[0] == begun, ended.index(begun)
     assert said[begun] == "The capital of France is Paris."
@@ -456,7 +456,7 @@ def test_closing_in_the_middle_of_answers_is_quick(engine_of: Callable[..., InPr
     engine = InProcess()
     for _ in range(4):
         engine.submit(**ENDLESS)
-    engine.deltas.get(timeout=60)
+    engine.events.get(timeout=60)
     start = time.monotonic()
     engine.engine.close()
     assert time.monotonic() - start < 20

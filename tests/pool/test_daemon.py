@@ -27,12 +27,12 @@ from localai.catalog.names import TINY
 from localai.errors import LocalaiError, NoDaemon, WorkerDied
 from localai.pool import daemon_client, daemon_socket, protocol
 from localai.pool.client import PooledClient, open_engine
-from localai.types import Constraint, ModelSpec
+from localai.types import Constraint, ModelSpec, Text
 from tests.conftest import PATIENCE, ROOT, Ran, ask, command, ours, request, run, until
 
 pytestmark = pytest.mark.usefixtures("warm")
 
-SPEC = ModelSpec("text", (str(TINY),), "tiny", threads=1)
+SPEC = ModelSpec("text", (str(TINY),), "tiny", {"threads": 1})
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
 # A constraint that takes thousands of tokens: an answer that lasts for many seconds.
@@ -238,7 +238,7 @@ def test_a_host_that_was_slow_still_tells_how_a_worker_ended(
         deltas = engine.ask(
             request("go", constraint=Constraint("regex", "([a-z]{3} ){900}"), max_tokens=3000)
         )
-        while next(deltas).kind != "text":
+        while not isinstance(next(deltas), Text):
             pass
         for worker in processes(home, "worker"):
             worker.kill()
@@ -374,7 +374,7 @@ def test_sixteen_clients_with_twenty_questions_each_get_the_answers_they_get_alo
             for at in range(20):
                 question = QUESTIONS[(number * 7 + at) % len(QUESTIONS)]
                 deltas = engine.ask(request(question, max_tokens=None))
-                said = "".join(delta.text for delta in deltas if delta.kind == "text")
+                said = "".join(delta.text for delta in deltas if isinstance(delta, Text))
                 if said.rstrip("\n") + "\n" != alone[question]:
                     wrong.append(f"{question} {said!r}, alone {alone[question]!r}")
 
@@ -703,7 +703,7 @@ def test_errors_reach_the_client_as_what_they_are(home: Path) -> None:
     long = Constraint("regex", "([a-z]{3} ){900}")
     with pytest.raises(LocalaiError) as caught, PooledClient(SPEC, 60) as engine:
         deltas = engine.ask(request("go", max_tokens=None, constraint=long))
-        assert next(delta for delta in deltas if delta.kind == "text")
+        assert next(delta for delta in deltas if isinstance(delta, Text))
         only(home, "worker").kill()
         list(deltas)
     assert isinstance(caught.value, WorkerDied)
@@ -713,7 +713,7 @@ def test_leaving_an_answer_early_cancels_it_and_the_next_is_clean() -> None:
     with PooledClient(SPEC, 60) as engine:
         for _ in range(5):
             for delta in engine.ask(request("Count to 20.", max_tokens=200)):
-                if delta.kind == "text":
+                if isinstance(delta, Text):
                     break
             said = [delta.text for delta in engine.ask(request(CAPITAL))]
             assert "".join(said) == PARIS

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from localai.pool import event_batcher
 from localai.pool.event_batcher import EventBatcher
+from localai.types import Event, Failed, Finished, Progress, Text, Thinking
 
 LONG = 60.0  # seconds between beats: what comes before has not waited for one
 
 
-def text(piece: str) -> Delta:
-    return Delta("text", text=piece)
+def text(piece: str) -> Event:
+    return Text(piece)
 
 
 def whole(deltas: Deltas) -> dict[str, list[tuple[str, str]]]:
@@ -41,8 +42,8 @@ requests = st.dictionaries(
 @given(requests, st.data())
 def test_every_delta_comes_in_its_order(kinds: dict[str, list[str]], data: st.DataObject) -> None:
     queues = {
-        name: [Delta(kind, text=f"{at},") if kind != "progress" else Delta(kind, done=at)  # type: ignore[arg-type]
-               for at, kind in enumerate(own)] + [Delta("finish")]
+        name: [Event(kind, text=f"{at},") if kind != "progress" else Event(kind, done=at)  # type: ignore[arg-type]
+               for at, kind in enumerate(own)] + [Finished("stop")]
         for name, own in kinds.items()
     }  # fmt: skip
     put: Deltas = []
@@ -55,7 +56,7 @@ def test_every_delta_comes_in_its_order(kinds: dict[str, list[str]], data: st.Da
         del queues[name][:count]
         box.put(step)
         put += step
-        if step[-1][1].kind == "finish":  # which is never kept waiting
+        if isinstance(step[-1][1], Finished):  # which is never kept waiting
             taken += box.take()
     assert whole(taken) == whole(put)
 
@@ -70,11 +71,11 @@ def taking(box: EventBatcher) -> tuple[threading.Thread, list[Deltas]]:
 
 @pytest.mark.parametrize(
     "delta",
-    [text("first"), Delta("finish"), Delta("error", error={}), Delta("progress", done=1, total=2)],
+    [text("first"), Finished("stop"), Failed("LocalaiError", "x"), Progress("reading", 1, 2)],
     ids=lambda delta: delta.kind,
 )
 def test_what_begins_or_ends_an_answer_waits_for_no_beat(
-    delta: Delta, monkeypatch: pytest.MonkeyPatch
+    delta: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_batcher, "_BEAT", LONG)
     box = EventBatcher()
@@ -113,13 +114,13 @@ def test_text_that_comes_seldom_goes_as_it_comes(monkeypatch: pytest.MonkeyPatch
 
 def test_thinking_and_text_are_not_joined() -> None:
     box = EventBatcher()
-    box.put([("a", Delta("thinking", text="x")), ("a", text("y")), ("b", text("z"))])
-    box.put([("a", text("!")), ("a", Delta("finish"))])
+    box.put([("a", Thinking("x")), ("a", text("y")), ("b", text("z"))])
+    box.put([("a", text("!")), ("a", Finished("stop"))])
     assert box.take() == [
-        ("a", Delta("thinking", text="x")),
+        ("a", Thinking("x")),
         ("a", text("y!")),
         ("b", text("z")),
-        ("a", Delta("finish")),
+        ("a", Finished("stop")),
     ]
 
 
@@ -129,5 +130,5 @@ def test_a_request_of_the_same_name_begins_anew(monkeypatch: pytest.MonkeyPatch)
     for _ in range(3):
         box.put([("a", text("x"))])
         assert box.take() == [("a", text("x"))]
-        box.put([("a", Delta("finish"))])
-        assert box.take() == [("a", Delta("finish"))]
+        box.put([("a", Finished("stop"))])
+        assert box.take() == [("a", Finished("stop"))]

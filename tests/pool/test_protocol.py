@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from localai.errors import BadInput, LocalaiError, TooLong, from_wire
 from localai.pool import protocol
-from localai.types import Usage
+from localai.types import Event, Failed, Finished, Usage
 from tests.conftest import of_another_version
 from tests.formats.test_serialization import plain, usages
 
@@ -24,9 +24,9 @@ messages = st.tuples(names, texts, fields)
 errors = st.fixed_dictionaries({"error": texts, "what": texts, "next": texts})
 
 
-def delta_of(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Delta]:
+def delta_of(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
     """Return deltas of a kind in which the other fields hold their defaults."""
-    return st.fixed_dictionaries(fields).map(lambda given: Delta(kind, **given))
+    return st.fixed_dictionaries(fields).map(lambda given: Event(kind, **given))
 
 
 deltas = st.one_of(
@@ -124,7 +124,7 @@ def test_a_request_that_travels_inline_fits_a_frame() -> None:
 
 
 @given(delta=deltas, name=texts)
-def test_deltas_come_back_as_they_were(delta: Delta, name: str) -> None:
+def test_deltas_come_back_as_they_were(delta: Event, name: str) -> None:
     (message,) = protocol.Decoder().feed(protocol.encode_delta(name, delta))
     assert message["id"] == name
     assert protocol.delta(message) == delta
@@ -160,9 +160,7 @@ def test_lone_surrogates_do_not_stop_a_message() -> None:
     "error", [TooLong("9 tokens", "cut it"), BadInput("no"), protocol.ProtocolError("x", "y")]
 )
 def test_errors_keep_class_words_and_exit_code(error: LocalaiError) -> None:
-    (message,) = protocol.Decoder().feed(
-        protocol.encode_delta("1", Delta("error", error=error.to_wire()))
-    )
+    (message,) = protocol.Decoder().feed(protocol.encode_delta("1", Failed(**error.to_wire())))
     again = from_wire(protocol.delta(message).error or {})
     assert (type(again), again.what, again.next_step) == (type(error), error.what, error.next_step)
     assert again.code == error.code
@@ -177,6 +175,6 @@ def test_an_unknown_error_class_is_a_plain_failure() -> None:
 def test_usage_travels_with_the_finish() -> None:
     usage = Usage(12, 3, 5, 0, 0.25, 0.5, 1.5, 0.75, 4294967294)
     (message,) = protocol.Decoder().feed(
-        protocol.encode_delta("7", Delta("finish", reason="length", usage=usage))
+        protocol.encode_delta("7", Finished("length", usage=usage))
     )
-    assert protocol.delta(message) == Delta("finish", reason="length", usage=usage)
+    assert protocol.delta(message) == Finished("length", usage=usage)

@@ -37,10 +37,10 @@ from localai.pool.worker import Worker
 from localai.pool.worker_connection import WorkerConnection, WorkerRetired
 from localai.pool.worker_process import WorkerExit, WorkerProcess
 from localai.system import memory
-from localai.types import ModelSpec, Usage
+from localai.types import Finished, ModelSpec, Text, Usage
 from tests.conftest import PATIENCE, ROOT, ask, command, of_another_version, request, until
 
-SPEC = ModelSpec("text", (str(TINY),), "tiny", threads=1)
+SPEC = ModelSpec("text", (str(TINY),), "tiny", {"threads": 1})
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
 # A constraint that takes thousands of tokens: an answer that lasts for many seconds.
@@ -640,7 +640,7 @@ def test_the_client_streams_cancels_and_leaves_no_process(home: Path) -> None:
         pid = engine._process.pid
         deltas = list(engine.ask(request(CAPITAL)))
         assert "".join(delta.text for delta in deltas) == PARIS
-        assert deltas[-1].kind == "finish" and deltas[-1].usage is not None
+        assert isinstance(deltas[-1], Finished) and deltas[-1].usage is not None
     until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 15)
 
 
@@ -888,7 +888,7 @@ def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
     channel = WorkerConnection(ours)
     deltas = channel.ask(request("Hello!"))
     usage = Usage(1, 0, 1, 0, 0.0, 0.0, 0.0, 0.0, 7)
-    last = [Delta("text", "Hel"), Delta("text", "lo!"), Delta("finish", usage=usage)]
+    last = [Text("Hel"), Text("lo!"), Finished("stop", usage=usage)]
     frames = [protocol.encode_delta("1", delta) for delta in last]
     theirs.sendall(b"".join(frames) + protocol.encode("gone"))  # all that the next look will find
     assert [delta.text for delta in deltas] == ["Hel", "lo!", ""]
