@@ -8,7 +8,7 @@ import click
 
 from localai.commands import options
 from localai.commands.click_ext import command, option
-from localai.commands.open_engine import engine_for
+from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import unescape
 from localai.errors import BadInput, ExitCode, LocalaiError, Undecided
 from localai.generation import build
@@ -99,14 +99,14 @@ def _decide(console: Console, given: dict[str, Any], text: str) -> int:
 
 
 def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
-    prompt = build.prompt_file(given)
-    card = build.character(given)
+    asked = options.generation(given)
+    prompt, card = build.prompt_file(asked), build.character(asked)
     if prompt and not text and "input" in prompt.names():
         what = f"the prompt {prompt.name} wants an input, and there is none"
         raise BadInput(what, "give it as an argument or on stdin")
-    request = build.request(given, text, prompt, card)
+    request = build.request(asked, text, prompt, card)
     own = (prompt and prompt.model) or (card and card.model) or ""
-    spec = build.spec(console, given, own)
+    spec = spec_for(console, given, own)
     silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:

@@ -8,8 +8,8 @@ import click
 
 from localai.commands import options
 from localai.commands.click_ext import command, option
+from localai.commands.open_engine import spec_for
 from localai.diagnostics import bench as measuring
-from localai.generation import build
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
 from localai.terminal.table import table
@@ -28,7 +28,7 @@ def bench(console: Console, /, **given: Any) -> None:
     It is measured in a process of its own, whatever else is loaded.
     """
     options.apply(console, given)
-    spec = build.spec(console, given)
+    spec = spec_for(console, given)
     with Progress(console, f"measuring {spec.name}") as progress:
 
         def note(what: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from localai.commands import options
 from localai.commands.click_ext import command, option
-from localai.commands.open_engine import engine_for
+from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import BoundedNumber
 from localai.errors import ExitCode
 from localai.generation import build
@@ -65,7 +65,7 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
     from localai.chat import open, repl, script  # with YAML and more, which --help need not
 
     models = open.ModelHandle(
-        lambda name: build.spec(console, {**given, "model": name or given["model"]}),
+        lambda name: spec_for(console, {**given, "model": name or given["model"]}),
         lambda spec: engine_for(console, given, spec),
     )
     messages = script.read(given["script"], console) if given["script"] else None
@@ -82,7 +82,7 @@ def _wish(given: dict[str, Any]) -> ChatRequest:
     from localai.chat import open
 
     named = given["session"] or given["go_on"]
-    persona = build.persona(given) or None
+    persona = build.persona(given["persona"]) or None
     greeting = given["greeting"] - 1 if given["greeting"] else None
     settings = {name: given[name] for name in _KNOBS}
     settings |= {

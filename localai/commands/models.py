@@ -9,12 +9,14 @@ import click
 
 from localai import settings
 from localai.catalog import default_model, inventory, names
+from localai.catalog.resolve import on_disk
 from localai.commands.click_ext import group, option
 from localai.engines.registry import ENGINES
 from localai.errors import BadInput, UnknownModel
 from localai.formats.text import clip, shown
 from localai.formats.units import amount
-from localai.generation.obtain import obtain, on_disk
+from localai.generation.model_spec import ModelOptions
+from localai.generation.obtain import obtain
 from localai.terminal.console import Console
 from localai.terminal.table import table
 
@@ -73,8 +75,10 @@ def pull(console: Console, name: str, offline: bool, quiet: bool) -> None:
     """Fetch a model and print its path; a transfer that was broken off goes on where it was."""
     if quiet:
         console.hush()
-    offline = offline or settings.load().offline
-    console.write_line(shown(obtain(console, name, offline=offline).path))
+    if not name:
+        raise UnknownModel("the model's name is empty", "localai models")
+    found = obtain(console, ModelOptions(name, offline=offline), name)
+    console.write_line(shown(found.path))
 
 
 @models.command("show", epilog="\b\nExamples:\n  localai models show tiny\n"

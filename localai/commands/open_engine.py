@@ -1,17 +1,32 @@
-"""The engine that a command's flags ask for."""
+"""The model and the engine that a command's flags ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from localai import settings
+from localai.commands import options
 from localai.diagnostics.gpu_hint import once_a_day
+from localai.generation.model_spec import model_spec
+from localai.generation.obtain import obtain
 from localai.pool.client import open_engine
 from localai.pool.engine_client import EngineClient
 from localai.system.memory import use_batch_scheduling
 from localai.terminal.console import Console
 from localai.types import ModelSpec
+
+
+def spec_for(console: Console, given: dict[str, Any], own: str = "") -> ModelSpec:
+    """Return what to load: a model that was named is fetched if need be, else one is offered.
+
+    Parameters
+    ----------
+    own : str
+        The model that a prompt file or a character asks for.
+    """
+    return model_spec(partial(obtain, console), options.model_options(given), own)
 
 
 def engine_for(console: Console, given: Mapping[str, Any], spec: ModelSpec) -> EngineClient:

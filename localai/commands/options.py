@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from localai.commands.click_ext import Function, option
 from localai.commands.params import BoundedNumber, Duration, Layers
+from localai.errors import BadInput
+from localai.formats.text import read_text
+from localai.generation.build import GenerateOptions
+from localai.generation.model_spec import ModelOptions
 from localai.terminal.console import Console
 from localai.types import SAMPLING_BOUNDS
+
+_MOST_OF_A_FILE = 1 << 26  # bytes
 
 
 def _stack(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
@@ -83,6 +90,53 @@ output = _stack(
     option("-o", "--output", metavar="FILE", help="Write there instead of stdout; - is stdout."),
     option("--force", is_flag=True, help="Overwrite the file of -o."),
 )  # fmt: skip
+
+
+def model_options(given: dict[str, Any]) -> ModelOptions:
+    """Return what was said of the model and the machine."""
+    return ModelOptions(
+        model=given.get("model"),
+        gpu_layers=given["gpu_layers"],
+        threads=given["threads"],
+        context=given["ctx"],
+        offline=given["offline"],
+        yes=given["yes"],
+    )
+
+
+def generation(given: dict[str, Any]) -> GenerateOptions:
+    """Return what was said of the answer.
+
+    Raises
+    ------
+    BadInput
+        A variable is none, or its file cannot be read.
+    """
+    same = {name: given[name] for name in GenerateOptions._fields if name in given}
+    return GenerateOptions(**same)._replace(
+        prompt=given["prompt_file"],
+        variables=_variables(given["variables"]),
+        context=given["ctx"],
+        temperature=given["temp"],
+        temperature_first=given["temp_first"] or None,
+    )
+
+
+def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return `NAME=VALUE` pairs; `NAME=@FILE` takes the file's text."""
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadInput(
+                f"--var {pair!r} is not NAME=VALUE", "for instance --var language=German"
+            )
+        if value == "@":
+            raise BadInput(f"--var {name}=@ names no file", f"--var {name}=@FILE")
+        values[name] = (
+            read_text(Path(value[1:]), _MOST_OF_A_FILE) if value.startswith("@") else value
+        )
+    return values
 
 
 def apply(console: Console, given: dict[str, Any]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from localai.catalog import names
+from localai.catalog.resolve import on_disk
 from localai.commands.click_ext import command, option
 from localai.errors import BadInput, LocalaiError, UnknownModel
 from localai.formats.text import nearest, shown
-from localai.generation.obtain import on_disk
 from localai.pool import daemon_client
 from localai.terminal.console import Console
 

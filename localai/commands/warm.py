@@ -9,9 +9,8 @@ import click
 from localai import settings
 from localai.commands import options
 from localai.commands.click_ext import command, option
-from localai.commands.open_engine import engine_for
+from localai.commands.open_engine import engine_for, spec_for
 from localai.errors import BadInput, NoDaemon
-from localai.generation import build
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
 
@@ -31,7 +30,7 @@ def warm(console: Console, /, **given: Any) -> None:
         raise NoDaemon(
             "the warm host is switched off", "set LOCALAI_WARM=1, or `warm` in the config"
         )
-    spec = build.spec(console, given)
+    spec = spec_for(console, given)
     with Progress(console, f"loading {spec.name}"), engine_for(console, given, spec) as engine:
         if not engine.persistent:
             raise NoDaemon("nothing is kept loaded without a warm host", "localai doctor")

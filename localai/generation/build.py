@@ -1,30 +1,59 @@
-"""What was typed after `ask`, as a request to an engine: prompt, model, sampling, constraint."""
+"""What a person asked for, as a request to a text engine: prompt, sampling, constraint.
+
+Options, a server's JSON or a batch's row become `GenerateOptions`; nothing here knows a console.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from localai import settings
-from localai.errors import BadConstraint, BadInput, UnknownModel
+from localai.errors import BadConstraint, BadInput
 from localai.formats.text import read_text
-from localai.generation import obtain
-from localai.terminal.console import Console
-from localai.types import Constraint, Message, ModelSpec, Sampling, TextRequest
+from localai.types import Constraint, Cut, Message, Sampling, TextRequest
 
 if TYPE_CHECKING:
     from localai.characters.card import Character
     from localai.prompts.files import Prompt
 
-Given = Mapping[str, Any]  # the options of a command, by their names
-
 _ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
 _NO_END = 1 << 40  # tokens
 _MOST_OF_A_FILE = 1 << 26  # bytes
 _YES_NO = "yes,no"
-_CONSTRAINTS = ("choices", "regex", "schema", "grammar", "json_object", "test")  # the flags
+_CONSTRAINTS = ("choices", "regex", "schema", "grammar", "json_object", "test")
+
+
+class GenerateOptions(NamedTuple):
+    """What a person asked for beside the input; what is None or empty was not said."""
+
+    prompt: str | None = None  # a prompt file's name or path
+    variables: Mapping[str, str] = {}
+    character: str | None = None  # a character's name, or a card's path
+    persona: str | None = None  # the path of a text that says who the user is
+    system: str | None = None
+    raw: bool = False  # continue the input, without a chat template
+    think: Literal["auto", "off", "show"] = "auto"
+    truncate: Cut | None = None
+    context: int | None = None  # tokens, at least
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    repeat_last_n: int | None = None
+    seed: int | None = None
+    temperature_first: bool | None = None
+    choices: str | None = None  # A,B,...
+    regex: str | None = None
+    schema: str | None = None  # a file, JSON, or "name, age int"
+    grammar: str | None = None  # a file
+    json_object: bool = False
+    test: bool = False  # yes or no
 
 
 def joined(piped: str, argument: str) -> str:
@@ -33,51 +62,17 @@ def joined(piped: str, argument: str) -> str:
     return f"{piped}\n\n{argument}" if piped and argument else piped or argument
 
 
-def prompt_file(given: Given) -> Prompt | None:
+def prompt_file(options: GenerateOptions) -> Prompt | None:
     """Return the prompt file that was asked for, if any."""
-    if given["prompt_file"] is None:
+    if options.prompt is None:
         return None
     from localai.prompts import files  # with YAML, which a plain question need not wait for
 
-    return files.load(given["prompt_file"])
-
-
-def spec(console: Console, given: Given, own: str = "") -> ModelSpec:
-    """Return which model to load, and how: flags, then what files ask for, then the settings.
-
-    A model that was named is fetched if it is not on disk; where none was, one is offered.
-
-    Parameters
-    ----------
-    own : str
-        The model that a prompt file or a character asks for.
-    """
-    chosen = settings.load()
-    if given["model"] == "":
-        raise UnknownModel("the model's name is empty", "localai models")
-    name = given["model"] or own or chosen.model("text")
-    model = obtain.obtain(
-        console,
-        name or obtain.offer("text"),
-        offline=given["offline"] or chosen.offline,
-        offered=not name,
-        yes=given["yes"],
-    )
-    options = {
-        "gpu_layers": given["gpu_layers"] or chosen.gpu_layers,
-        "threads": given["threads"] or chosen.threads,
-        "context": given["ctx"] or chosen.context,
-    }
-    return ModelSpec(
-        "text",
-        files=(str(model.path.resolve()),),
-        name=model.name,
-        options={name: value for name, value in options.items() if value},
-    )
+    return files.load(options.prompt)
 
 
 def request(
-    given: Given, text: str, prompt: Prompt | None = None, card: Character | None = None
+    options: GenerateOptions, text: str, prompt: Prompt | None = None, card: Character | None = None
 ) -> TextRequest:
     """Return the request that options, the input, a prompt file and a character make together.
 
@@ -88,29 +83,28 @@ def request(
     """
     lead = 0
     if prompt:
-        variables = _variables(given["variables"])
-        text = prompt.render(text, variables)
-        lead = len(prompt.render(_ANY_INPUT, variables).partition(_ANY_INPUT)[0])
-    elif given["variables"]:
+        text = prompt.render(text, options.variables)
+        lead = len(prompt.render(_ANY_INPUT, options.variables).partition(_ANY_INPUT)[0])
+    elif options.variables:
         raise BadInput("--var sets a variable of a prompt file, and there is none", "add -p NAME")
-    system: str | None = given["system"] or (prompt.system if prompt else None)
-    constraint = _constraint(given, prompt)
+    system: str | None = options.system or (prompt.system if prompt else None)
+    constraint = _constraint(options, prompt)
     if card:
-        messages, fixed = _acted(card, given, system, text)
+        messages, fixed = _acted(card, options, system, text)
     else:
         messages, fixed = _conversation(system, Message("user", text)), 1 if system else 0
     return TextRequest(
-        messages=() if given["raw"] else messages,
-        raw=_raw(given, text, system, card) if given["raw"] else None,
+        messages=() if options.raw else messages,
+        raw=_raw(options, text, system, card) if options.raw else None,
         fixed=fixed,
         fixed_text=lead,
-        sampling=_sampling(given, prompt, card),
-        max_tokens=given["max_tokens"] or (prompt and prompt.max_tokens) or None,
-        stop=_stop(given, prompt, constraint),
+        sampling=_sampling(options, prompt, card),
+        max_tokens=options.max_tokens or (prompt and prompt.max_tokens) or None,
+        stop=_stop(options, prompt, constraint),
         constraint=constraint,
-        think=False if given["think"] == "off" or constraint else None,
-        truncate=given["truncate"],
-        context=given["ctx"],
+        think=False if options.think == "off" or constraint else None,
+        truncate=options.truncate,
+        context=options.context,
     )
 
 
@@ -118,7 +112,7 @@ def _conversation(system: str | None, question: Message) -> tuple[Message, ...]:
     return (Message("system", system), question) if system else (question,)
 
 
-def character(given: Given) -> Character | None:
+def character(options: GenerateOptions) -> Character | None:
     """Return the character that was asked for, if any.
 
     Raises
@@ -126,23 +120,23 @@ def character(given: Given) -> Character | None:
     BadInput
         There is none of that name, or the card is damaged, or a persona is given to nobody.
     """
-    if not given["character"]:
-        if given["persona"]:
+    if not options.character:
+        if options.persona:
             raise BadInput("--persona says who you are to a character", "add -c NAME")
         return None
     from localai.characters import index  # with YAML, which a plain question need not wait for
 
-    return index.load(given["character"])
+    return index.load(options.character)
 
 
-def persona(given: Given) -> str:
-    """Return who the user is to a character: from the flag's file, else from the settings'."""
-    path = given["persona"] or settings.load().persona
+def persona(path: str | None) -> str:
+    """Return who the user is to a character: from the file that was named, else the settings'."""
+    path = path or settings.load().persona
     return read_text(Path(path).expanduser(), _MOST_OF_A_FILE).strip() if path else ""
 
 
 def _acted(
-    card: Character, given: Given, system: str | None, text: str
+    card: Character, options: GenerateOptions, system: str | None, text: str
 ) -> tuple[tuple[Message, ...], int]:
     """Return what a character is told before it answers a question, and how much of it is fixed."""
     from dataclasses import replace  # characters wait for these; other questions need not
@@ -151,7 +145,7 @@ def _acted(
     from localai.generation.conversation import Conversation, fit, fold
 
     opened = prompt_parts(
-        card, persona=persona(given), seed=given["seed"] or 0, system=system or ""
+        card, persona=persona(options.persona), seed=options.seed or 0, system=system or ""
     )
     talk = Conversation(opened, (Message("user", text),))
     talk = replace(talk, notes=triggered_lore(card, opened, talk.said, talk.answers))
@@ -163,10 +157,10 @@ def _acted(
     return messages, len(messages) - 1
 
 
-def _raw(given: Given, text: str, system: str | None, card: Character | None) -> str:
+def _raw(options: GenerateOptions, text: str, system: str | None, card: Character | None) -> str:
     if card:
         raise BadInput("--raw has no character: it continues the prompt alone", "leave out -c")
-    if given["system"]:
+    if options.system:
         raise BadInput("--raw has no system text: it continues the prompt alone", "leave out -s")
     if system:
         what = "--raw has no system text, and the prompt file has one"
@@ -174,9 +168,11 @@ def _raw(given: Given, text: str, system: str | None, card: Character | None) ->
     return text
 
 
-def _stop(given: Given, prompt: Prompt | None, constraint: Constraint | None) -> tuple[str, ...]:
+def _stop(
+    options: GenerateOptions, prompt: Prompt | None, constraint: Constraint | None
+) -> tuple[str, ...]:
     """Return the stop strings; a constraint says itself where an answer ends."""
-    stop: tuple[str, ...] = given["stop"]
+    stop: tuple[str, ...] = options.stop
     if constraint and stop:
         raise BadInput(
             "--stop and a constraint cannot be kept together: it would cut an answer before it is "
@@ -186,17 +182,8 @@ def _stop(given: Given, prompt: Prompt | None, constraint: Constraint | None) ->
     return stop or (prompt.stop if prompt and not constraint else ())
 
 
-def _sampling(given: Given, prompt: Prompt | None, card: Character | None) -> Sampling:
-    asked = {
-        "temperature": given["temp"],
-        "top_k": given["top_k"],
-        "top_p": given["top_p"],
-        "min_p": given["min_p"],
-        "repeat_penalty": given["repeat_penalty"],
-        "repeat_last_n": given["repeat_last_n"],
-        "seed": given["seed"],
-        "temperature_first": given["temp_first"],
-    }
+def _sampling(options: GenerateOptions, prompt: Prompt | None, card: Character | None) -> Sampling:
+    asked = {name: getattr(options, name) for name in Sampling._fields}
     if asked["temperature"] is None and prompt:
         asked["temperature"] = prompt.temperature
     for name, value in (card.sampling if card else {}).items():
@@ -205,9 +192,9 @@ def _sampling(given: Given, prompt: Prompt | None, card: Character | None) -> Sa
     return Sampling(**{name: value for name, value in asked.items() if value is not None})
 
 
-def _constraint(given: Given, prompt: Prompt | None) -> Constraint | None:
+def _constraint(options: GenerateOptions, prompt: Prompt | None) -> Constraint | None:
     """Return the one constraint that was asked for; a flag goes before the prompt file's."""
-    flags = [name for name in _CONSTRAINTS if given[name] not in (None, False)]
+    flags = [name for name in _CONSTRAINTS if getattr(options, name) not in (None, False)]
     if len(flags) > 1:
         named = " and ".join("--" + flag.replace("_", "-") for flag in flags)
         raise BadInput(f"{named} cannot be kept together", "use one of them")
@@ -225,7 +212,7 @@ def _constraint(given: Given, prompt: Prompt | None) -> Constraint | None:
         "test": lambda _: constraints.from_choices(_YES_NO),
     }
     if flags:
-        return makers[flags[0]](given[flags[0]])
+        return makers[flags[0]](getattr(options, flags[0]))
     assert prompt is not None
     makers["schema"] = partial(_schema_of, prompt.path)
     try:
@@ -244,20 +231,3 @@ def _schema_of(file: Path, schema: str | Mapping[str, object]) -> Constraint:
     if (path := files.FOLDER.beside(file, schema)) is None:
         raise BadConstraint(f"there is no file {schema!r} beside it", "write the schema into it")
     return constraints.from_schema_file(path)
-
-
-def _variables(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Return `NAME=VALUE` pairs; `NAME=@FILE` takes the file's text."""
-    values = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise BadInput(
-                f"--var {pair!r} is not NAME=VALUE", "for instance --var language=German"
-            )
-        if value == "@":
-            raise BadInput(f"--var {name}=@ names no file", f"--var {name}=@FILE")
-        values[name] = (
-            read_text(Path(value[1:]), _MOST_OF_A_FILE) if value.startswith("@") else value
-        )
-    return values

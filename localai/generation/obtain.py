@@ -1,4 +1,7 @@
-"""From a model's name to its file: on disk, in the cache, or fetched because that was asked for."""
+"""A model's file for a command: on disk, or fetched because that was asked for.
+
+The only place that asks "[Y/n]" and draws a transfer.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localai.catalog.name_cache import recall, remember
-from localai.catalog.names import ModelFile, Reference, resolve
-from localai.errors import Interrupted, Unavailable, UnknownModel
+from localai import settings
+from localai.catalog.name_cache import remember
+from localai.catalog.names import ModelFile, Reference
+from localai.catalog.resolve import offer, resolve
+from localai.errors import Interrupted, Unavailable
 from localai.formats.text import shown
 from localai.formats.units import amount
+from localai.generation.model_spec import ModelOptions
 from localai.terminal.confirm import can_ask, confirm
 from localai.terminal.console import Console
 from localai.terminal.progress import Progress
@@ -19,17 +25,16 @@ if TYPE_CHECKING:
     from localai.catalog.hub.repository import HubFile, Repository
 
 
-def obtain(
-    console: Console, name: str, *, offline: bool = False, offered: bool = False, yes: bool = False
-) -> ModelFile:
+def obtain(console: Console, options: ModelOptions, name: str, kind: str = "text") -> ModelFile:
     """Return the file of a model, fetched with progress if it is not on disk.
 
     Parameters
     ----------
     name : str
-        As given with `-m`.
-    offered : bool
-        Nobody named it: it is fetched only after a yes on a terminal, or with `yes`.
+        As given with `-m`; empty: nobody named one. Then one is offered: it is fetched only after
+        a yes on a terminal, or with `yes`.
+    kind : str
+        Of model that is offered.
 
     Raises
     ------
@@ -38,63 +43,21 @@ def obtain(
     NotEnoughMemory
         It is too large for this machine; nothing was fetched.
     """
-    if path := recall(name):
-        return ModelFile(name, path)
-    meant = resolve(name)
+    meant = resolve(name or offer(kind))
     if isinstance(meant, ModelFile):
         return meant
-    if found := on_disk(meant):
-        remember(name, found.path)
-        return found
-    if offline:
+    if options.offline or settings.load().offline:
         raise Unavailable(
-            f"{shown(name)} is not on disk, and --offline forbids fetching it",
+            f"{shown(meant.name)} is not on disk, and --offline forbids fetching it",
             "leave --offline out, or use -m tiny",
         )
     if meant.row:  # its size is known: nobody need be asked
         from localai.catalog.fit_check import refuse_too_large
 
-        refuse_too_large(name, meant.row.download)
-    if offered and not yes:
+        refuse_too_large(meant.name, meant.row.download)
+    if not name and not options.yes:
         _ask(console, meant)
     return _fetched(console, meant)
-
-
-def on_disk(reference: Reference) -> ModelFile | None:
-    """Return a model's file if the cache has it whole."""
-    from localai.catalog.hub import cache  # which names of files need not wait for
-
-    if reference.row:
-        path = cache.find(reference.repo, reference.row.file)
-        return ModelFile(reference.name, path) if path else None
-    from localai.catalog.hub.select import choose
-
-    whole = [each for each in cache.stored(reference.repo) if not each.partial]
-    try:
-        parts = choose(whole, reference.wanted, reference.repo)
-    except UnknownModel:
-        return None
-    return ModelFile(reference.name, parts[0].path)
-
-
-def offer(kind: str) -> str:
-    """Return the name of the model to offer where none was named and none is the default.
-
-    Raises
-    ------
-    UnknownModel
-        None fits this machine.
-    """
-    from localai.catalog import known
-    from localai.system.memory import free_memory
-
-    row = known.default_for(kind, free_memory())
-    if row is None:
-        raise UnknownModel(
-            "no model was named, and none of the known ones fits into the free memory",
-            "add -m tiny or -m FILE.gguf",
-        )
-    return row.name
 
 
 def _ask(console: Console, reference: Reference) -> None:

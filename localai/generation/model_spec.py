@@ -1,0 +1,60 @@
+"""Which model to load, and how: what was asked for, then what files ask for, then the settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from localai import settings
+from localai.catalog.names import ModelFile
+from localai.errors import UnknownModel
+from localai.types import ModelSpec
+
+Obtain = Callable[["ModelOptions", str, str], ModelFile]
+"""Gives the file of a model of a name (empty: the one that is offered) and of a kind."""
+
+
+class ModelOptions(NamedTuple):
+    """What a person asked for; what is None was not said."""
+
+    model: str | None = None  # a name, as `-m` takes it
+    gpu_layers: str | None = None  # "auto", "all" or a number as text
+    threads: int | None = None
+    context: int | None = None  # tokens, at least
+    offline: bool = False
+    yes: bool = False  # a model that nobody named is fetched unasked
+
+
+def model_spec(
+    obtain: Obtain, options: ModelOptions, own: str = "", kind: str = "text"
+) -> ModelSpec:
+    """Return what to load.
+
+    Parameters
+    ----------
+    obtain : callable
+        Finds a model's file, or fetches it (`generation.obtain`).
+    own : str
+        The model that a prompt file or a character asks for.
+
+    Raises
+    ------
+    UnknownModel, Unavailable, NotEnoughMemory
+        There is no such model, or it cannot be had.
+    """
+    chosen = settings.load()
+    if options.model == "":
+        raise UnknownModel("the model's name is empty", "localai models")
+    model = obtain(options, options.model or own or chosen.model(kind) or "", kind)
+    asked = {
+        "gpu_layers": options.gpu_layers or chosen.gpu_layers,
+        "threads": options.threads or chosen.threads,
+        "context": options.context or chosen.context,
+    }
+    return ModelSpec(
+        kind,
+        files=(os.path.abspath(model.path),),
+        name=model.name,
+        options={name: value for name, value in asked.items() if value},
+    )
