@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localai import settings
+from localai.catalog.gguf.parts import load_path
 from localai.errors import BadConstraint, BadInput, UnknownModel
 from localai.formats.text import read_text
 from localai.generation import obtain
@@ -70,7 +71,7 @@ def spec(console: Console, given: Given, own: str = "") -> ModelSpec:
     }
     return ModelSpec(
         "text",
-        files=(str(model.path.resolve()),),
+        files=(str(load_path(model.path)),),
         name=model.name,
         options={name: value for name, value in options.items() if value},
     )
