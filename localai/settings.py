@@ -206,8 +206,10 @@ def _config(path: Path) -> dict[str, Any]:
         return {}
     import tomllib  # few have a file, and all would wait for the import
 
+    from localai.formats.text import decode
+
     try:
-        file = tomllib.loads(path.read_text("utf-8"))
+        file = tomllib.loads(decode(path.read_bytes(), str(path)))
     except (OSError, ValueError, RecursionError) as error:  # a TOML error is a ValueError
         raise BadInput(
             f"the config file {path} cannot be read: {error}", "mend it or move it away"

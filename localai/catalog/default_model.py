@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from localai.errors import BadInput, LocalaiError
+from localai.formats.text import decode
 from localai.settings import load as load_settings
 from localai.system.files import atomic_replace
 
@@ -30,7 +31,7 @@ def set_model(kind: str, name: str) -> Path:
     # What a link points to is written, not the link: many keep their settings elsewhere.
     path = Path(os.path.realpath(load_settings().folders.config / "config.toml"))
     try:
-        text = path.read_text("utf-8") if path.exists() else ""
+        text = decode(path.read_bytes(), str(path)) if path.exists() else ""
         changed = with_model(text, kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_replace(path) as partial:

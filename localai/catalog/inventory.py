@@ -11,7 +11,7 @@ from localai.catalog import known
 from localai.catalog.fit_check import whole_memory
 from localai.catalog.gguf.check import check
 from localai.catalog.hub import cache
-from localai.catalog.hub.select import choose
+from localai.catalog.hub.select import choose, grouped, is_whole
 from localai.catalog.names import TINY, Reference
 from localai.catalog.placement.layout import on_cpu
 from localai.catalog.placement.plan import PlacementRequest
@@ -81,13 +81,25 @@ def _row(row: known.Known, stored: list[cache.CachedFile]) -> Entry:
 def _others(stored: list[cache.CachedFile]) -> Iterator[Entry]:
     """Return the models of the cache that have no short name."""
     named = {(row.repo, row.file) for row in known.rows()}
-    for each in stored:
-        if (each.repo, each.name) not in named and each.name:
-            about = "fetched in part: pull it again to go on" if each.partial else "on disk"
-            memory = each.bytes + each.bytes // 5 + _MORE
-            name = f"hf:{each.repo}/{each.name}"
-            path = "" if each.partial else str(each.path)
-            yield Entry(name, each.bytes, memory, about, not each.partial, each.partial, path=path)
+    for repo in dict.fromkeys(each.repo for each in stored):
+        for name, parts in grouped(each for each in stored if each.repo == repo).items():
+            if name and (repo, name) not in named:
+                yield _other(f"hf:{repo}/{name}", parts)
+
+
+def _other(name: str, parts: list[cache.CachedFile]) -> Entry:
+    """Return the entry of a model without a short name; it may be split."""
+    partial = any(part.partial for part in parts) or not is_whole(name, parts)
+    size = sum(part.bytes for part in parts)
+    return Entry(
+        name,
+        size,
+        size + size // 5 + _MORE,
+        "fetched in part: pull it again to go on" if partial else "on disk",
+        not partial,
+        partial,
+        path="" if partial else str(parts[0].path),
+    )
 
 
 def remove(reference: Reference) -> int:

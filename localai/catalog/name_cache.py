@@ -8,11 +8,11 @@ whatever else fetches a model writes it anew.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from localai import __version__
+from localai.catalog.gguf.parts import is_complete
 from localai.settings import load as load_settings
 
 _MOST = 200  # names
@@ -34,9 +34,9 @@ def _read() -> dict[str, str]:
 
 
 def recall(name: str) -> Path | None:
-    """Return the file that a name meant last time, if it is still there."""
+    """Return the file that a name meant last time, if it is still there, with all its parts."""
     path = _read().get(name)
-    return Path(path) if path and os.path.isfile(path) else None
+    return Path(path) if path and is_complete(Path(path)) else None
 
 
 def remember(name: str, path: Path) -> None:

@@ -9,6 +9,7 @@ import click
 
 from localai import settings
 from localai.catalog import default_model, inventory, names
+from localai.catalog.gguf.parts import load_path
 from localai.catalog.resolve import on_disk
 from localai.commands.click_ext import group, option
 from localai.engines.registry import ENGINES
@@ -128,7 +129,7 @@ def default(console: Console, name: str | None, kind: str) -> None:
     meant = names.resolve(name)  # refuses what is none
     kept = name
     if isinstance(meant, names.ModelFile) and name != "tiny":
-        kept = str(meant.path.resolve())  # which means the same in every folder
+        kept = str(load_path(meant.path))  # which means the same in every folder
     console.talk(f"{shown(default_model.set_model(kind, kept))}: {kind} = {shown(kept)}")
 
 

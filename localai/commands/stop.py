@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from localai.catalog import names
+from localai.catalog.gguf.parts import load_path
 from localai.catalog.resolve import on_disk
 from localai.commands.click_ext import command, option
 from localai.errors import BadInput, LocalaiError, UnknownModel
@@ -36,7 +37,7 @@ def _called(model: str) -> tuple[str, ...]:
             found = on_disk(found) or found
     except LocalaiError:  # it may have been moved since it was loaded
         return (model,)
-    return (model, str(found.path.resolve())) if isinstance(found, names.ModelFile) else (model,)
+    return (model, str(load_path(found.path))) if isinstance(found, names.ModelFile) else (model,)
 
 
 def _nothing(model: str | None) -> list[str]:

@@ -63,15 +63,17 @@ def decode(data: bytes, source: str) -> str:
     Raises
     ------
     BadInput
-        The data is not UTF-8, or holds a NUL byte as binary files do; says at which byte.
+        The data is not UTF-8, or holds a NUL byte as binary files do; says what it is instead,
+        and the command that makes text of it.
     """
-    hint = "convert it first, for example with `iconv -f latin1 -t utf-8`"
     try:
         text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{source} is not UTF-8 text (byte {error.start})", hint) from None
-    if (where := data.find(b"\0")) >= 0:
-        raise BadInput(f"{source} is binary, not text (a NUL at byte {where})", hint)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        from localai.formats.encoding import refusal  # only where something is wrong
+
+        raise refusal(data, source)
     return text.removeprefix("\ufeff")
 
 

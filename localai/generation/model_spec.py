@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import NamedTuple
 
 from localai import settings
+from localai.catalog.gguf.parts import load_path
 from localai.catalog.names import ModelFile
 from localai.errors import UnknownModel
 from localai.types import ModelSpec
@@ -54,7 +54,7 @@ def model_spec(
     }
     return ModelSpec(
         kind,
-        files=(os.path.abspath(model.path),),
+        files=(str(load_path(model.path)),),
         name=model.name,
         options={name: value for name, value in asked.items() if value},
     )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from localai.catalog.gguf.parts import all_parts
 from localai.engines import registry
 from localai.errors import BadInput
 from localai.formats.serialization import from_plain
@@ -66,7 +67,7 @@ class AcquireRequest:
         if not isinstance(limit, str) or size(limit, 0) is None:
             raise BadInput("a request says how much memory all models may take")
         # A file that another one has replaced since is another model.
-        files = tuple(map(file_version, spec.files))
+        files = tuple(map(file_version, all_parts(spec.files)))
         identity = (registry.identity(spec), files, tuple(sorted(environment.items())))
         return cls(client, spec, environment, float(keep_alive), limit, identity)
 

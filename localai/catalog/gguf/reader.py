@@ -265,6 +265,8 @@ def part_names(header: Header) -> tuple[Path, ...]:
     ending = f"-{number + 1:05}-of-{count:05}.gguf"
     if not header.path.name.endswith(ending):
         wanted = f"give it back its name, which ends in {ending}"
+        if header.path.parent.name == "blobs":  # a file of the hub's cache, which is not ours
+            wanted = "localai models pull OWNER/NAME gives the cache the names of all parts again"
         raise bad(header.path, f"this is part {number + 1} of {count}, but renamed", wanted)
     stem = header.path.name.removesuffix(ending)
     names = (f"{stem}-{part:05}-of-{count:05}.gguf" for part in range(1, count + 1))

@@ -47,7 +47,7 @@ def choose(files: Sequence[_File], wanted: str | None, repo: str = "") -> tuple[
     BadInput
         Two models or more are meant.
     """
-    models = _models(files)
+    models = grouped(files)
     where = shown(repo) if repo else "the repository"
     if wanted is None:
         names = _default(models, where)
@@ -61,7 +61,7 @@ def choose(files: Sequence[_File], wanted: str | None, repo: str = "") -> tuple[
     return _complete(names[0], models[names[0]])
 
 
-def _models(files: Sequence[_File]) -> dict[str, list[_File]]:
+def grouped(files: Iterable[_File]) -> dict[str, list[_File]]:
     """Return each file under its name; the parts of a split model under that of the first."""
     found: dict[str, dict[str, _File]] = {}
     for file in files:
@@ -72,13 +72,22 @@ def _models(files: Sequence[_File]) -> dict[str, list[_File]]:
 
 
 def _complete(name: str, files: list[_File]) -> tuple[_File, ...]:
-    if part := _PART.fullmatch(name):
-        there = [int(match[2]) for file in files if (match := _PART.fullmatch(file.name))]
-        if there != list(range(1, int(part[3]) + 1)):
-            parts = ", ".join(map(str, there[:_LISTED]))
-            what = f"of the {int(part[3])} parts of {shown(name)} only these are there: {parts}"
-            raise UnknownModel(what, "name another file, or another repository")
+    if not is_whole(name, files):
+        count = int(name[-10:-5])
+        parts = ", ".join(map(str, _numbers(files)[:_LISTED]))
+        what = f"of the {count} parts of {shown(name)} only these are there: {parts}"
+        raise UnknownModel(what, "name another file, or another repository")
     return tuple(files)
+
+
+def is_whole(name: str, files: Sequence[_File]) -> bool:
+    """Whether the files of a model, as `grouped` returns them, are all of its parts."""
+    part = _PART.fullmatch(name)
+    return part is None or _numbers(files) == list(range(1, int(part[3]) + 1))
+
+
+def _numbers(files: Sequence[_File]) -> list[int]:
+    return [int(match[2]) for file in files if (match := _PART.fullmatch(file.name))]
 
 
 def _plain(names: Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from localai.catalog.gguf.header import Header
+from localai.catalog.gguf.parts import all_parts
 from localai.catalog.placement.layers import layers
 from localai.catalog.placement.plan import DEFAULT_CONTEXT, PlacementRequest, plan
 from localai.engines.llama.bindings import drain_log, native, start
@@ -134,7 +135,7 @@ class Model:
     @property
     def fingerprint(self) -> str:
         """What a state of this model depends on."""
-        return fingerprint(self.spec.files, self.plan.cache_type, self.plan.split)
+        return fingerprint(all_parts(self.spec.files), self.plan.cache_type, self.plan.split)
 
     def most_cells(self) -> int:
         """Return how many tokens the memory has room for."""
