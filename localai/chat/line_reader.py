@@ -9,7 +9,7 @@ from localai.terminal.console import STDIN_LIMIT, Console
 _FENCE = '"""'
 
 
-class Lines:
+class LineReader:
     """Reads messages where nothing can be drawn.
 
     Parameters

@@ -6,22 +6,17 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localai.chat import session_store
-from localai.chat.context_window import ContextWindow
 from localai.chat.model_handle import ModelHandle
 from localai.chat.participants import Participants
 from localai.chat.session import ChatSession
 from localai.chat.session_file import SessionFile
 from localai.chat.transcript import Transcript
 from localai.errors import BadInput
-from localai.terminal.console import Console
 
-if TYPE_CHECKING:
-    from localai.chat.repl import Reader
-
-__all__ = ["ChatRequest", "ModelHandle", "begin", "reader"]
+__all__ = ["ChatRequest", "ModelHandle", "begin"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,7 @@ class ChatRequest:
     values : mapping
         What the chat is to be held with; what is None is left as a session has it.
     settings : mapping
-        The same for the knobs.
+        The same for the sampling options.
     """
 
     session: str | None
@@ -43,7 +38,7 @@ class ChatRequest:
     settings: Mapping[str, Any]
 
 
-def begin(console: Console, models: ModelHandle, wish: ChatRequest) -> ChatSession:
+def begin(models: ModelHandle, request: ChatRequest) -> ChatSession:
     """Return the chat; its model has begun to load.
 
     Raises
@@ -51,42 +46,40 @@ def begin(console: Console, models: ModelHandle, wish: ChatRequest) -> ChatSessi
     BadInput
         There is no such session or character, or they contradict each other.
     """
-    journal = _journal(wish)
+    journal = _journal(request)
     events = journal.events() if journal else []
     transcript = Transcript.of(events)
-    if transcript.strange:
-        console.warn(f"{transcript.strange} damaged lines of the session were left out")
-    values = _wanted(wish, transcript)
+    values = _wanted(request, transcript)
     merged = {**transcript.values, **values}
     models.use(str(merged.get("model") or _model_of(merged)))
     values["model"] = models.name
     participants = Participants.of({**merged, **values}, models.name, models.context)
-    chat = ChatSession(console, models, journal, transcript, ContextWindow(), participants)
+    chat = ChatSession(models, journal, transcript, participants)
     changed = {name: each for name, each in values.items() if transcript.values.get(name) != each}
     if changed:
         chat.change(**changed)
     return chat
 
 
-def _journal(wish: ChatRequest) -> SessionFile | None:
-    if not wish.save:
-        if wish.session or wish.go_on:
+def _journal(request: ChatRequest) -> SessionFile | None:
+    if not request.save:
+        if request.session or request.go_on:
             raise BadInput("--no-save keeps no session", "leave it out to go on with one")
         return None
-    if wish.go_on:
-        if wish.session:
+    if request.go_on:
+        if request.session:
             raise BadInput("--continue is the last session, --session one by name", "use one")
         names = session_store.names()
         if not names:
             raise BadInput("there is no session to continue", "`localai chat` begins one")
         return SessionFile(names[0])
-    return SessionFile(wish.session)
+    return SessionFile(request.session)
 
 
-def _wanted(wish: ChatRequest, transcript: Transcript) -> dict[str, Any]:
-    values = {name: value for name, value in wish.values.items() if value is not None}
+def _wanted(request: ChatRequest, transcript: Transcript) -> dict[str, Any]:
+    values = {name: value for name, value in request.values.items() if value is not None}
     old = transcript.values.get("settings")
-    settings = {name: value for name, value in wish.settings.items() if value is not None}
+    settings = {name: value for name, value in request.settings.items() if value is not None}
     if settings:
         values["settings"] = {**(old if isinstance(old, dict) else {}), **settings}
     if "seed" not in transcript.values:
@@ -102,33 +95,3 @@ def _model_of(values: Mapping[str, Any]) -> str:
     from localai.characters import index
 
     return index.load(str(values["character"])).model
-
-
-def reader(chat: ChatSession) -> Reader:
-    """Return where messages come from: an editor on a terminal, else lines."""
-    from localai import settings
-
-    chosen = settings.load()
-    console = chat.console
-    drawn = console.stdout.terminal or console.stderr.terminal
-    if not (console.stdin.terminal and drawn) or chosen.term == "dumb":
-        from localai.chat.line_reader import Lines
-
-        return Lines(console)
-    # A tenth of a second of imports, while the model loads.
-    from localai.chat.completer import complete
-    from localai.terminal.editor import Editor
-
-    history = chosen.folders.state / "chat_history" if chat.journal else None
-    return Editor(
-        console,
-        history,
-        lambda line: complete(line, _characters),
-        lambda: chat.memory.meter(chat),
-    )
-
-
-def _characters() -> list[str]:
-    from localai.characters.paths import FOLDER
-
-    return [path.stem for path, _ in FOLDER.files()]

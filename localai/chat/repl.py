@@ -3,62 +3,52 @@
 from __future__ import annotations
 
 import shlex
-from typing import Protocol
 
-from localai.chat.session import ChatSession
+from localai.chat.outcome import Leave, Outcome, Refill
+from localai.chat.reader import Reader
+from localai.chat.reader import reader as reader_of
 from localai.chat.slash import conversation, persona, registry, storage  # they fill the registry
-from localai.chat.slash.registry import Leave, Outcome, Refill
+from localai.chat.view import ChatView
 from localai.errors import ClosedPipe, LocalaiError
-
-__all__ = ["Reader", "converse", "handle", "run"]
 
 _ROOMS = (conversation, persona, storage)
 
 
-class Reader(Protocol):
-    """Where messages come from."""
-
-    def read(self, default: str = "") -> str | None:
-        """Return the next message, or None at the end; `default` is there to be edited."""
-
-
-def handle(chat: ChatSession, line: str) -> Outcome:
+def handle(view: ChatView, line: str) -> Outcome:
     """Do what a line asks for."""
     if registry.is_command(line):
-        chat.editing = False
-        return registry.run(chat, line)
+        view.session.editing = False
+        return registry.run(view, line)
     if line.startswith("!"):
-        chat.note(line.removeprefix("!").strip())
+        view.session.note(line.removeprefix("!").strip())
         return "a note, which the model does not see"
     if text := line.strip():
-        return chat.ask(text)
-    chat.editing = False
+        return None if view.show(view.session.ask(text)) else Refill(text)
+    view.session.editing = False
     return None
 
 
-def run(chat: ChatSession, *, as_json: bool = False) -> None:
+def run(view: ChatView, *, as_json: bool = False) -> None:
     """Hold the chat where it is: on a terminal, or line by line in a pipe."""
-    from localai.chat import open
-
-    console = chat.console
-    chat.as_json, chat.show = as_json, not as_json
-    reader = open.reader(chat)
+    console = view.console
+    view.as_json, view.visible = as_json, not as_json
+    reader = reader_of(view)
     if console.stdin.terminal:
-        if chat.transcript.turns:
-            console.talk(chat.reminder(), dim=True)
-        if chat.show:
+        if view.session.transcript.turns:
+            console.talk(view.session.reminder(), dim=True)
+        if view.visible:
             console.use_markdown()
-    if not chat.transcript.turns:
-        chat.greet()
-    if console.stdin.terminal and chat.transcript.turns:
+    if not view.session.transcript.turns:
+        view.greet()
+    if console.stdin.terminal and view.session.transcript.turns:
         console.talk("")  # what follows stands apart
-    converse(chat, reader)
-    if console.stdin.terminal and chat.journal and chat.journal.begun:
-        name = chat.journal.name
+    converse(view, reader)
+    if console.stdin.terminal and view.session.journal and view.session.journal.begun:
+        name = view.session.journal.name
         console.talk(f"kept as {name}: localai chat --session {shlex.quote(name)}", dim=True)
 
 
-def converse(chat: ChatSession, reader: Reader) -> None:
+def converse(view: ChatView, reader: Reader) -> None:
     """Read and do until the end.
 
     On a terminal an error is told and the chat goes on; elsewhere it ends the command, so that
@@ -69,24 +59,24 @@ def converse(chat: ChatSession, reader: Reader) -> None:
         try:
             line = reader.read(default)
         except KeyboardInterrupt:
-            if not chat.console.stdin.terminal:
+            if not view.console.stdin.terminal:
                 raise
             default = ""
-            chat.console.talk("Ctrl-D or /quit leaves", dim=True)
+            view.console.talk("Ctrl-D or /quit leaves", dim=True)
             continue
-        default = None if line is None else _done(chat, line)
+        default = None if line is None else _done(view, line)
 
 
-def _done(chat: ChatSession, line: str) -> str | None:
+def _done(view: ChatView, line: str) -> str | None:
     """Do what a line asks for; return what the next prompt begins with, None to leave."""
     try:
-        outcome = handle(chat, line)
+        outcome = handle(view, line)
     except (KeyboardInterrupt, LocalaiError) as error:
-        if not chat.console.stdin.terminal or isinstance(error, ClosedPipe):
+        if not view.console.stdin.terminal or isinstance(error, ClosedPipe):
             raise
         if isinstance(error, LocalaiError):
-            chat.console.error(error)
-        chat.console.talk("")
+            view.console.error(error)
+        view.console.talk("")
         return "" if registry.is_command(line) else line
     match outcome:
         case Leave():
@@ -94,7 +84,7 @@ def _done(chat: ChatSession, line: str) -> str | None:
         case Refill(text):
             return text
         case str(text):
-            chat.console.talk(text, dim=not registry.is_command(line))
-    if chat.console.stdin.terminal and line.strip():
-        chat.console.talk("")  # what follows stands apart
+            view.console.talk(text, dim=not registry.is_command(line))
+    if view.console.stdin.terminal and line.strip():
+        view.console.talk("")  # what follows stands apart
     return ""

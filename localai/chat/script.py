@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from localai.chat import export
+from localai.chat.outcome import Leave
 from localai.chat.repl import handle
-from localai.chat.session import ChatSession
 from localai.chat.slash import registry
-from localai.chat.slash.registry import Leave
+from localai.chat.view import ChatView
 from localai.errors import BadInput
 from localai.formats.text import read_text
 from localai.terminal.console import Console
@@ -37,18 +37,18 @@ def read(name: str, console: Console) -> list[str]:
     return messages
 
 
-def run(chat: ChatSession, messages: Iterable[str], *, as_json: bool = False) -> None:
+def run(view: ChatView, messages: Iterable[str], *, as_json: bool = False) -> None:
     """Ask the messages and print the transcript; commands are done, notes kept, as in a chat."""
-    chat.named, chat.show = True, not as_json
-    chat.greet()
+    view.named, view.visible = True, not as_json
+    view.greet()
     for line in messages:
-        if chat.show and not registry.is_command(line) and not line.startswith("!"):
-            chat.console.write_line(f"{chat.participants.user}: {line.strip()}")
-            chat.console.write_line("")
-        outcome = handle(chat, line)
+        if view.visible and not registry.is_command(line) and not line.startswith("!"):
+            view.console.write_line(f"{view.session.participants.user}: {line.strip()}")
+            view.console.write_line("")
+        outcome = handle(view, line)
         if isinstance(outcome, Leave):
             break
         if isinstance(outcome, str):
-            chat.console.talk(outcome)
+            view.console.talk(outcome)
     if as_json:
-        chat.console.write_json(export.as_json(chat.transcript))
+        view.console.write_json(export.as_json(view.session.transcript))

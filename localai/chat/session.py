@@ -1,33 +1,150 @@
-"""The turns of a chat: a question, the model's answer, and what may become of both."""
+"""A chat without a console: its turns, what the model is asked, and what is kept of it all.
+
+Whoever shows a chat (`view`, a server, a bot) takes the events of an answer and shows them; that they
+are kept, and what becomes of a question without an answer, is seen to here.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from localai.chat import sampling_options
-from localai.chat.slash.registry import Outcome, Refill
-from localai.chat.stage import Stage
-from localai.chat.transcript import INTERRUPTED
+from localai.chat.context_window import ContextWindow
+from localai.chat.model_handle import ModelHandle
+from localai.chat.participants import Participants
+from localai.chat.session_file import SessionFile
+from localai.chat.transcript import INTERRUPTED, Transcript
+from localai.chat.transcript import Event as Record
 from localai.errors import BadInput, LocalaiError, TooLong
-from localai.terminal.answer import Answer, Think, print_answer
-from localai.terminal.tty_modes import unechoed
+from localai.formats.answer import Answer
 from localai.types import Event, Message, Text, TextRequest
 
 _PART_SECONDS = 1.0  # of an answer, what a crash may take
 
+Events = Generator[Event, None, None]
+"""What comes of a question. Closed early, the answer is interrupted; what has come of it stays."""
 
-class ChatSession(Stage):
-    """A chat that goes on."""
+
+@dataclass
+class ChatSession:
+    """A chat.
+
+    Parameters
+    ----------
+    models : ModelHandle
+        The model that answers, and how to get another.
+    journal : SessionFile or None
+        Where the chat is kept; None: nowhere.
+    transcript : Transcript
+        What was said so far.
+    participants : Participants
+        Who speaks.
+    """
+
+    models: ModelHandle
+    journal: SessionFile | None
+    transcript: Transcript
+    participants: Participants
+    editing: bool = False  # the next question stands for the last one
+    last: Answer | None = None  # the last answer, or what has come of it
+    unsaid: list[Record] = field(default_factory=list)  # not worth a session by themselves
+    attached: list[str] = field(default_factory=list)  # texts that go with the next question
+
+    def __post_init__(self) -> None:
+        self.window = ContextWindow(self._count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.models.close()
+        if self.journal:
+            self.journal.close()
+
+    # What is kept
+
+    def record(self, event: Record) -> None:
+        """Let something happen, and keep it: from the first word of the user on."""
+        self.transcript.apply(event)
+        self.unsaid.append(event)
+        if self.journal and (self.journal.begun or event["kind"] in ("user", "note")):
+            self.keep()
+
+    def keep(self) -> None:
+        """Write what was not worth a session yet."""
+        while self.journal and self.unsaid:
+            self.journal.write(self.unsaid[0])
+            del self.unsaid[0]
 
     def note(self, text: str) -> None:
         """Keep a note that the model never sees."""
         self.record({"kind": "note", "text": text})
 
-    def ask(self, text: str) -> Outcome:
-        """Ask a question, with the files that wait for one, and let the model answer.
+    def take_back(self, turns: int) -> None:
+        """Forget the last turns."""
+        self.record({"kind": "back", "turns": turns})
+        self.window.forget()
 
-        When no word comes (Ctrl-C, an error) the question is taken back, to be edited.
+    def take_up(self, journal: SessionFile, transcript: Transcript) -> None:
+        """Go on with another session; the model stays."""
+        participants = Participants.of(transcript.values, self.models.name, self.models.context)
+        if self.journal:
+            self.journal.close()
+        self.journal, self.transcript, self.participants = journal, transcript, participants
+        self.window.forget()
+
+    # What it is held with
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the chat is held with."""
+        return self.transcript.values
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The sampling options that were set."""
+        return sampling_options.sound(self.values.get("settings"))
+
+    def change(self, **values: Any) -> None:
+        """Change what the chat is held with; None takes a value away."""
+        self.record({"kind": "set", "values": values})
+
+    def change_participants(self, **values: Any) -> None:
+        """Change who speaks; nothing is changed where that fails.
+
+        Raises
+        ------
+        BadInput
+            There is no such character.
+        """
+        merged = {**self.values, **values}
+        participants = Participants.of(merged, self.models.name, self.models.context)
+        self.change(**values)
+        self.participants = participants
+
+    def change_model(self, name: str) -> None:
+        """Let another model answer; what was said stays."""
+        self.models.use(name)
+        self.change_participants(model=self.models.name)
+        self.window = ContextWindow(self._count)  # other tokens, another template
+
+    # What is said
+
+    def greet(self) -> str:
+        """Let the character say its first words; return them, empty if it has none to say now."""
+        text = self.participants.prompt_parts.greeting
+        if not text or self.transcript.turns:
+            return ""
+        self.record({"kind": "assistant", "text": text, "finish": "stop"})
+        return text
+
+    def ask(self, text: str) -> Events:
+        """Ask a question, with the files that wait for one, and yield the events of the answer.
+
+        When no word comes (it is closed early, an error) the question is taken back.
         """
         if self.editing:
             self.editing = False
@@ -35,37 +152,33 @@ class ChatSession(Stage):
         question = "\n\n".join([*self.attached, text])
         self.record({"kind": "user", "text": question})
         try:
-            answered = self.answer()
+            yield from self._answer()
         except BaseException:
             if self.transcript.open_question:
                 self.take_back(1)
             raise
-        if not answered:
-            self.take_back(1)
-            return Refill(text)
         self.attached.clear()
-        return None
 
-    def again(self) -> None:
+    def again(self) -> Events:
         """Let the model answer the last question anew; the answer before is replaced by it."""
         count = self.transcript.since_question()
         if not count:
             raise BadInput("nothing was asked yet", "ask something first")
-        self.answer(instead_of=count - 1)
+        return self._answer(instead_of=count - 1)
 
-    def go_on(self) -> None:
+    def go_on(self) -> Events:
         """Let the model lengthen its last answer."""
         last = self.transcript.answer
         if last is None or not self.transcript.questions:
             raise BadInput("there is no answer that could go on", "ask something first")
-        self.answer(prefill=last.text)
-        if self.last and self.last.finish == "stop" and not self.last.content:
-            self.console.talk("[the model has nothing to add]", dim=True)
+        return self._answer(prefill=last.text)
 
-    # What the model says
+    def aside(self, messages: tuple[Message, ...], max_tokens: int) -> Events:
+        """Let the model answer something else; the chat does not hear of it."""
+        yield from self.models.engine.ask(self._request(messages, 0, max_tokens))
 
-    def answer(self, *, instead_of: int = 0, prefill: str = "") -> bool:
-        """Take the model's answer to what is open; return whether a word came.
+    def _answer(self, *, instead_of: int = 0, prefill: str = "") -> Events:
+        """Yield the model's answer to what is open, and keep it.
 
         Parameters
         ----------
@@ -76,12 +189,8 @@ class ChatSession(Stage):
         """
         answer = self.last = Answer(self.models.name)
         try:
-            self._listen(answer, instead_of, prefill)
-        except KeyboardInterrupt:
-            answer.finish = INTERRUPTED
-            if not self.console.stdin.terminal:
-                raise
-        except LocalaiError:
+            yield from self._kept(answer, instead_of, prefill)
+        except (GeneratorExit, KeyboardInterrupt, LocalaiError):
             answer.finish = INTERRUPTED
             raise
         finally:
@@ -89,81 +198,73 @@ class ChatSession(Stage):
                 kind = "more" if prefill else "assistant"
                 event = {"kind": kind, "text": answer.content, "finish": answer.finish}
                 self.record(event)
-        self._tell(answer)
-        return bool(answer.content) or answer.finish != INTERRUPTED
 
-    def aside(self, messages: tuple[Message, ...], max_tokens: int, *, show: bool) -> str:
-        """Return what the model answers to something else; the chat does not hear of it."""
-        answer = Answer(self.models.name)
-        events = self.models.engine.ask(self._request(messages, 0, max_tokens))
-        try:
-            self._read(events, answer, show=show)
-        finally:
-            events.close()  # type: ignore[attr-defined]
-        return answer.content.strip()
-
-    def _listen(self, answer: Answer, instead_of: int, prefill: str) -> None:
-        without = 1 if prefill else instead_of
-        while True:
-            request = self._request(*self.memory.messages(self, without))._replace(prefill=prefill)
-            events = self._kept(self.models.engine.ask(request), instead_of)
-            try:
-                self._read(events, answer, show=self.show)
-            except TooLong as error:
-                if not self.memory.refused(request, error):
-                    raise TooLong(
-                        error.what, "ask it in parts; `/file none` leaves files out"
-                    ) from None
-            else:
-                if answer.usage:
-                    self.memory.learn(request, answer.usage)
-                return
-            finally:
-                events.close()  # type: ignore[attr-defined]  # cancels what still runs
-
-    def _read(self, events: Iterator[Event], answer: Answer, *, show: bool) -> None:
-        think: Think = self.settings.get("think", "auto")
-        try:
-            with unechoed(self.console.stdin):
-                print_answer(
-                    events, self.console, answer.model, show=show, think=think, into=answer
-                )
-        finally:
-            self.end()  # what came stays on a line of its own
-
-    def _kept(self, events: Iterator[Event], instead_of: int) -> Iterator[Event]:
-        """Yield the events; keep what came of the answer each second, for a crash."""
+    def _kept(self, answer: Answer, instead_of: int, prefill: str) -> Events:
+        """Yield the events of an answer; keep what came of it each second, for a crash."""
         begun, kept, waiting = False, time.monotonic(), ""
+        for event in self._listen(1 if prefill else instead_of, prefill):
+            answer.take(event)
+            if isinstance(event, Text):
+                if not begun and instead_of:
+                    self.take_back(instead_of)
+                begun, waiting = True, waiting + event.text
+                if time.monotonic() - kept > _PART_SECONDS:
+                    self.record({"kind": "part", "text": waiting})
+                    kept, waiting = time.monotonic(), ""
+            yield event
+
+    def _listen(self, without: int, prefill: str) -> Events:
+        messages, fixed = self.messages(without, prefill=prefill)
+        request = self._request(messages, fixed)._replace(prefill=prefill)
         try:
-            for event in events:
-                if isinstance(event, Text):
-                    if not begun:
-                        self._first_word(instead_of)
-                    begun, waiting = True, waiting + event.text
-                    if time.monotonic() - kept > _PART_SECONDS:
-                        self.record({"kind": "part", "text": waiting})
-                        kept, waiting = time.monotonic(), ""
-                yield event
-        finally:
-            events.close()  # type: ignore[attr-defined]
+            yield from self.models.engine.ask(request)
+        except TooLong as error:
+            hint = "ask it in parts; `/file none` leaves files out"
+            raise TooLong(error.what, hint, **error.data) from None
+        if self.last and self.last.usage:
+            self.window.learn(self.last.usage)
 
-    def _first_word(self, instead_of: int) -> None:
-        if instead_of:
-            self.take_back(instead_of)
-        self.begin()
+    # What the model gets
 
-    def _tell(self, answer: Answer) -> None:
-        if answer.finish == INTERRUPTED and answer.content:
-            self.console.talk("[interrupted]", dim=True)
-        elif answer.finish == "length":
-            self.console.talk("[the answer was cut here; /continue goes on]", dim=True)
-        if left := self.memory.left():
-            self.console.talk(f"[{left}]", dim=True)
-        if answer.usage:
-            if self.stats:
-                self.console.talk(answer.stats())
-            if self.as_json:
-                self.console.write_json(answer.as_json())
+    def messages(
+        self, without: int = 0, nudge: str = "", prefill: str = ""
+    ) -> tuple[tuple[Message, ...], int]:
+        """Return what the model is to answer, and how many leading messages stay the same.
+
+        Parameters
+        ----------
+        without : int
+            So many turns at the end are left out.
+        nudge : str
+            Said behind everything.
+        prefill : str
+            The beginning of the answer.
+        """
+        return self.window.messages(
+            self.transcript,
+            self.participants,
+            self.models.context,
+            self.settings,
+            without=without,
+            nudge=nudge,
+            prefill=prefill,
+        )
+
+    def meter(self) -> tuple[str, float]:
+        """Return `312/4096` and how full that is, from 0 to 1; ("", 0) until the model can count."""
+        if not self.models.engine.ready():
+            return "", 0.0
+        return self.window.meter(
+            self.transcript, self.participants, self.models.context, self.settings
+        )
+
+    def _count(self, messages: tuple[Message, ...], prefill: str) -> int:
+        request = TextRequest(messages=messages, prefill=prefill, think=self._think)
+        return self.models.engine.count_tokens(request)
+
+    @property
+    def _think(self) -> bool | None:
+        return False if self.settings.get("think") == "off" else None
 
     def _request(
         self, messages: tuple[Message, ...], fixed: int, max_tokens: int | None = None
@@ -175,6 +276,16 @@ class ChatSession(Stage):
             sampling=sampling_options.sampling(self.participants.sampling, settings),
             max_tokens=max_tokens or settings.get("max_tokens"),
             stop=tuple(settings.get("stop", ())),
-            think=False if settings.get("think") == "off" else None,
+            think=self._think,
             context=self.models.asked_context,
         )
+
+    def reminder(self) -> str:
+        """Return where the chat stands, for somebody who comes back to it."""
+        count = len(self.transcript.questions)
+        lines = [f"{count} question{'s' * (count != 1)} so far"]
+        if question := self.transcript.open_question:
+            lines.append(f"the last one has no answer, /retry asks for one: {question.text}")
+        elif answer := self.transcript.answer:
+            lines.append(f"the last answer was: {answer.text}")
+        return "\n".join(lines)

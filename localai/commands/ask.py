@@ -16,7 +16,7 @@ from localai.terminal.console import Console
 from localai.terminal.output_file import output_to
 
 if TYPE_CHECKING:
-    from localai.terminal.answer import Answer
+    from localai.formats.answer import Answer
 
 
 @command(context_settings={"max_content_width": 100})

@@ -17,7 +17,7 @@ from localai.terminal.console import Console
 if TYPE_CHECKING:
     from localai.chat.open import ChatRequest
 
-_KNOBS = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens",
+_SAMPLING = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens",
           "memory_ratio", "think")  # fmt: skip
 
 
@@ -63,28 +63,31 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
     console: Console = ctx.obj
     options.apply(console, given)
     from localai.chat import open, repl, script  # with YAML and more, which --help need not
+    from localai.chat.view import ChatView
 
     models = open.ModelHandle(
         lambda name: spec_for(console, {**given, "model": name or given["model"]}),
         lambda spec: engine_for(console, given, spec),
     )
     messages = script.read(given["script"], console) if given["script"] else None
-    with open.begin(console, models, _wish(given)) as talk:
-        talk.stats = given["stats"]
+    with open.begin(models, _request(given)) as session:
+        if strange := session.transcript.strange:
+            console.warn(f"{strange} damaged lines of the session were left out")
+        view = ChatView(console, session, stats=given["stats"])
         if messages is not None:
-            script.run(talk, messages, as_json=given["as_json"])
+            script.run(view, messages, as_json=given["as_json"])
         else:
-            repl.run(talk, as_json=given["as_json"])
+            repl.run(view, as_json=given["as_json"])
     return ExitCode.DONE
 
 
-def _wish(given: dict[str, Any]) -> ChatRequest:
+def _request(given: dict[str, Any]) -> ChatRequest:
     from localai.chat import open
 
     named = given["session"] or given["go_on"]
     persona = build.persona(given["persona"]) or None
     greeting = given["greeting"] - 1 if given["greeting"] else None
-    settings = {name: given[name] for name in _KNOBS}
+    settings = {name: given[name] for name in _SAMPLING}
     settings |= {
         "temperature": given["temp"],
         "temperature_first": given["temp_first"] or None,

@@ -117,6 +117,13 @@ class EngineClient(ABC):
             except WorkerLost:
                 raise self._lost(connection) from None
 
+    def ready(self) -> bool:
+        """Whether the model is loaded, as far as is known without waiting."""
+        try:
+            return self._connection().poll()
+        except (WorkerRetired, WorkerLost):  # the next request says so
+            return False
+
     def close(self) -> None:
         """Leave: what runs for us is cancelled, also when we are killed."""
         if self._current is not None:

@@ -25,6 +25,16 @@ class WorkerRetired(Exception):
     """The worker leaves and did not begin the request: another one will."""
 
 
+def _readable(sock: socket.socket) -> bool:
+    try:
+        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 class WorkerConnection:
     """One connection, for one thread.
 
@@ -43,7 +53,7 @@ class WorkerConnection:
         self._asked = 0
         self._arrived: dict[str, deque[Event]] = {}  # of requests that have not ended
         self._retired: set[str] = set()  # requests that the worker gave back
-        self._ready = False
+        self._ready = self._asked_ready = False
         self._leaving = False  # the worker takes no more requests
         self.has_answered = False  # the worker has given us more than progress
         self.ending: LocalaiError | None = None  # how it ended, once its owner was asked
@@ -139,6 +149,21 @@ class WorkerConnection:
             if self._leaving:
                 raise WorkerRetired
             self._read()
+
+    def poll(self) -> bool:
+        """Return whether the model is loaded, without waiting for it.
+
+        Raises
+        ------
+        WorkerRetired, WorkerLost
+            It will not be.
+        """
+        if not self._asked_ready:
+            self._asked_ready = True
+            self._send(protocol.encode("load"))
+        while not self._ready and _readable(self._socket):
+            self._read()
+        return self._ready
 
     @property
     def busy(self) -> bool:

@@ -6,6 +6,7 @@ second to import: only for a chat on a terminal.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ from localai.formats.text import sanitise
 from localai.terminal.console import Console
 from localai.terminal.tty_modes import kept_modes
 
+_METER_SECONDS = 0.1  # between two looks at a meter that does not know yet
 _MENU = 6  # lines that the menu of completions may take
 PROMPT, MORE = "> ", "  "
 
@@ -44,7 +46,8 @@ class Choice:
 
 
 Complete = Callable[[str], Iterable[Choice]]
-Meter = Callable[[], tuple[str, float]]  # what it shows, and how full it is, from 0 to 1
+Meter = Callable[[], tuple[str, float]]
+"""What it shows (empty: not known yet), and how full it is, from 0 to 1."""
 
 
 class _Choices(Completer):
@@ -123,13 +126,23 @@ class Editor:
             Ctrl-C at an empty prompt.
         """
         try:
-            return self._session.prompt(default=default)
+            return self._session.prompt(default=default, pre_run=self._await_meter)
         except EOFError:
             return None
         except KeyboardInterrupt:
             if not self._session.default_buffer.text:
                 raise
             return ""
+
+    def _await_meter(self) -> None:
+        """Draw the prompt again as soon as the meter knows what to show."""
+
+        async def await_meter() -> None:
+            while not self._meter()[0]:
+                await asyncio.sleep(_METER_SECONDS)
+            get_app().invalidate()
+
+        get_app().create_background_task(await_meter())
 
     def _right(self) -> StyleAndTextTuples:
         if get_app().is_done:  # what has scrolled up shows what was said, nothing else

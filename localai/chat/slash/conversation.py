@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from localai.chat import image_prompt
-from localai.chat.session import ChatSession
+from localai.chat.outcome import Leave, Outcome, Refill
 from localai.chat.slash import registry
-from localai.chat.slash.registry import Leave, Outcome, Refill, find
+from localai.chat.slash.registry import find
+from localai.chat.view import ChatView
 from localai.errors import BadInput, LocalaiError
 from localai.formats.text import one_line
 from localai.terminal.confirm import can_ask, confirm
@@ -18,107 +19,119 @@ A line that begins with ! is a note that the model never sees."""
 
 
 @registry.slash("/help", "[COMMAND]", "Show this, or what a command takes.", "command")
-def show_help(chat: ChatSession, words: str) -> Outcome:
+def show_help(view: ChatView, words: str) -> Outcome:
     """Show what there is."""
     if words:
         each = find("/" + words.removeprefix("/"))
         return f"{each.name} {each.takes}".rstrip() + f"\n    {each.help}"
-    return registry.overview(chat.console.width) + "\n" + _KEYS
+    return registry.overview(view.console.width) + "\n" + _KEYS
 
 
 @registry.slash("/reset", "", "Begin anew: everything that was said is forgotten.")
-def reset(chat: ChatSession, words: str) -> Outcome:
+def reset(view: ChatView, words: str) -> Outcome:
     """Forget what was said."""
-    chat.record({"kind": "reset"})
-    chat.attached.clear()
-    chat.memory.forget()
-    chat.greet()
-    return None if chat.transcript.turns else "everything is forgotten"
+    view.session.record({"kind": "reset"})
+    view.session.attached.clear()
+    view.session.window.forget()
+    view.greet()
+    return None if view.session.transcript.turns else "everything is forgotten"
 
 
 @registry.slash("/retry", "", "Take another answer to the last question.")
-def retry(chat: ChatSession, words: str) -> Outcome:
+def retry(view: ChatView, words: str) -> Outcome:
     """Answer anew; a seed that was set would give the same words again."""
-    chat.again()
+    view.show(view.session.again())
     return None
 
 
 @registry.slash("/undo", "[N]", "Take back the last N questions and their answers. [1]")
-def undo(chat: ChatSession, words: str) -> Outcome:
+def undo(view: ChatView, words: str) -> Outcome:
     """Take back questions with all that came after them."""
     count = _number(words, "/undo", 1)
     taken = ""
     for _ in range(count):
-        if turns := chat.transcript.since_question():
-            taken = chat.transcript.questions[-1].text
-            chat.take_back(turns)
+        if turns := view.session.transcript.since_question():
+            taken = view.session.transcript.questions[-1].text
+            view.session.take_back(turns)
     if not taken:
         raise BadInput("there is nothing to take back", "ask something first")
     return f"taken back: {_short(taken)}"
 
 
 @registry.slash("/edit", "[TEXT]", "Change the last question and ask it again.")
-def edit(chat: ChatSession, words: str) -> Outcome:
+def edit(view: ChatView, words: str) -> Outcome:
     """Give the last question back to the prompt, or put another in its place."""
-    turns = chat.transcript.since_question()
+    turns = view.session.transcript.since_question()
     if not turns:
         raise BadInput("nothing was asked yet", "ask something first")
-    chat.editing = True
-    return chat.ask(words) if words else Refill(chat.transcript.questions[-1].text)
+    view.session.editing = True
+    if words:
+        return None if view.show(view.session.ask(words)) else Refill(words)
+    return Refill(view.session.transcript.questions[-1].text)
 
 
 @registry.slash("/continue", "", "Let the last answer go on.")
-def go_on(chat: ChatSession, words: str) -> Outcome:
+def go_on(view: ChatView, words: str) -> Outcome:
     """Lengthen the last answer."""
-    chat.go_on()
+    view.show(view.session.go_on())
+    last = view.session.last
+    if last and last.finish == "stop" and not last.content:
+        view.console.talk("[the model has nothing to add]", dim=True)
     return None
 
 
 @registry.slash("/context", "", "Show how full the model's memory is.")
-def context(chat: ChatSession, words: str) -> Outcome:
+def context(view: ChatView, words: str) -> Outcome:
     """Tell what the meter at the prompt shows, in words."""
-    return chat.memory.report(chat)
+    session = view.session
+    return session.window.report(session.meter(), session.transcript.summary)
 
 
 @registry.slash("/summarize", "", "Put the model's summary in the place of the oldest turns.")
-def summarize(chat: ChatSession, words: str) -> Outcome:
+def summarize(view: ChatView, words: str) -> Outcome:
     """Show the summary before it is used."""
-    count, request = chat.memory.oldest(chat)
-    text = chat.aside(request, _SUMMARY, show=chat.show)
+    session = view.session
+    count, request = session.window.oldest(
+        session.transcript, session.participants, session.models.context
+    )
+    text = view.aside(session.aside(request, _SUMMARY), visible=view.visible)
     question = f"put this in the place of {count} turns?"
-    if not text or (can_ask(chat.console) and not confirm(chat.console, question)):
+    if not text or (can_ask(view.console) and not confirm(view.console, question)):
         return "nothing was changed"
-    chat.record({"kind": "summary", "turns": count, "text": text})
-    chat.memory.forget()
+    view.session.record({"kind": "summary", "turns": count, "text": text})
+    view.session.window.forget()
     return f"{count} turns are now this summary"
 
 
 @registry.slash("/stats", "", "Show the speeds and counts of the last answer.")
-def stats(chat: ChatSession, words: str) -> Outcome:
+def stats(view: ChatView, words: str) -> Outcome:
     """Tell what the last answer cost."""
-    if chat.last is None or chat.last.usage is None:
+    last = view.session.last
+    if last is None or last.usage is None:
         return "there is no answer yet"
-    return chat.last.stats()
+    return last.stats()
 
 
 @registry.slash("/sd", "WHAT", "Keywords for a picture: of you|face|me|scene|last|TEXT.", "picture")
-def draw(chat: ChatSession, words: str) -> Outcome:
+def draw(view: ChatView, words: str) -> Outcome:
     """Let the model write what a picture engine would draw."""
     if not words:
         known = ", ".join(image_prompt.WHAT)
         raise BadInput("/sd needs to know what to draw", f"{known}, or words of your own")
     if words in image_prompt.WHAT:
-        told = image_prompt.instruction(words, chat.participants.char, chat.participants.user)
-        messages, _ = chat.memory.messages(chat, nudge=told)
-        words = image_prompt.keywords(chat.aside(messages, image_prompt.LONGEST, show=False))
+        session = view.session
+        told = image_prompt.instruction(words, session.participants.char, session.participants.user)
+        messages, _ = session.messages(nudge=told)
+        events = session.aside(messages, image_prompt.LONGEST)
+        words = image_prompt.keywords(view.aside(events, visible=False))
         if not words:
             raise LocalaiError("the model wrote no keywords", "try again, or /sd WORDS of your own")
-    chat.console.write_line(words)
+    view.console.write_line(words)
     return "there is no picture engine yet: these are the words that it would get"
 
 
 @registry.slash("/quit", "", "Leave (also Ctrl-D).")
-def leave(chat: ChatSession, words: str) -> Outcome:
+def leave(view: ChatView, words: str) -> Outcome:
     """End the chat."""
     return Leave()
 

@@ -1,7 +1,7 @@
 """Slash commands: a registry that `/help`, completion and did-you-mean are made from.
 
     @slash("/save", "[NAME]", "Call the session NAME, or say where it is kept.")
-    def save(chat: Chat, words: str) -> Outcome: ...
+    def save(view: ChatView, words: str) -> Outcome: ...
 
 A handler changes the chat and returns what is to happen next; it prints nothing.
 """
@@ -11,29 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from localai.chat.outcome import Outcome
+from localai.chat.view import ChatView
 from localai.errors import BadInput
 from localai.formats.text import cells, nearest, shown
 
-if TYPE_CHECKING:
-    from localai.chat.session import ChatSession
-
-
-@dataclass(frozen=True)
-class Leave:
-    """The chat is over."""
-
-
-@dataclass(frozen=True)
-class Refill:
-    """The next prompt begins with this text."""
-
-    text: str
-
-
-Outcome = str | Leave | Refill | None  # a text is shown
-Handler = Callable[["ChatSession", str], Outcome]
+Handler = Callable[[ChatView, str], Outcome]
 
 
 @dataclass(frozen=True)
@@ -86,7 +70,7 @@ def find(word: str) -> SlashCommand:
     return COMMANDS[word]
 
 
-def run(chat: ChatSession, line: str) -> Outcome:
+def run(view: ChatView, line: str) -> Outcome:
     """Run a line that is a command."""
     found = _COMMAND.fullmatch(line)
     assert found
@@ -100,7 +84,7 @@ def run(chat: ChatSession, line: str) -> Outcome:
             f"{each.name} takes nothing behind it, and nothing was done",
             "begin the line with a blank if it is meant for the model",
         )
-    return each.run(chat, words)
+    return each.run(view, words)
 
 
 def overview(width: int) -> str:

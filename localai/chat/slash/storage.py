@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 from localai.chat import export, session_store
-from localai.chat.session import ChatSession
+from localai.chat.outcome import Outcome
 from localai.chat.session_file import SessionFile
-from localai.chat.slash.registry import Outcome, slash
+from localai.chat.slash.registry import slash
 from localai.chat.transcript import Transcript
+from localai.chat.view import ChatView
 from localai.errors import BadInput
 from localai.formats.text import cells, read_text
 from localai.system.files import atomic_create
@@ -21,60 +22,60 @@ _LARGEST_FILE = 1 << 22  # bytes
 
 
 @slash("/file", "PATH", "Let a text file go with your next question, or `none`.", "file")
-def attach(chat: ChatSession, words: str) -> Outcome:
+def attach(view: ChatView, words: str) -> Outcome:
     """Read a file now; it goes with the next question."""
     if not words:
         raise BadInput("/file needs the path of a text file", "/file notes.txt")
     if words == "none":
-        chat.attached.clear()
+        view.session.attached.clear()
         return "no file goes with your next question"
     path = Path(words).expanduser()
     text = read_text(path, _LARGEST_FILE).strip("\n")
     fence = "```"
     while fence in text:
         fence += "`"
-    chat.attached.append(f"{path.name}:\n{fence}\n{text}\n{fence}")
+    view.session.attached.append(f"{path.name}:\n{fence}\n{text}\n{fence}")
     lines = text.count("\n") + 1
     return f"{path.name} ({lines} line{'s' * (lines > 1)}) goes with your next question"
 
 
 @slash("/save", "[NAME]", "Call this session NAME, or say where it is kept.", "session")
-def save(chat: ChatSession, words: str) -> Outcome:
+def save(view: ChatView, words: str) -> Outcome:
     """Give the session a name; with --no-save it is kept from now on."""
-    if chat.journal is None:
+    if view.session.journal is None:
         journal = SessionFile(words or None)
         if journal.begun:
             journal.close()
             raise BadInput(f"there is a session {words!r} already", "take another name")
-        chat.unsaid = chat.transcript.events()
-        chat.journal = journal
-    elif words and words != chat.journal.name:
-        chat.journal.save_as(words)
-    chat.keep()
-    return f"this is the session {chat.journal.name}: {chat.journal.path}"
+        view.session.unsaid = view.session.transcript.events()
+        view.session.journal = journal
+    elif words and words != view.session.journal.name:
+        view.session.journal.save_as(words)
+    view.session.keep()
+    return f"this is the session {view.session.journal.name}: {view.session.journal.path}"
 
 
 @slash("/load", "NAME", "Go on with another session.", "session")
-def load(chat: ChatSession, words: str) -> Outcome:
+def load(view: ChatView, words: str) -> Outcome:
     """Leave this session as it is and go on with another."""
     if not words:
         raise BadInput("/load needs a session's name", "/sessions lists them")
     session_store.existing(words)
-    if chat.journal and chat.journal.name == words:
+    if view.session.journal and view.session.journal.name == words:
         raise BadInput(f"this is the session {words!r} already")
     journal = SessionFile(words)
-    chat.take_up(journal, Transcript.of(journal.events()))
-    return chat.reminder()
+    view.session.take_up(journal, Transcript.of(journal.events()))
+    return view.session.reminder()
 
 
 @slash("/sessions", "[TEXT]", "List the sessions, or search them all for TEXT.")
-def sessions(chat: ChatSession, words: str) -> Outcome:
+def sessions(view: ChatView, words: str) -> Outcome:
     """List or search."""
     if words:
         rows = [(each.session, each.role, each.text) for each in session_store.search(words)]
         return "\n".join(table(("SESSION", "WHO", "TEXT"), rows)) if rows else "nothing found"
     listed = [session_row(each) for each in session_store.listing()]
-    return _listing(listed, chat.console.width) if listed else "there are no sessions"
+    return _listing(listed, view.console.width) if listed else "there are no sessions"
 
 
 SESSION_HEADS = ("SESSION", "CHANGED", "QUESTIONS", "CHARACTER", "BEGINS")
@@ -101,29 +102,31 @@ def _listing(rows: list[tuple[str, ...]], width: int) -> str:
 
 
 @slash("/copy", "[code]", "Copy the last answer, or its last code, to the clipboard.")
-def copy(chat: ChatSession, words: str) -> Outcome:
+def copy(view: ChatView, words: str) -> Outcome:
     """Send the last answer to the terminal's clipboard."""
-    answer = chat.transcript.answer
+    answer = view.session.transcript.answer
     if answer is None:
         raise BadInput("there is no answer to copy", "ask something first")
     text = export.last_code(answer.text) if words == "code" else answer.text
     if not text:
         raise BadInput("there is no code in the last answer", "/copy takes the whole of it")
-    if not clipboard.copy(chat.console, text):
+    if not clipboard.copy(view.console, text):
         raise BadInput("there is no clipboard: no terminal that could have one", "/export FILE")
     return f"copied {len(text)} characters"
 
 
 @slash("/export", "FILE", "Write the conversation to FILE: Markdown, or JSON (.json).", "file")
-def export_to(chat: ChatSession, words: str) -> Outcome:
+def export_to(view: ChatView, words: str) -> Outcome:
     """Write the conversation to a new file; none is ever overwritten."""
     if not words:
         raise BadInput("/export needs a file's name", "/export talk.md")
     path = Path(words).expanduser()
     if path.suffix.lower() == ".json":
-        text = json.dumps(export.as_json(chat.transcript), ensure_ascii=False, indent=2) + "\n"
+        text = (
+            json.dumps(export.as_json(view.session.transcript), ensure_ascii=False, indent=2) + "\n"
+        )
     else:
-        text = export.as_markdown(chat.transcript, chat.participants.char)
+        text = export.as_markdown(view.session.transcript, view.session.participants.char)
     _write_new(path, text)
     return f"written: {path}"
 
