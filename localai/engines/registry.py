@@ -146,12 +146,17 @@ def kind_of(spec: ModelSpec) -> EngineKind:
     BadInput
         The spec has an option that the kind does not know.
     """
-    row = engines().get(spec.kind)
-    if row is None or not row.engine:
-        raise EngineMissing(f"there is no engine for {spec.kind!r}")
+    row = _row(spec.kind)
     for name in spec.options:
         if name not in (*row.identity, *row.hints):
             raise BadInput(f"the engine for {spec.kind} has no option {name!r}")
+    return row
+
+
+def _row(kind: str) -> EngineKind:
+    row = engines().get(kind)
+    if row is None or not row.engine:
+        raise EngineMissing(f"there is no engine for {kind!r}")
     return row
 
 
@@ -176,8 +181,10 @@ def decode_request(kind: str, data: Any) -> Any:
     ------
     BadInput
         It is none.
+    EngineMissing
+        No such kind, or its modules cannot be imported.
     """
-    return from_plain(named(engines()[kind].request), data)
+    return from_plain(_import(_row(kind).request, kind), data)
 
 
 def estimate(spec: ModelSpec, gpus: Mapping[str, int]) -> Mapping[str, int]:
@@ -196,15 +203,19 @@ def load(spec: ModelSpec, emit: Emit) -> Engine:
     BadModel, NotEnoughMemory
         From the engine itself.
     """
-    row = kind_of(spec)
+    engine = _import(kind_of(spec).engine, spec.kind)
+    return cast("Engine", engine(spec, emit))
+
+
+def _import(target: str, kind: str) -> Any:
+    """Return what a kind's row names of its engine."""
     try:
-        engine = named(row.engine)
+        return named(target)
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineMissing(
-            f"the engine for {spec.kind} cannot be loaded: {error}",
-            f"pip install --force-reinstall {row.package}",
+            f"the engine for {kind} cannot be loaded: {error}",
+            f"pip install --force-reinstall {_row(kind).package}",
         ) from error
-    return cast("Engine", engine(spec, emit))
 
 
 @cache

@@ -181,6 +181,11 @@ def lacking(wanted: Bytes, limits: Bytes, taken: Iterable[Bytes]) -> set[str]:
     }
 
 
+def lies_on(taken: Bytes, devices: Iterable[str]) -> bool:
+    """Whether a worker takes something on any of these devices."""
+    return any(taken.get(device) for device in devices)
+
+
 def choose_victims(
     wanted: Bytes, limits: Bytes, taken: Mapping[PooledWorker, Bytes]
 ) -> list[PooledWorker] | None:
@@ -205,7 +210,7 @@ def choose_victims(
         short = lacking(wanted, limits, left.values())
         if not short:
             break
-        if each.idle and each.state is State.READY and short & left[each].keys():
+        if each.idle and each.state is State.READY and lies_on(left[each], short):
             victims.append(each)
             del left[each]
     return None if lacking(wanted, limits, left.values()) else victims

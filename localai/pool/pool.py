@@ -14,7 +14,7 @@ from localai.formats.units import amount, size
 from localai.pool import protocol
 from localai.pool.acquire import AcquireRequest
 from localai.pool.daemon_log import Log
-from localai.pool.eviction import PooledWorker, choose_victims, lacking
+from localai.pool.eviction import Bytes, PooledWorker, choose_victims, lacking, lies_on
 from localai.pool.framed_socket import FramedSocket
 from localai.pool.worker_process import WorkerProcess
 from localai.system import gpus
@@ -128,19 +128,13 @@ class WorkerPool:
         own = sum(resident(each.process.pid)[0] for each in taken)
         asked = request.memory_limit
         limits = {"cpu": size(asked, free_memory() + own) or 0, **gpus}
-        if wanted["cpu"] > limits["cpu"]:
-            raise NotEnoughMemory(
-                f"the model needs about {amount(wanted['cpu'])}; all models together may take "
-                f"{amount(limits['cpu'])} (the limit is {asked}"
-                f"{' of the free memory' if asked.endswith('%') else ''})",
-                "take a smaller model or quantisation, close other programs, "
-                "or raise LOCALAI_MEMORY_LIMIT",
-            )
+        if beyond := lacking(wanted, limits, ()):
+            raise _beyond(min(beyond), wanted, limits, asked)
         victims = choose_victims(wanted, limits, taken)
         for each in victims or ():
             self.retire(each, "to make room")
         short = lacking(wanted, limits, taken.values())
-        waits = any(short & taken[each].keys() for each in taken if each.leaves)
+        waits = any(lies_on(taken[each], short) for each in taken if each.leaves)
         return victims is not None and not waits
 
     def _start(self, request: AcquireRequest) -> PooledWorker:
@@ -178,3 +172,19 @@ class WorkerPool:
             )
         process.close()
         return told
+
+
+def _beyond(device: str, wanted: Bytes, limits: Bytes, asked: str) -> NotEnoughMemory:
+    """Return the error of a model that would not fit a device if it were alone."""
+    if device != "cpu":
+        return NotEnoughMemory(
+            f"the model needs about {amount(wanted[device])} on {device}, which has "
+            f"{amount(limits[device])}",
+            "take a smaller model or quantisation",
+        )
+    return NotEnoughMemory(
+        f"the model needs about {amount(wanted['cpu'])}; all models together may take "
+        f"{amount(limits['cpu'])} (the limit is {asked}"
+        f"{' of the free memory' if asked.endswith('%') else ''})",
+        "take a smaller model or quantisation, close other programs, or raise LOCALAI_MEMORY_LIMIT",
+    )

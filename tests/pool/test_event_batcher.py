@@ -1,9 +1,10 @@
-"""Deltas on their way to the sender: nothing lost, in order, and at once what somebody waits for."""
+"""Events on their way to the sender: nothing lost, in order, and at once what somebody waits for."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import pytest
@@ -12,7 +13,18 @@ from hypothesis import strategies as st
 
 from localai.pool import event_batcher
 from localai.pool.event_batcher import EventBatcher
-from localai.types import Event, Failed, Finished, Progress, Text, Thinking
+from localai.types import (
+    Event,
+    Events,
+    Failed,
+    FileReady,
+    Finished,
+    Progress,
+    Text,
+    Thinking,
+    TokenCount,
+)
+from tests.support.toy_engine import Said
 
 LONG = 60.0  # seconds between beats: what comes before has not waited for one
 
@@ -21,38 +33,46 @@ def text(piece: str) -> Event:
     return Text(piece)
 
 
-def whole(deltas: Deltas) -> dict[str, list[tuple[str, str]]]:
-    """What each request has been sent: kinds in their order, with the text of each."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for name in {name for name, _ in deltas}:
-        own = [delta for each, delta in deltas if each == name]
-        found[name] = [
-            (kind, "".join(delta.text for delta in run))
-            for kind, run in groupby(own, key=lambda delta: delta.kind)
-        ]
+def whole(events: Events) -> dict[str, list[tuple[type[Event], object]]]:
+    """What each request has been sent: kinds in their order, with the text of each run."""
+    found: dict[str, list[tuple[type[Event], object]]] = {}
+    for name in {name for name, _ in events}:
+        own = [event for each, event in events if each == name]
+        found[name] = []
+        for kind, run in groupby(own, key=type):
+            parts = list(run)
+            found[name].append((kind, pieces(parts) if kind in (Text, Thinking) else parts))
     return found
 
 
-requests = st.dictionaries(
-    st.sampled_from("abc"), st.lists(st.sampled_from(["text", "thinking", "progress"]), max_size=8)
-)
+def pieces(events: Sequence[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text | Thinking))
+
+
+MAKE: dict[str, Callable[[int], Event]] = {
+    "text": lambda at: Text(f"{at},"),
+    "thinking": lambda at: Thinking(f"{at},"),
+    "progress": lambda at: Progress("reading", at, 99),
+    "file": lambda at: FileReady(f"/{at}", at),
+}
+
+requests = st.dictionaries(st.sampled_from("abc"), st.lists(st.sampled_from([*MAKE]), max_size=8))
 
 
 @settings(deadline=None)
 @given(requests, st.data())
-def test_every_delta_comes_in_its_order(kinds: dict[str, list[str]], data: st.DataObject) -> None:
-    queues = {
-        name: [Event(kind, text=f"{at},") if kind != "progress" else Event(kind, done=at)  # type: ignore[arg-type]
-               for at, kind in enumerate(own)] + [Finished("stop")]
+def test_every_event_comes_in_its_order(kinds: dict[str, list[str]], data: st.DataObject) -> None:
+    queues: dict[str, list[Event]] = {
+        name: [*(MAKE[kind](at) for at, kind in enumerate(own)), Finished("stop")]
         for name, own in kinds.items()
-    }  # fmt: skip
-    put: Deltas = []
-    taken: Deltas = []
+    }
+    put: Events = []
+    taken: Events = []
     box = EventBatcher()
     while any(queues.values()):
         name = data.draw(st.sampled_from([name for name, queue in queues.items() if queue]))
         count = data.draw(st.integers(1, len(queues[name])))
-        step = [(name, delta) for delta in queues[name][:count]]
+        step = [(name, event) for event in queues[name][:count]]
         del queues[name][:count]
         box.put(step)
         put += step
@@ -61,21 +81,29 @@ def test_every_delta_comes_in_its_order(kinds: dict[str, list[str]], data: st.Da
     assert whole(taken) == whole(put)
 
 
-def taking(box: EventBatcher) -> tuple[threading.Thread, list[Deltas]]:
+def taking(box: EventBatcher) -> tuple[threading.Thread, list[Events]]:
     """Take once, in a thread."""
-    got: list[Deltas] = []
+    got: list[Events] = []
     thread = threading.Thread(target=lambda: got.append(box.take()), daemon=True)
     thread.start()
     return thread, got
 
 
 @pytest.mark.parametrize(
-    "delta",
-    [text("first"), Finished("stop"), Failed("LocalaiError", "x"), Progress("reading", 1, 2)],
-    ids=lambda delta: delta.kind,
+    "event",
+    [
+        text("first"),
+        Finished("stop"),
+        Failed("LocalaiError", "x"),
+        Progress("reading", 1, 2),
+        TokenCount(3),
+        FileReady("/x"),
+        Said("of another engine"),
+    ],
+    ids=lambda event: type(event).__name__,
 )
 def test_what_begins_or_ends_an_answer_waits_for_no_beat(
-    delta: Event, monkeypatch: pytest.MonkeyPatch
+    event: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_batcher, "_BEAT", LONG)
     box = EventBatcher()
@@ -86,9 +114,10 @@ def test_what_begins_or_ends_an_answer_waits_for_no_beat(
     box.put([("other", text("c"))])
     thread.join(0.1)
     assert thread.is_alive()  # text behind text waits for the beat
-    box.put([("mine", delta)])
+    box.put([("mine", event)])
     thread.join(10)
-    assert got == [[("other", text("bc")), ("mine", delta)]]
+    assert got == [[("other", text("bc")), ("mine", event)]]
+    assert type(got[0][1][1]) is type(event)
 
 
 def test_text_comes_with_the_next_beat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,12 +145,14 @@ def test_thinking_and_text_are_not_joined() -> None:
     box = EventBatcher()
     box.put([("a", Thinking("x")), ("a", text("y")), ("b", text("z"))])
     box.put([("a", text("!")), ("a", Finished("stop"))])
-    assert box.take() == [
+    taken = box.take()
+    assert taken == [
         ("a", Thinking("x")),
         ("a", text("y!")),
         ("b", text("z")),
         ("a", Finished("stop")),
     ]
+    assert [type(event) for _, event in taken] == [Thinking, Text, Text, Finished]
 
 
 def test_a_request_of_the_same_name_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Messages on the wire: any cut gives the same, garbage is refused, nothing is believed."""
+"""Frames on the wire: any cut gives the same, garbage is refused, nothing is believed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from localai.engines import registry
 from localai.errors import BadInput, LocalaiError, TooLong, from_wire
 from localai.pool import protocol
-from localai.types import Event, Failed, Finished, Usage
+from localai.types import (
+    Event,
+    Failed,
+    FileReady,
+    Finished,
+    Progress,
+    Text,
+    Thinking,
+    TokenCount,
+    Usage,
+)
 from tests.conftest import of_another_version
 from tests.formats.test_serialization import plain, usages
 
@@ -21,25 +32,27 @@ texts = st.text(max_size=30)
 names = st.text(st.characters(codec="ascii", categories=["Ll"]), min_size=1, max_size=8)
 fields = st.dictionaries(names.filter(lambda name: name not in ("v", "id", "type", "kind")), texts)
 messages = st.tuples(names, texts, fields)
-errors = st.fixed_dictionaries({"error": texts, "what": texts, "next": texts})
 
 
-def delta_of(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
-    """Return deltas of a kind in which the other fields hold their defaults."""
-    return st.fixed_dictionaries(fields).map(lambda given: Event(kind, **given))
-
-
-deltas = st.one_of(
-    delta_of("text", text=texts),
-    delta_of("thinking", text=texts),
-    delta_of("progress", done=st.integers(0), total=st.integers(0)),
-    delta_of(
-        "finish",
-        reason=st.sampled_from(["stop", "length", "cancelled"]),
-        usage=st.none() | usages,
-    ),
-    delta_of("error", error=errors),
+whole = st.integers(0, 2**31)
+figures = st.dictionaries(names, whole, max_size=3)
+progress = st.builds(
+    Progress,
+    phase=st.sampled_from(["queued", "loading", "reading", "working"]),
+    done=st.floats(0, 1e9),
+    total=st.floats(0, 1e9),
+    unit=st.sampled_from(["requests", "bytes", "tokens", "steps", "seconds"]),
 )
+events: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Text, texts),
+    st.builds(Thinking, texts),
+    st.builds(TokenCount, whole),
+    progress,
+    st.builds(FileReady, texts, whole, st.none() | whole),
+    st.builds(Finished, st.sampled_from(["stop", "length", "cancelled"]), st.none() | usages),
+    st.builds(Failed, texts, texts, texts, figures),
+)
+KNOWN = registry.event_types("text")
 
 
 def frame(data: bytes, length: int | None = None) -> bytes:
@@ -111,44 +124,81 @@ def test_the_version_is_checked_before_anything_is_done() -> None:
 def test_an_oversized_frame_is_refused_by_its_length_alone() -> None:
     decoder = protocol.Decoder()
     with pytest.raises(protocol.ProtocolError, match="at most"):
-        decoder.feed(frame(b"", protocol.MOST + 1))
+        decoder.feed(frame(b"", protocol.MAX_FRAME + 1))
     # The largest that is allowed is waited for.
-    assert protocol.Decoder().feed(frame(b"{", protocol.MOST)) == []
+    assert protocol.Decoder().feed(frame(b"{", protocol.MAX_FRAME)) == []
 
 
-def test_a_request_that_travels_inline_fits_a_frame() -> None:
-    assert (
-        len(protocol.encode("generate", "1", request={"raw": "\x01" * protocol.INLINE}))
-        < protocol.MOST
-    )
+def test_a_frame_that_would_be_too_long_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_FRAME", 1000)
+    longest = "x" * (1004 - len(protocol.encode("generate", "1", request={"raw": ""})))
+    data = protocol.encode("generate", "1", request={"raw": longest})
+    assert len(protocol.Decoder().feed(data)) == 1
+    with pytest.raises(BadInput, match="a request of 1001 bytes; at most 1000 are taken"):
+        protocol.encode("generate", "1", request={"raw": longest + "x"})
+    with pytest.raises(BadInput, match="a request of 1001 bytes"):  # bytes, not characters
+        protocol.encode("generate", "1", request={"raw": longest[1:] + "é"})
 
 
-@given(delta=deltas, name=texts)
-def test_deltas_come_back_as_they_were(delta: Event, name: str) -> None:
-    (message,) = protocol.Decoder().feed(protocol.encode_delta(name, delta))
-    assert message["id"] == name
-    assert protocol.delta(message) == delta
+@given(event=events, name=texts)
+def test_events_come_back_as_they_were(event: Event, name: str) -> None:
+    (heard,) = protocol.Decoder().feed(protocol.encode_event(name, event))
+    assert heard["id"] == name
+    again = protocol.decode_event(heard, KNOWN)
+    assert (type(again), again) == (type(event), event)
 
 
 @pytest.mark.parametrize(
-    "message",
+    "heard",
     [
-        {"type": "image"},
+        {"type": "Image"},
         {"type": ""},
-        {"type": "generate", "request": {}},
-        {"type": "finish", "reason": "stop", "usage": {"prompt_tokens": "many"}},
-        {"type": "finish", "reason": "stop", "usage": {"prompt_tokens": 1}},
-        {"type": "finish", "reason": "stop", "usage": [1]},
-        {"type": "finish", "reason": "boredom"},
-        {"type": "finish"},
-        {"type": "progress"},
-        {"type": "progress", "done": "x", "total": 1},
-        {"type": "progress", "done": 1, "total": None},
+        {"type": "Event"},
+        {"type": "generate", "event": {}},
+        {"type": "text", "event": {"text": "x"}},
+        {"type": "Text"},
+        {"type": "Text", "text": "x"},
+        {"type": "Text", "event": "x"},
+        {"type": "Text", "event": ["x"]},
+        {"type": "Text", "event": {"text": None}},
+        {"type": "Text", "event": {"text": "x", "more": 1}},
+        {"type": "Finished", "event": {"reason": "stop", "usage": {"prompt_tokens": "many"}}},
+        {"type": "Finished", "event": {"reason": "stop", "usage": {"prompt_tokens": 1}}},
+        {"type": "Finished", "event": {"reason": "stop", "usage": [1]}},
+        {"type": "Finished", "event": {"reason": "boredom"}},
+        {"type": "Finished", "event": {}},
+        {"type": "Failed", "event": {"error": "BadInput"}},
+        {"type": "Failed", "event": {"error": "BadInput", "what": "x", "data": {"tokens": "9"}}},
+        {"type": "FileReady", "event": {}},
+        {"type": "FileReady", "event": {"path": 5}},
+        {"type": "TokenCount", "event": {"tokens": 1.5}},
+        {"type": "TokenCount", "event": {"tokens": True}},
+        {"type": "Progress", "event": {}},
+        {"type": "Progress", "event": {"phase": "lunch"}},
+        {"type": "Progress", "event": {"phase": "reading", "done": "x", "total": 1}},
+        {"type": "Progress", "event": {"phase": "reading", "done": 1, "total": None}},
     ],
 )
-def test_a_message_that_is_no_delta_is_refused_in_words(message: dict[str, Any]) -> None:
-    with pytest.raises(LocalaiError):
-        protocol.delta({"v": protocol.VERSION, "id": "1", **message})
+def test_a_frame_that_is_no_event_is_refused_in_words(heard: dict[str, Any]) -> None:
+    with pytest.raises(protocol.ProtocolError) as caught:
+        protocol.decode_event({"v": protocol.VERSION, "id": "1", **heard}, KNOWN)
+    assert caught.value.what
+
+
+@given(data=plain, kind=st.sampled_from(sorted(KNOWN)) | texts)
+def test_any_plain_data_is_an_event_or_refused(data: Any, kind: str) -> None:
+    heard = {"v": protocol.VERSION, "id": "1", "type": kind, "event": data}
+    try:
+        event = protocol.decode_event(heard, KNOWN)
+    except protocol.ProtocolError:
+        return
+    assert type(event).__name__ == kind
+
+
+def test_only_the_events_of_its_kind_come_from_an_engine() -> None:
+    (heard,) = protocol.Decoder().feed(protocol.encode_event("1", Text("x")))
+    with pytest.raises(protocol.ProtocolError, match="unknown type 'Text'"):
+        protocol.decode_event(heard, registry.event_types("speak"))
 
 
 def test_lone_surrogates_do_not_stop_a_message() -> None:
@@ -157,13 +207,20 @@ def test_lone_surrogates_do_not_stop_a_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [TooLong("9 tokens", "cut it"), BadInput("no"), protocol.ProtocolError("x", "y")]
+    "error",
+    [
+        TooLong("9 tokens", "cut it", tokens=9, limit=8),
+        BadInput("no"),
+        protocol.ProtocolError("x", "y"),
+    ],
 )
 def test_errors_keep_class_words_and_exit_code(error: LocalaiError) -> None:
-    (message,) = protocol.Decoder().feed(protocol.encode_delta("1", Failed(**error.to_wire())))
-    again = from_wire(protocol.delta(message).error or {})
+    (heard,) = protocol.Decoder().feed(protocol.failed("1", error))
+    event = protocol.decode_event(heard, KNOWN)
+    assert isinstance(event, Failed)
+    again = from_wire(event._asdict())
     assert (type(again), again.what, again.next_step) == (type(error), error.what, error.next_step)
-    assert again.code == error.code
+    assert (again.code, again.data) == (error.code, error.data)
 
 
 def test_an_unknown_error_class_is_a_plain_failure() -> None:
@@ -174,7 +231,7 @@ def test_an_unknown_error_class_is_a_plain_failure() -> None:
 
 def test_usage_travels_with_the_finish() -> None:
     usage = Usage(12, 3, 5, 0, 0.25, 0.5, 1.5, 0.75, 4294967294)
-    (message,) = protocol.Decoder().feed(
-        protocol.encode_delta("7", Finished("length", usage=usage))
-    )
-    assert protocol.delta(message) == Finished("length", usage=usage)
+    (heard,) = protocol.Decoder().feed(protocol.encode_event("7", Finished("length", usage)))
+    event = protocol.decode_event(heard, KNOWN)
+    assert isinstance(event, Finished) and event == Finished("length", usage)
+    assert type(event.usage) is Usage

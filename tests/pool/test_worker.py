@@ -21,6 +21,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,10 @@ class Talk:
             assert message is not None, f"closed; still open: {names - set(found)}"
             name = message["id"]
             assert name in names and name not in found, f"a message too many: {message}"
-            if message["type"] == "text":
-                said[name] += message["text"]
-            elif message["type"] in ("finish", "error"):
-                found[name] = {**message, "said": said[name]}
+            if message["type"] == "Text":
+                said[name] += message["event"]["text"]
+            elif message["type"] in ("Finished", "Failed"):
+                found[name] = {**message["event"], "type": message["type"], "said": said[name]}
         return found
 
     def answer(self, name: str, *turns: str, **more: Any) -> protocol.Frame:
@@ -111,11 +112,17 @@ class Process:
         return Talk(ours)
 
     def told(self) -> protocol.Frame:
-        """What the worker says of itself, without what its requests do."""
-        while (message := self.control.read()) and message["type"] == "stage":
+        """What the worker says of itself, without how many requests it has."""
+        while (message := self.control.read()) and message["type"] == "requests":
             pass
         assert message is not None
         return message
+
+    def counts(self) -> tuple[int, int]:
+        """How many requests run and wait, as the worker says next."""
+        message = self.control.read()
+        assert message is not None and message["type"] == "requests", message
+        return message["running"], message["waiting"]
 
     def ended(self) -> bool:
         if self.process.ended():
@@ -165,7 +172,13 @@ def test_it_says_ready_serves_two_at_once_and_leaves_with_its_owner(
     # Sent before the model is loaded: they wait.
     worker.talk.generate("a", CAPITAL)
     worker.talk.generate("b", "What colour is a lemon?")
-    assert worker.told() == {"v": protocol.VERSION, "id": "", "type": "ready", "device": "CPU"}
+    assert worker.told() == {
+        "v": protocol.VERSION,
+        "id": "",
+        "type": "ready",
+        "device": "CPU",
+        "memory": {},
+    }
     ends = worker.talk.ends({"a", "b"})
     assert ends["a"]["said"] == PARIS
     assert "yellow" in ends["b"]["said"]
@@ -182,14 +195,15 @@ def test_an_id_in_use_is_refused_and_its_request_goes_on(start: Callable[..., Pr
     worker.talk.generate("a", CAPITAL)
     worker.talk.generate("a", "What is 2 + 2?")
     seen, said = [], ""
-    while "finish" not in seen:
+    while "Finished" not in seen:
         message = worker.talk.read()
         assert message is not None and message["id"] == "a"
-        if message["type"] == "error":
-            assert message["error"] == "BadInput" and "already" in message["what"]
-        said += message.get("text", "")
+        if message["type"] == "Failed":
+            error = message["event"]
+            assert error["error"] == "BadInput" and "already" in error["what"]
+        said += message["event"].get("text", "") if message["type"] == "Text" else ""
         seen.append(message["type"])
-    assert seen.count("error") == 1
+    assert seen.count("Failed") == 1
     assert said == PARIS
 
 
@@ -201,13 +215,13 @@ def test_cancelling_ends_one_request_and_no_other(start: Callable[..., Process])
     worker.talk.send(
         "generate", "long", request={**to_plain(request("go", max_tokens=None)), "constraint": long}
     )
-    while (message := worker.talk.read()) and message["type"] != "text":
-        assert message["type"] == "progress"
+    while (message := worker.talk.read()) and message["type"] != "Text":
+        assert message["type"] == "Progress"
     worker.talk.generate("short", CAPITAL)
     begin = time.monotonic()
     worker.talk.send("cancel", "long")
     ends = worker.talk.ends({"long", "short"})
-    assert (ends["long"]["type"], ends["long"]["reason"]) == ("finish", "cancelled")
+    assert (ends["long"]["type"], ends["long"]["reason"]) == ("Finished", "cancelled")
     assert ends["short"]["said"] == PARIS
     assert time.monotonic() - begin < 20
     worker.talk.send("cancel", "long")  # once more is nothing
@@ -248,7 +262,7 @@ def test_a_thousand_malformed_messages_get_an_error_each_and_nobody_else_notices
         name = dice.choice(["", "é", "x" * 300, "1/2", "-"]) + str(at)
         names.add(name)
         if at % 4 == 0:
-            worker.talk.send(dice.choice(["", "Generate", "ready", "finish", "text", "\0"]), name)
+            worker.talk.send(dice.choice(["", "Generate", "ready", "Finished", "Text", "\0"]), name)
         else:
             worker.talk.send("generate", name, request=dice.choice(SPOILT))
         if at % 250 == 100:  # in the middle of it all, somebody asks a question
@@ -259,7 +273,7 @@ def test_a_thousand_malformed_messages_get_an_error_each_and_nobody_else_notices
     assert [end["said"] for end in good.values()] == [PARIS] * 4
     for name, end in ends.items():
         if name not in good:
-            assert end["type"] == "error" and end["what"], end
+            assert end["type"] == "Failed" and end["what"], end
             assert end["error"] in ("BadInput", "BadConstraint"), end
     assert worker.leave() == 0
     assert worker.words() == ""
@@ -271,7 +285,7 @@ def test_a_full_queue_is_told_and_what_is_in_it_is_answered(start: Callable[...,
     for name in names:  # while the model loads: none of them has ended
         worker.talk.generate(name, CAPITAL, max_tokens=1)
     ends = worker.talk.ends(set(names))
-    refused = [name for name in names if ends[name]["type"] == "error"]
+    refused = [name for name in names if ends[name]["type"] == "Failed"]
     assert refused == names[1024:]
     assert {ends[name]["what"] for name in refused} == {
         "the queue is full: 1024 requests run or wait already"
@@ -280,18 +294,47 @@ def test_a_full_queue_is_told_and_what_is_in_it_is_answered(start: Callable[...,
     assert worker.talk.answer("again", CAPITAL)["said"] == PARIS
 
 
-def test_the_owner_hears_where_a_request_stands(start: Callable[..., Process]) -> None:
+def test_the_owner_hears_how_many_requests_run_and_wait(start: Callable[..., Process]) -> None:
     worker = start()
+    assert worker.told()["type"] == "ready"
     worker.talk.generate("a", CAPITAL)
     assert worker.talk.ends({"a"})["a"]["said"] == PARIS
-    stages = []
-    while not stages or stages[-1]["stage"] != "ended":
-        message = worker.control.read()
-        assert message is not None
-        if message["type"] == "stage":
-            stages.append(message)
-    assert [each["stage"] for each in stages] == ["waits", "prepares", "waits", "runs", "ended"]
-    assert len({(each["id"], each["digest"]) for each in stages}) == 1
+    heard = [worker.counts() for _ in range(3)]
+    assert heard == [(0, 1), (1, 0), (0, 0)]
+    # What is refused has never been there.
+    worker.talk.send("generate", "b", request={"colour": "red"})
+    assert worker.talk.ends({"b"})["b"]["type"] == "Failed"
+    worker.talk.generate("c", CAPITAL)
+    worker.talk.generate("d", CAPITAL)
+    worker.talk.ends({"c", "d"})
+    heard = [worker.counts()]
+    while heard[-1] != (0, 0):
+        heard.append(worker.counts())
+    assert heard[0] == (0, 1)
+    assert {sum(each) for each in heard} == {0, 1, 2}
+    assert all(abs(sum(one) - sum(two)) <= 1 for one, two in pairwise(heard))
+
+
+def test_a_request_that_is_cancelled_or_whose_client_leaves_is_counted_no_more(
+    start: Callable[..., Process],
+) -> None:
+    worker = start()
+    other = worker.connect()
+    long = {"kind": "regex", "source": "([a-z]{3} ){900}"}
+    asked = {**to_plain(request("go", max_tokens=None)), "constraint": long}
+    worker.talk.send("generate", "a", request=asked)
+    other.send("generate", "a", request=asked)
+    for talk in (worker.talk, other):
+        while (message := talk.read()) and message["type"] != "Text":
+            pass
+    worker.talk.send("cancel", "a")
+    other.socket.close()
+    assert worker.talk.ends({"a"})["a"]["reason"] == "cancelled"
+    while (message := worker.control.read()) and (
+        message["type"] != "requests" or message["running"] + message["waiting"]
+    ):
+        pass
+    assert worker.talk.answer("b", CAPITAL)["said"] == PARIS
 
 
 def test_a_leaving_worker_ends_what_it_has_and_takes_nothing_new(
@@ -301,18 +344,17 @@ def test_a_leaving_worker_ends_what_it_has_and_takes_nothing_new(
     other = worker.connect()
     worker.talk.generate("a", "Count to 18.", max_tokens=None)
     assert worker.told()["type"] == "ready"
-    while (message := worker.talk.read()) and message["type"] != "text":
+    while (message := worker.talk.read()) and message["type"] != "Text":
         pass
     worker.control.send("leave", at_once=False)
-    while (message := worker.control.read()) and message["type"] == "stage":
-        if message["stage"] == "ended":
-            break
+    while worker.counts() != (0, 0):
+        pass
     other.generate("b", CAPITAL)
     ends = worker.talk.ends({"a"})
     assert ends["a"]["reason"] == "stop"
-    gone = other.read()
+    retired = other.read()
     other.socket.close()
-    assert gone is not None and gone["type"] == "gone"
+    assert retired is not None and retired["type"] == "retired"
     until(worker.ended)
     assert worker.status == 0
 
@@ -323,28 +365,13 @@ def test_a_worker_told_to_stop_ends_what_it_does(start: Callable[..., Process]) 
     worker.talk.send(
         "generate", "a", request={**to_plain(request("go", max_tokens=None)), "constraint": long}
     )
-    while (message := worker.talk.read()) and message["type"] != "text":
+    while (message := worker.talk.read()) and message["type"] != "Text":
         pass
     worker.control.send("leave", at_once=True)
     end = worker.talk.ends({"a"})["a"]
-    assert end["type"] == "error" and "stopped" in end["what"]
+    assert end["type"] == "Failed" and "stopped" in end["what"]
     until(worker.ended)
     assert worker.status == 0
-
-
-def test_a_refused_request_is_not_tried(start: Callable[..., Process]) -> None:
-    worker = start()
-    worker.talk.generate("a", CAPITAL)
-    worker.talk.ends({"a"})
-    while (message := worker.control.read()) and message["type"] != "stage":
-        pass
-    assert message is not None
-    worker.control.send("refuse", digests=[message["digest"]])
-    worker.talk.generate("b", "What is 2 + 2?")
-    assert worker.talk.ends({"b"})["b"]["type"] == "finish"
-    worker.talk.generate("c", CAPITAL)
-    end = worker.talk.ends({"c"})["c"]
-    assert end["type"] == "error" and "not tried again" in end["what"]
 
 
 def spoilt(path: tuple[str, ...], value: Any) -> dict[str, Any]:
@@ -399,7 +426,7 @@ def test_values_of_the_right_type_that_mean_nothing_end_no_worker(
         except AssertionError:
             until(worker.ended)
             pytest.fail(f"ended by {str(request_)[:200]}: {worker.words()[-300:]}")
-        assert end["type"] == "finish" or end["error"] in ("BadInput", "BadConstraint"), request_
+        assert end["type"] == "Finished" or end["error"] in ("BadInput", "BadConstraint"), request_
     assert worker.talk.answer("good", CAPITAL)["said"] == PARIS
 
 
@@ -415,64 +442,7 @@ def test_a_constraint_that_no_client_of_ours_sends_ends_no_worker(
     constraint = {"kind": kind, "source": source}
     worker.talk.send("generate", "1", request={**GOOD, "constraint": constraint})
     end = worker.talk.ends({"1"})["1"]
-    assert end["type"] == "finish" or end["error"] in ("BadConstraint", "BadInput")
-    assert worker.talk.answer("good", CAPITAL)["said"] == PARIS
-
-
-def test_requests_in_files_are_read_from_the_spool_folder_alone(
-    start: Callable[..., Process], tmp_path: Path
-) -> None:
-    spool = Path(os.environ["XDG_CACHE_HOME"], "localai", "spool")
-    spool.mkdir(parents=True)
-    text = json.dumps(GOOD)
-    (tmp_path / "outside.json").write_text(text)
-    (spool / "good.json").write_text(text)
-    (spool / "link.json").symlink_to(tmp_path / "outside.json")
-    (spool / "broken.json").write_text("{")
-    (spool / "latin.json").write_bytes(b'{"raw": "\xe4"}')
-    (spool / "list.json").write_text("[1]")
-    (spool / "folder.json").mkdir()
-    (spool / "sub").mkdir()
-    (spool / "sub" / "deep.json").write_text(text)
-    refused = [
-        tmp_path / "outside.json", spool / "link.json", spool / ".." / ".." / ".." / "outside.json",
-        spool / "sub" / "deep.json", spool / "sub" / ".." / ".." / "spool", spool / "missing.json",
-        spool / "broken.json", spool / "latin.json", spool / "list.json",
-        spool / "folder.json", "", ".", "/etc/passwd", "/dev/zero", "x" * 5000, 5, None, [], {},
-    ]  # fmt: skip
-    worker = start()
-    for at, name in enumerate(refused):
-        value = str(name) if isinstance(name, Path) else name
-        worker.talk.send("generate", str(at), spool=value)
-    ends = worker.talk.ends({str(at) for at in range(len(refused))})
-    for at, name in enumerate(refused):
-        assert ends[str(at)]["type"] == "error", name
-        assert ends[str(at)]["error"] == "BadInput", name
-    worker.talk.send("generate", "good", spool=str(spool / "good.json"))
-    assert worker.talk.ends({"good"})["good"]["type"] == "finish"
-    assert worker.talk.answer("inline", CAPITAL)["said"] == PARIS
-
-
-@pytest.mark.parametrize(
-    "trap", ["a NUL in the name", "a pipe without a writer", "deep nesting", "a link to itself"]
-)
-def test_a_trap_in_the_spool_stops_nobody(
-    trap: str, start: Callable[..., Process], tmp_path: Path
-) -> None:
-    spool = Path(os.environ["XDG_CACHE_HOME"], "localai", "spool")
-    spool.mkdir(parents=True)
-    path = spool / "trap.json"
-    if trap == "a pipe without a writer":
-        os.mkfifo(path)
-    elif trap == "deep nesting":
-        path.write_text("[" * 200_000)
-    elif trap == "a link to itself":
-        path.symlink_to(path)
-    worker = start()
-    worker.talk.socket.settimeout(15)
-    worker.talk.send("generate", "1", spool="a\0b" if "NUL" in trap else str(path))
-    end = worker.talk.ends({"1"})["1"]
-    assert end["type"] == "error"
+    assert end["type"] == "Finished" or end["error"] in ("BadConstraint", "BadInput")
     assert worker.talk.answer("good", CAPITAL)["said"] == PARIS
 
 
@@ -495,8 +465,8 @@ def test_garbage_closes_the_connection_but_not_the_worker(
     worker.talk.socket.sendall(garbage)
     message = worker.talk.read()
     assert message is not None
-    assert message["type"] == "error" and message["what"]
-    assert message["error"] in ("ProtocolError", "OtherVersion")
+    assert message["type"] == "Failed" and message["event"]["what"]
+    assert message["event"]["error"] in ("ProtocolError", "OtherVersion")
     assert worker.talk.read() is None
     assert not worker.ended()
     worker.control.socket.close()
@@ -552,7 +522,7 @@ def served() -> Iterator[Callable[[], Talk]]:
     """Makes connections to a worker that serves in a thread."""
     settings.load.cache_clear()
     control, theirs = socket.socketpair()
-    worker = Worker(theirs)
+    worker = Worker(theirs, SPEC.kind)
     worker.load(SPEC)
     assert (message := Talk(control).read()) is not None and message["type"] == "ready"
     thread = threading.Thread(target=worker.serve, daemon=True)
@@ -596,7 +566,7 @@ def test_hundreds_of_garbage_connections_do_not_disturb_the_others(
             bad.socket.sendall(data)
             bad.socket.shutdown(socket.SHUT_WR)
         while message := bad.read():
-            assert message["type"] == "error", message
+            assert message["type"] == "Failed", message
         bad.socket.close()
         if at % 100 == 0:
             assert good.answer(str(at), CAPITAL)["said"] == PARIS
@@ -626,7 +596,7 @@ def test_a_client_who_comes_after_another_hears_nothing_of_its_request(
         newcomer = served()
         newcomer.send("none such", "mine")
         heard = newcomer.ends({"mine"})  # refuses whatever has another id
-        assert heard["mine"]["type"] == "error"
+        assert heard["mine"]["type"] == "Failed"
         assert newcomer.answer("3", CAPITAL)["said"] == PARIS
         newcomer.socket.close()
 
@@ -638,9 +608,9 @@ def test_the_client_streams_cancels_and_leaves_no_process(home: Path) -> None:
     with DedicatedClient(SPEC) as engine:
         assert engine._process is not None
         pid = engine._process.pid
-        deltas = list(engine.ask(request(CAPITAL)))
-        assert "".join(delta.text for delta in deltas) == PARIS
-        assert isinstance(deltas[-1], Finished) and deltas[-1].usage is not None
+        events = list(engine.ask(request(CAPITAL)))
+        assert "".join(event.text for event in events if isinstance(event, Text)) == PARIS
+        assert isinstance(events[-1], Finished) and events[-1].usage is not None
     until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 15)
 
 
@@ -805,7 +775,7 @@ def test_a_worker_killed_while_it_loads_is_one_clear_sentence(begin: Callable[..
 
 
 def test_a_worker_that_cannot_start_says_so_whatever_the_prompt_s_length(tmp_path: Path) -> None:
-    # A prompt too large for the socket's buffer, small enough to travel in it.
+    # Prompts that fit the socket's buffer, and such that do not.
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(b"GGUF" + b"\0" * 100)
     for length in (10, 60_000, 250_000):
@@ -856,18 +826,23 @@ def test_a_stopped_reader_loses_no_byte() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_prompt_stays_on_the_disk_when_the_client_is_ended(
-    number: signal.Signals, begin: Callable[..., Client], tmp_path: Path
+def test_no_prompt_is_on_the_disk_also_when_the_client_is_ended(
+    number: signal.Signals, begin: Callable[..., Client], tmp_path: Path, home: Path
 ) -> None:
     text = tmp_path / "secret.txt"
     text.write_text("a secret " * 31_000)
     with text.open("rb") as stdin:
         client_ = begin("--truncate", "head", *LONG, "go", stdin=stdin)
-    spool = Path(os.environ["XDG_CACHE_HOME"], "localai", "spool")
     client_.first()
+    assert not holding(home, b"a secret a secret")
     os.kill(client_.process.pid, number)
     client_.rest()
-    assert not list(spool.iterdir())
+    assert not holding(home, b"a secret a secret")
+
+
+def holding(folder: Path, words: bytes) -> list[Path]:
+    """The files below a folder that hold these words."""
+    return [path for path in folder.rglob("*") if path.is_file() and words in path.read_bytes()]
 
 
 @pytest.mark.usefixtures("hang_ups")
@@ -885,16 +860,19 @@ def test_no_half_written_file_stays_when_the_client_is_ended(
 
 def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
     ours, theirs = socket.socketpair()
-    channel = WorkerConnection(ours)
-    deltas = channel.ask(request("Hello!"))
+    connection = WorkerConnection(ours, "text")
+    name = connection.send(request("Hello!"))
     usage = Usage(1, 0, 1, 0, 0.0, 0.0, 0.0, 0.0, 7)
     last = [Text("Hel"), Text("lo!"), Finished("stop", usage=usage)]
-    frames = [protocol.encode_delta("1", delta) for delta in last]
-    theirs.sendall(b"".join(frames) + protocol.encode("gone"))  # all that the next look will find
-    assert [delta.text for delta in deltas] == ["Hel", "lo!", ""]
+    frames = [protocol.encode_event(name, event) for event in last]
+    # All that the next look will find.
+    theirs.sendall(b"".join(frames) + protocol.encode("retired"))
+    assert list(connection.events(name)) == last
+    name = connection.send(request("Hello!"))
+    theirs.sendall(protocol.encode("retired", name))
     with pytest.raises(WorkerRetired):  # and now another worker is asked
-        next(channel.ask(request("Hello!")))
-    channel.close()
+        next(connection.events(name))
+    connection.close()
     theirs.close()
 
 
