@@ -214,9 +214,9 @@ class ChatSession:
             yield event
 
     def _listen(self, without: int, prefill: str) -> Events:
-        messages, fixed = self.messages(without, prefill=prefill)
-        request = self._request(messages, fixed)._replace(prefill=prefill)
         try:
+            messages, fixed = self.messages(without, prefill=prefill)
+            request = self._request(messages, fixed)._replace(prefill=prefill)
             yield from self.models.engine.ask(request)
         except TooLong as error:
             hint = "ask it in parts; `/file none` leaves files out"

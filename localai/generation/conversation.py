@@ -154,9 +154,11 @@ def fit(
 
 def _too_long(least: int, reply_tokens: int, context: int) -> TooLong:
     return TooLong(
-        f"the system text and the present message have {least} tokens; with {reply_tokens} "
-        f"for the answer they do not fit the context of {context}",
+        f"the system text and the present message have {least} tokens; the model's context holds "
+        f"{context}, and {reply_tokens} of them are for the answer",
         "shorten the message, or ask for more with --ctx",
+        tokens=least,
+        limit=context - reply_tokens,
     )
 
 

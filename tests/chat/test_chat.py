@@ -17,10 +17,11 @@ import pytest
 from localai.catalog.names import TINY
 from localai.chat import completer, export, image_prompt, open, repl, sampling_options
 from localai.chat.context_window import BEFORE, ContextWindow
+from localai.chat.outcome import Leave, Refill
 from localai.chat.session import ChatSession
 from localai.chat.slash import registry, storage
-from localai.chat.slash.registry import Leave, Refill
 from localai.chat.transcript import INTERRUPTED, Transcript, Turn
+from localai.chat.view import ChatView
 from localai.errors import BadInput, LocalaiError, TooLong, WorkerDied
 from localai.pool.client import DedicatedClient
 from localai.terminal.console import Console
@@ -213,7 +214,8 @@ class Held:
         models = open.ModelHandle(lambda name: spec, DedicatedClient)
         settings = {"temperature": 0.0, **values.pop("settings", {})}
         wish = open.ChatRequest(save, False, save is not None, values, settings)
-        self._open.append(open.begin(self.console, models, wish))
+        self._open.append(open.begin(models, wish))
+        _VIEWS[id(self._open[-1])] = ChatView(self.console, self._open[-1])
         return self._open[-1]
 
     @property
@@ -236,9 +238,16 @@ def held(home: Path) -> Iterator[Held]:
     found.close()
 
 
+_VIEWS: dict[int, ChatView] = {}
+
+
+def view_of(chat: ChatSession) -> ChatView:
+    return _VIEWS[id(chat)]
+
+
 def say(chat: ChatSession, line: str) -> str:
     """Say a line; return the last answer, or what a command told."""
-    outcome = repl.handle(chat, line)
+    outcome = repl.handle(view_of(chat), line)
     if isinstance(outcome, str):
         return outcome
     return chat.transcript.answer.text if chat.transcript.answer else ""
@@ -337,7 +346,7 @@ def test_example_dialogue_leaves_first_and_the_greeting_last(held: Held, tmp_pat
     while len(told) < 3:
         say(chat, CAPITAL)
         told += [line for line in held.said.splitlines() if "left the model's memory" in line]
-        contents = [message.content for message in chat.memory.messages(chat)[0]]
+        contents = [message.content for message in chat.messages()[0]]
         kept.append(
             (sum("Coal" in each for each in contents), sum("Hello! I" in each for each in contents))
         )
@@ -348,12 +357,11 @@ def test_example_dialogue_leaves_first_and_the_greeting_last(held: Held, tmp_pat
     assert [coal for coal, _ in kept] == sorted((coal for coal, _ in kept), reverse=True)
 
 
-def test_an_estimate_that_was_too_low_is_made_good(held: Held) -> None:
+def test_what_has_left_makes_room_for_an_answer(held: Held) -> None:
     chat = held.talk(system="You are Ada.", settings={"max_tokens": 16})
     for _ in range(20):
         chat.record({"kind": "user", "text": WOLVES + CAPITAL})
         chat.record({"kind": "assistant", "text": PARIS, "finish": "stop"})
-    chat.memory._rate = 0.2  # the engine counts more than twice as much
     assert say(chat, CAPITAL) == PARIS
     assert "left the model's memory" in held.said
     assert evaluated(chat) < 3500, "there is room for an answer"
@@ -375,7 +383,7 @@ def test_a_summary_takes_the_place_of_the_oldest_turns(held: Held) -> None:
     summary = chat.transcript.summary
     assert summary and summary in held.out.getvalue().decode(), "it was shown"
     assert [turn.text for turn in chat.transcript.questions] == ["What is 7 + 8?", "Count to 5."]
-    messages, fixed = chat.memory.messages(chat)
+    messages, fixed = chat.messages()
     assert messages[0] == Message("system", f"You are Ada.\n\n{BEFORE}\n{summary}")
     assert fixed == 1 and messages[1].content == "What is 7 + 8?"
     assert summary in say(chat, "/context")
@@ -383,15 +391,16 @@ def test_a_summary_takes_the_place_of_the_oldest_turns(held: Held) -> None:
 
 def test_the_meter_follows_what_is_said(held: Held) -> None:
     chat = held.talk(system="You are Ada.")
-    text, full = chat.memory.meter(chat)
+    chat.models.engine.wait()
+    text, full = chat.meter()
     assert 0 < full < 0.02 and text.endswith("/4096")
     say(chat, WOLVES)
     usage = chat.last and chat.last.usage
     assert usage
     total = usage.prompt_tokens + usage.answer_tokens
-    assert chat.memory.meter(chat) == (f"{total}/4096", total / 4096)
+    assert chat.meter() == (f"{total}/4096", total / 4096)
     say(chat, "/undo")
-    assert chat.memory.meter(chat)[1] < 0.02
+    assert chat.meter()[1] < 0.02
 
 
 # What may go wrong.
@@ -417,6 +426,12 @@ class Broken:
                 yield delta
         finally:
             self.cancelled = True
+
+    def count_tokens(self, request: TextRequest) -> int:
+        return sum(len(message.content) for message in request.messages) // 4
+
+    def ready(self) -> bool:
+        return True
 
     def close(self) -> None:
         pass
@@ -646,10 +661,10 @@ def test_undo_takes_several_and_edit_replaces(held: Held) -> None:
     assert len(chat.transcript.turns) == 2
     assert say(chat, "/edit What is the capital of Peru?") == "The capital of Peru is Lima."
     assert len(chat.transcript.turns) == 2
-    assert repl.handle(chat, "/edit") == Refill("What is the capital of Peru?")
+    assert repl.handle(view_of(chat), "/edit") == Refill("What is the capital of Peru?")
     assert say(chat, CAPITAL) == PARIS and len(chat.transcript.turns) == 2
-    repl.handle(chat, "/edit")
-    repl.handle(chat, "")  # thought better of it
+    repl.handle(view_of(chat), "/edit")
+    repl.handle(view_of(chat), "")  # thought better of it
     say(chat, "What is 7 + 8?")
     assert len(chat.transcript.turns) == 4
     for line in ("/undo x", "/undo 0", "/undo -1"):
@@ -659,8 +674,8 @@ def test_undo_takes_several_and_edit_replaces(held: Held) -> None:
     for line in ("/undo", "/retry", "/continue", "/edit", "/copy"):
         with pytest.raises(BadInput):
             say(chat, line)
-    assert isinstance(repl.handle(chat, "/quit"), Leave) and isinstance(
-        repl.handle(chat, "/q"), Leave
+    assert isinstance(repl.handle(view_of(chat), "/quit"), Leave) and isinstance(
+        repl.handle(view_of(chat), "/q"), Leave
     )
 
 
@@ -773,7 +788,7 @@ def test_a_picture_is_described_for_an_engine_that_is_missing(held: Held, ada: s
 
 
 def say_text(chat: ChatSession, line: str) -> str:
-    outcome = repl.handle(chat, line)
+    outcome = repl.handle(view_of(chat), line)
     assert isinstance(outcome, str)
     return outcome
 
@@ -785,5 +800,5 @@ def test_code_is_found_in_an_answer() -> None:
 
 
 def test_a_new_memory_knows_little() -> None:
-    assert ContextWindow().left() == ""
+    assert ContextWindow(lambda messages, prefill: 0).left() == ""
     assert ContextWindow().count((Message("user", "x" * 300),)) > 50

@@ -46,7 +46,13 @@ def test_a_greeting_and_a_first_answer_on_a_dumb_terminal(chat: Open, card: str)
 
 @wide_and_narrow
 def test_help(columns: int, chat: Open) -> None:
-    shown = chat("--no-save", columns=columns, rows=80).ready().say("/help retry").say("/help")
+    shown = (
+        chat("--no-save", columns=columns, rows=80)
+        .ready()
+        .say("/help retry")
+        .say("/help")
+        .counted()
+    )
     golden(shown, "help")
     assert all(len(line) <= columns for line in shown.lines)
 
@@ -94,7 +100,7 @@ def test_an_answer_in_markdown(
     monkeypatch.chdir(tmp_path)
     greeting = "\n".join(f"  {line}" for line in CODE.split("\n"))
     Path("md.yaml").write_text(f"name: Ada\nfirst_message: |-\n{greeting}\n")
-    shown = chat("--no-save", "-c", "md.yaml", columns=columns).ready()
+    shown = chat("--no-save", "-c", "md.yaml", columns=columns).ready().counted()
     golden(shown, "markdown")
 
 

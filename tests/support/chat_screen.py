@@ -28,6 +28,7 @@ from tests.conftest import PATIENCE, ROOT, command
 
 FOLDER = ROOT / "tests" / "golden" / "chat"
 READY = re.compile(r"^>(\s+\d+/4096)?$")  # an empty prompt: something may be typed
+COUNTED = re.compile(r"\d+/\d+$")  # the meter knows: the model is loaded
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
 # Words of no likelihood at all: an answer that lasts for more than a thousand tokens.
@@ -124,6 +125,10 @@ class Chat:
     def ready(self) -> Chat:
         """Wait until something may be typed."""
         return self.read(lambda: READY.match(self.lines[-1]))
+
+    def counted(self) -> Chat:
+        """Wait until the meter shows how full the context is."""
+        return self.read(lambda: COUNTED.search(self.lines[-1]))
 
     def type(self, text: str) -> Chat:
         """Type something and wait until it stands there."""
