@@ -10,8 +10,8 @@ from pathlib import Path
 
 from localai import settings
 from localai.errors import BadInput, LocalaiError
-from localai.formats.text import nearest, read_regular
-from localai.system.files import atomic_replace
+from localai.formats.text import nearest
+from localai.system.files import atomic_replace, read_regular
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
 

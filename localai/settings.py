@@ -18,7 +18,6 @@ from localai.errors import BadInput
 from localai.formats.units import duration, is_layers, size
 
 _EVERY_KIND = "*"
-_KIND_VARIABLE = ("LOCALAI_", "_MODEL")  # what stands around a kind
 _KEEP_ALIVE = 300.0  # seconds
 _MEMORY_LIMIT = "80%"
 _ENGINE_VARIABLES = (  # beginnings of the names that change what an engine does or where it looks
@@ -231,10 +230,9 @@ def _models(environ: Mapping[str, str], file: Mapping[str, Any]) -> dict[str, st
         found["text"] = text
     if everything == "tiny":
         found = {_EVERY_KIND: "tiny"}
-    start, end = _KIND_VARIABLE
     for variable, name in environ.items():
-        kind = variable.removeprefix(start).removesuffix(end)
-        if name and variable == f"{start}{kind}{end}" and kind.isalpha():
+        kind = variable.removeprefix("LOCALAI_").removesuffix("_MODEL")
+        if name and variable == f"LOCALAI_{kind}_MODEL" and kind.isalpha():
             found[kind.lower()] = name
     return found
 
@@ -297,8 +295,6 @@ def _truth(value: str) -> bool:
 
 
 def _color(environ: Mapping[str, str]) -> bool | None:
-    if environ.get("NO_COLOR"):
-        return False
-    if environ.get("FORCE_COLOR"):
+    if environ.get("FORCE_COLOR") and not environ.get("NO_COLOR"):
         return True
-    return False if environ.get("TERM") == "dumb" else None
+    return False if environ.get("NO_COLOR") or environ.get("TERM") == "dumb" else None

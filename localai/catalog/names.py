@@ -11,6 +11,7 @@ Nothing here looks at the network or into the cache.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 TINY: Final = Path(__file__).resolve().parent.parent / "tiny" / "tiny-chat.gguf"
 _WORKS: Final = "localai models shows the names; or use -m PATH of a .gguf file"
 _HUB: Final = ("hf:", "hf.co/", "huggingface.co/", "http://", "https://")
+
+
+_ON_HUB: Final = (  # compiled at its first use
+    r"(?:https?://)?(?:hf\.co|huggingface\.co)/(?P<page>[^?#]+)(?:[?#].*)?"
+    r"|hf:(?://)?(?P<hf>.+)"
+)
+_PLACE: Final = (
+    r"(?P<repo>[\w.-]+/[\w.-]+)"
+    r"(?::(?P<quantisation>[\w.-]+)"
+    r"|/(?:(?:blob|resolve|tree|raw)/(?P<revision>[\w.-]+)/?)?(?P<file>[^:]*))?/?"
+)
 
 
 class ModelFile(NamedTuple):
@@ -111,9 +123,7 @@ def resolve(name: str, tiny: Path = TINY) -> ModelFile | Reference:
         return _from_path(name)
     if "/" not in name and not name.lower().startswith(_HUB):
         return _from_table(name)
-    from localai.catalog.spelling import place  # with patterns that paths need not wait for
-
-    if spelt := place(name):
+    if spelt := hub_place(name):
         return Reference(name, *spelt)
     what = f"{shown(name)} is neither a file nor a repository of the hub"
     raise UnknownModel(what, "write owner/repo, owner/repo:Q8_0 or hf:owner/repo/FILE.gguf")
@@ -128,3 +138,17 @@ def _from_table(name: str) -> Reference:
     if near := closest(name.lower(), ("tiny", *known.names())):
         raise UnknownModel(f"no model is called {shown(name)}", f"did you mean {near}?")
     raise UnknownModel(f"no model is called '{shown(name)}', and there is no such file", _WORKS)
+
+
+def hub_place(name: str) -> tuple[str, str | None, str] | None:
+    """Return repository, file (or quantisation, or glob) and revision; None: it spells none."""
+    match = re.fullmatch(_ON_HUB, name, re.I)
+    text = (match["page"] or match["hf"]).rstrip("/") if match else name
+    found = re.fullmatch(_PLACE, text, re.A)
+    if not found:
+        return None
+    return (
+        found["repo"],
+        found["quantisation"] or found["file"] or None,
+        found["revision"] or "main",
+    )

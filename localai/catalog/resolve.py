@@ -1,4 +1,4 @@
-"""A model's name to its file, as far as this machine has it; nothing is fetched, nobody is asked."""
+"""A model's name to its file, where this machine has it; nothing is fetched, nobody is asked."""
 
 from __future__ import annotations
 

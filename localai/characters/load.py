@@ -13,8 +13,9 @@ from localai.characters.card import Character
 from localai.characters.formats import foreign, yaml_reader
 from localai.errors import BadInput
 from localai.formats import yaml_tree
-from localai.formats.text import decode, read_regular
+from localai.formats.text import decode
 from localai.resources import NAME
+from localai.system.files import read_regular
 
 # The readers of other containers are imported where one is met: a YAML card waits for none of them.
 _PNG, _ZIP = b"\x89PNG\r\n\x1a\n", b"PK"

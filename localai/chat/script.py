@@ -11,7 +11,7 @@ from localai.chat.repl import handle
 from localai.chat.slash import registry
 from localai.chat.view import ChatView
 from localai.errors import BadInput
-from localai.formats.text import read_text
+from localai.system.files import read_text
 from localai.terminal.console import Console
 
 _LARGEST = 1 << 24  # bytes

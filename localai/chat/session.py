@@ -1,7 +1,7 @@
 """A chat without a console: its turns, what the model is asked, and what is kept of it all.
 
-Whoever shows a chat (`view`, a server, a bot) takes the events of an answer and shows them; that they
-are kept, and what becomes of a question without an answer, is seen to here.
+Whoever shows a chat (`view`, a server, a bot) takes the events of an answer and shows them; that
+they are kept, and what becomes of a question without an answer, is seen to here.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ class ChatSession:
         )
 
     def meter(self) -> tuple[str, float]:
-        """Return `312/4096` and how full that is, from 0 to 1; ("", 0) until the model can count."""
+        """Return `312/4096` and how full that is, 0 to 1; empty until the model can count."""
         if not self.models.engine.ready():
             return "", 0.0
         return self.window.meter(

@@ -11,7 +11,7 @@ from localai.commands.click_ext import command, option
 from localai.commands.open_engine import spec_for
 from localai.diagnostics import bench as measuring
 from localai.terminal.console import Console
-from localai.terminal.progress import Progress
+from localai.terminal.progress import ProgressLine
 from localai.terminal.table import table
 
 
@@ -29,7 +29,7 @@ def bench(console: Console, /, **given: Any) -> None:
     """
     options.apply(console, given)
     spec = spec_for(console, given)
-    with Progress(console, f"measuring {spec.name}") as progress:
+    with ProgressLine(console, f"measuring {spec.name}") as progress:
 
         def note(what: str) -> None:
             progress.label = f"measuring {spec.name}: {what}"

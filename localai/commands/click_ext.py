@@ -62,7 +62,7 @@ class Formatter(click.HelpFormatter):
                 self.write_text(meaning)
 
 
-class Context(click.Context):
+class CommandContext(click.Context):
     """A context whose help is as wide as the terminal."""
 
     formatter_class = Formatter
@@ -78,7 +78,7 @@ class Context(click.Context):
 class Command(click.Command):
     """A command with `-h` and `--help`."""
 
-    context_class = Context
+    context_class = CommandContext
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words; what is wrong with them knows whose they are."""

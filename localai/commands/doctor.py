@@ -13,7 +13,7 @@ from localai.commands.click_ext import command, option
 from localai.errors import ExitCode
 from localai.formats.text import cells, one_line
 from localai.terminal.console import Console
-from localai.terminal.progress import Progress
+from localai.terminal.progress import ProgressLine
 
 if TYPE_CHECKING:
     from localai.diagnostics.doctor import Report
@@ -35,7 +35,7 @@ def doctor(console: Console, /, **given: Any) -> int:
     )
 
     options.apply(console, given)
-    with Progress(console, "looking") as progress:
+    with ProgressLine(console, "looking") as progress:
 
         def note(what: str) -> None:
             progress.label = what

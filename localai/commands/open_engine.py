@@ -13,7 +13,7 @@ from localai.generation.model_spec import model_spec
 from localai.generation.obtain import obtain
 from localai.pool.client import open_engine
 from localai.pool.engine_client import EngineClient
-from localai.system.memory import use_batch_scheduling
+from localai.system.spawn import use_batch_scheduling
 from localai.terminal.console import Console
 from localai.types import ModelSpec
 

@@ -9,9 +9,9 @@ from typing import Any
 from localai.commands.click_ext import Function, option
 from localai.commands.params import BoundedNumber, Duration, Layers
 from localai.errors import BadInput
-from localai.formats.text import read_text
 from localai.generation.build import GenerateOptions
 from localai.generation.model_spec import ModelOptions
+from localai.system.files import read_text
 from localai.terminal.console import Console
 from localai.types import SAMPLING_BOUNDS
 

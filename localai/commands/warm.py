@@ -12,7 +12,7 @@ from localai.commands.click_ext import command, option
 from localai.commands.open_engine import engine_for, spec_for
 from localai.errors import BadInput, NoDaemon
 from localai.terminal.console import Console
-from localai.terminal.progress import Progress
+from localai.terminal.progress import ProgressLine
 
 
 @command(epilog="\b\nExamples:\n  localai warm tiny\n  localai warm tiny --keep-alive 1h")
@@ -31,7 +31,7 @@ def warm(console: Console, /, **given: Any) -> None:
             "the warm host is switched off", "set LOCALAI_WARM=1, or `warm` in the config"
         )
     spec = spec_for(console, given)
-    with Progress(console, f"loading {spec.name}"), engine_for(console, given, spec) as engine:
+    with ProgressLine(console, f"loading {spec.name}"), engine_for(console, given, spec) as engine:
         if not engine.persistent:
             raise NoDaemon("nothing is kept loaded without a warm host", "localai doctor")
         engine.wait()

@@ -1,6 +1,7 @@
-"""What the engines' libraries say of themselves; called in a process of its own (`diagnostics.probe`).
+"""What the engines' libraries say of themselves.
 
-Each takes the version of the Python package, which may be unknown (empty).
+Called in a process of its own (`diagnostics.probe`). Each takes the version of the Python package,
+which may be unknown (empty).
 """
 
 from __future__ import annotations

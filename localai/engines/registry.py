@@ -161,7 +161,7 @@ def _row(kind: str) -> EngineKind:
 
 
 def identity(spec: ModelSpec) -> tuple[Any, ...]:
-    """Return what two specs must share, besides their files' versions, to be served by one worker."""
+    """Return what two specs share, besides their files' versions, that one worker serves."""
     options = tuple((name, spec.options.get(name)) for name in kind_of(spec).identity)
     return (spec.kind, spec.files, options)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from localai import settings
 from localai.errors import BadConstraint, BadInput
-from localai.formats.text import read_text
+from localai.system.files import read_text
 from localai.types import Constraint, Cut, Message, Sampling, TextRequest
 
 if TYPE_CHECKING:

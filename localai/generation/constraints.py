@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localai.errors import BadConstraint
-from localai.formats.text import closest, read_text
+from localai.formats.text import closest
+from localai.system.files import read_text
 from localai.types import Constraint, ConstraintKind
 
 if TYPE_CHECKING:

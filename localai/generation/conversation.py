@@ -19,12 +19,10 @@ from localai.types import Message
 
 Messages = tuple[Message, ...]
 Count = Callable[[Messages], int]
-"""Tokens of messages: a few times a turn of all of them, and of single user messages, which come
-again at the next turn, so that a cache pays."""
+"""Tokens of messages: asked a few times a turn, often for the same, so that a cache pays."""
 
 START = "[Start a new Chat]"
 """Stands between example dialogue and what is really said."""
-
 FIRST = "[Start]"
 """A user turn without meaning, before a greeting, for templates that begin with the user."""
 
@@ -158,7 +156,7 @@ def _too_long(least: int, reply_tokens: int, context: int) -> TooLong:
         f"{context}, and {reply_tokens} of them are for the answer",
         "shorten the message, or ask for more with --ctx",
         tokens=least,
-        limit=context - reply_tokens,
+        limit=context,
     )
 
 

@@ -19,7 +19,7 @@ from localai.formats.units import amount
 from localai.generation.model_spec import ModelOptions
 from localai.terminal.confirm import can_ask, confirm
 from localai.terminal.console import Console
-from localai.terminal.progress import Progress
+from localai.terminal.progress import ProgressLine
 
 if TYPE_CHECKING:
     from localai.catalog.hub.repository import HubFile, Repository
@@ -94,5 +94,5 @@ def _with_progress(
 ) -> Sequence[Path]:
     from localai.catalog.hub import download
 
-    with Progress(console, f"fetching {name}", "bytes") as progress:
+    with ProgressLine(console, f"fetching {name}", "bytes") as progress:
         return download.fetch(repository, files, progress.update)

@@ -1,9 +1,9 @@
 """The warm host: says which worker serves a model, and never loads a model itself.
 
 `python -m localai.pool.daemon LISTENER LOCK` is started by the first command that needs it, with
-the socket on which it is reached and the lock that says that it lives (`daemon_socket`). Requests and answers
-go between clients and workers alone: the host hands out sockets. So it imports no engine library,
-and nothing that a worker does can end it.
+the socket on which it is reached and the lock that says that it lives (`daemon_socket`). Requests
+and answers go between clients and workers alone: the host hands out sockets. So it imports no
+engine library, and nothing that a worker does can end it.
 """
 
 from __future__ import annotations

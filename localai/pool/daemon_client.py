@@ -14,7 +14,7 @@ from typing import Any
 from localai.errors import NoDaemon, from_wire
 from localai.pool import daemon_socket, protocol
 from localai.settings import worker_environment
-from localai.system.memory import default_scheduling, inheritable_fds
+from localai.system.spawn import default_scheduling, inheritable_fds
 
 PATIENCE = 10.0  # seconds for a host to come up, or to show that it lives
 _PAUSE = 0.002  # seconds between two looks at a lock that another process holds

@@ -30,7 +30,7 @@ class State(Enum):
            `-> failed                     | at any time
 
     `draining`: takes no more requests, ends those that it has. `stopping`: was told to end at
-    once. `exited` and `failed`: its control socket is closed; the process has ended, or is about to.
+    once. `exited` and `failed`: its control socket is closed; the process has ended, or will soon.
     """
 
     LOADING = "loading"

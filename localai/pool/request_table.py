@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -160,11 +161,10 @@ class RequestTable:
         if request := self.requests.get(request_id):
             request.overdue_at = overdue_at
 
-    @property
-    def overdue_at(self) -> float | None:
-        """When the first cancellation has taken too long; None: none is awaited."""
-        ends = (each.overdue_at for each in list(self.requests.values()))
-        return min((end for end in ends if end is not None), default=None)
+    def overdue_in(self) -> float | None:
+        """Return the seconds until a cancellation has taken too long; None: none is awaited."""
+        ends = [each.overdue_at for each in list(self.requests.values()) if each.overdue_at]
+        return max(0.0, min(ends) - time.monotonic()) if ends else None
 
     def end(self, request_id: str) -> None:
         """Forget a request that has ended."""

@@ -4,9 +4,9 @@
 daemon, or a command) sends it clients' sockets, and it says how many requests it has. When the
 owner leaves or says so, it ends the requests that it has and leaves.
 
-The main thread reads sockets, another sends, and the engine has threads of its own: events
-are packed and sent while the next step is evaluated. A client that reads slowly never holds
-up the engine: what the socket does not take waits in memory, which the context's length bounds.
+The main thread reads sockets, another sends while the next step is evaluated, and the engine has
+threads of its own. A client that reads slowly never holds up the engine: what the socket does not
+take waits in memory.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from localai.pool import protocol
 from localai.pool.event_batcher import EventBatcher
 from localai.pool.framed_socket import FdReceiver
 from localai.pool.request_table import Client, RequestTable
-from localai.system.memory import use_batch_scheduling
+from localai.system.spawn import use_batch_scheduling
 from localai.types import LAST, Events, FileReady, Finished, ModelSpec, Progress
 
 _STACK = 16 << 20  # bytes a thread: compiling a grammar recurses, and not all systems give 8 MB
 _LOOK = 0.02  # seconds between two looks at whether the last request has ended
 _CANCEL_SECONDS = 1.0  # that a step may go on which nobody wants; then the process ends
 _LAST_SENDS = 1.0  # seconds for what is still to be sent before the process ends
+_LISTENS = 1 << 22  # bytes that an owner may leave unread
 _NOT_BEGUN = ("queued", "loading")
 
 
@@ -90,7 +91,8 @@ class Worker:
         """Serve until the owner has left and all requests have ended."""
         use_batch_scheduling()
         while not (self._leaving and self._idle()):
-            for selected, events in self._selector.select(self._patience()):
+            patience = _LOOK if self._leaving else self._table.overdue_in()
+            for selected, events in self._selector.select(patience):
                 connection = selected.data
                 if events & selectors.EVENT_WRITE:
                     connection.flush()
@@ -99,15 +101,8 @@ class Worker:
                         self._handle_control()
                     else:
                         self._read(connection)
-            overdue = self._table.overdue_at
-            if overdue is not None and overdue <= time.monotonic():
+            if self._table.overdue_in() == 0:
                 self._retire()
-
-    def _patience(self) -> float | None:
-        if self._leaving:
-            return _LOOK
-        overdue = self._table.overdue_at
-        return None if overdue is None else max(0.0, overdue - time.monotonic())
 
     def _idle(self) -> bool:
         with self._lock:
@@ -262,9 +257,6 @@ class Worker:
         with self._lock:
             for request_id in ended:
                 self._table.end(request_id)
-
-
-_LISTENS = 1 << 22  # bytes that an owner may leave unread
 
 
 def _close(files: tuple[int, ...]) -> None:

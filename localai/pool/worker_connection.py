@@ -1,4 +1,4 @@
-"""A client's connection to a worker: many requests out, the events of each in a queue of its own."""
+"""A client's connection to a worker: many requests out, the events of each in its own queue."""
 
 from __future__ import annotations
 

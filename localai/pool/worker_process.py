@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from localai.errors import BadModel, LocalaiError, NotEnoughMemory, WorkerDied
 from localai.formats.serialization import to_plain
 from localai.settings import worker_environment
-from localai.system.memory import default_scheduling, inheritable_fds
+from localai.system.spawn import default_scheduling, inheritable_fds
 from localai.types import ModelSpec
 
 _LAST_WORDS = 2000  # bytes of a dead worker's stderr

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from localai.errors import BadInput
+from localai.formats.text import decode
+
 
 @contextmanager
 def atomic_replace(path: Path) -> Iterator[Path]:
@@ -95,7 +98,7 @@ def total_bytes(name: str) -> int:
 
 
 def file_version(name: str) -> tuple[object, ...] | None:
-    """Return what changes when a file, or any below a folder, is replaced; None: nothing is there."""
+    """Return what changes when a file, or one below a folder, is replaced; None: nothing there."""
     try:
         status = os.stat(name)
     except OSError:
@@ -116,3 +119,51 @@ def _beside(path: Path) -> Iterator[Path]:
         yield partial
     finally:
         partial.unlink(missing_ok=True)
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Return the text of a file that the user has named; a pipe will do (`<(command)`).
+
+    Raises
+    ------
+    BadInput
+        It cannot be read, has more than `limit` bytes, or is no UTF-8 text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadInput(f"{path} cannot be read: {why}", "check the file's name") from None
+    if len(data) > limit:
+        raise BadInput(f"{path} is larger than {limit} bytes", "give a smaller file")
+    return decode(data, str(path))
+
+
+def read_regular(path: Path, limit: int, what: str, hint: str) -> bytes:
+    """Return a regular file's bytes; nothing else is waited for.
+
+    Parameters
+    ----------
+    what, hint : str
+        What it should be ("a card"), and what to do where it cannot be read.
+
+    Raises
+    ------
+    BadInput
+        It cannot be read, is no regular file, or has more than `limit` bytes.
+    """
+    try:
+        # Non-blocking: a named pipe that nobody writes to must not stop us.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "this is no file name"
+        raise BadInput(f"{path} cannot be read: {why}", hint) from None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise BadInput(f"{path} is not a regular file")
+    with open(number, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BadInput(f"{path} is larger than {limit // 2**20} MB, too large for {what}")
+    return data

@@ -1,4 +1,4 @@
-"""An answer on a terminal or in a pipe: streamed text, thinking, and what is shown until it comes."""
+"""An answer on a terminal or in a pipe: text as it comes, and what is shown until then."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from localai.formats.answer import Answer
 from localai.terminal.console import Console
 from localai.terminal.output_file import check_reader
-from localai.terminal.progress import Progress as ProgressLine
+from localai.terminal.progress import ProgressLine
 from localai.types import Event, Progress, Text, Thinking
 
 Think = Literal["auto", "off", "show"]

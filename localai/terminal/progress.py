@@ -32,7 +32,7 @@ class Screen(Protocol):
         """Erase the transient line."""
 
 
-class Progress:
+class ProgressLine:
     """One task, as a context manager; silent where nothing can be drawn.
 
     Parameters
@@ -65,7 +65,7 @@ class Progress:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressLine:
         if self._screen.animated:
             self._thread = threading.Thread(target=self._draw, daemon=True)
             self._thread.start()

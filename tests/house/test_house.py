@@ -27,32 +27,56 @@ ROWS = (
     ("__main__",),
     ("cli",),
     ("commands",),
-    ("chat", "batch", "seance", "doctor", "bench"),
-    ("questions",),
-    ("answers",),
-    ("waiting",),
-    ("conversation",),
-    ("media",),
-    ("warm",),
-    ("engines",),
-    ("prompts", "characters"),
-    ("catalog",),
-    ("constraints", "frontmatter"),
-    ("shelf",),
-    ("yaml_nodes",),
-    ("schemas",),
-    ("terminal",),
-    ("preferences",),
-    ("settings",),
-    ("later", "files", "records", "quantities", "sampling", "machine", "hardware", "daily",
-     "constraint"),
-    ("errors",),
+    ("chat", "batch", "seance", "diagnostics", "server", "discord"),
+    ("generation", "media", "pool"),
+    ("engines", "prompts", "characters"),
+    ("resources", "catalog", "terminal"),
+    ("settings", "system"),
+    ("formats",),
+    ("types", "errors"),
     ("", "tiny"),  # the package itself: its version
-)  # fmt: skip
+)
 ROW = {room: len(ROWS) - at for at, rooms in enumerate(ROWS) for room in rooms}
 
 TOP_LEVEL = {"localai", "prompts", "characters", "tests", "pyproject.toml", "README.md", "LICENSE"}
 VAGUE = re.compile(r"(utils?|helpers?|common|misc|managers?)(\.py)?")
+# What a server or a batch needs: no console, no click.
+CONSOLE_FREE = (
+    "localai.generation.build",
+    "localai.generation.model_spec",
+    "localai.chat.session",
+    "localai.chat.open",
+)
+# Names of the first version, which are nobody's any more.
+OLD_MODULES = """
+answers catalog.cache catalog.choice catalog.download catalog.failures catalog.fitting
+catalog.gguf_cursor catalog.gguf_header catalog.gguf_layout catalog.gguf_numbers
+catalog.gguf_read catalog.gguf_types catalog.gguf_vocab catalog.locking catalog.memory
+catalog.memory_layers catalog.memory_layout catalog.memory_refusal catalog.memory_sizes
+catalog.obtain catalog.remembered catalog.spelling catalog.transfer catalog.web characters.charx
+characters.check characters.fields characters.find characters.json_text characters.lore
+characters.lorebooks characters.opening characters.others characters.patterns characters.places
+characters.png characters.prompt characters.saving characters.tavern characters.yaml_file
+characters.yaml_write chat.cast chat.casting chat.complete chat.journal chat.keeping chat.knobs
+chat.lines chat.loop chat.memory chat.model chat.picture chat.stage chat.start chat.talk
+chat.verbs commands.base commands.engine commands.values constraint constraints conversation
+daily doctor engines.builds engines.llama.assembly engines.llama.constraint engines.llama.crew
+engines.llama.flow engines.llama.library engines.llama.memory engines.llama.parking
+engines.llama.preparation engines.llama.residents engines.llama.states engines.llama.template
+engines.llama.text engines.llama.thinking engines.llama.turns engines.llama.untrusted
+engines.probe engines.probing files frontmatter hardware later machine preferences quantities
+questions records sampling schemas shelf terminal.flow terminal.keys terminal.output
+terminal.process terminal.text terminal.waiting waiting warm warm.books warm.channel warm.client
+warm.connection warm.guests warm.host warm.log warm.outbox warm.place warm.process warm.reach
+warm.spool warm.stable warm.wire warm.worker yaml_nodes
+"""
+OLD_CLASSES = """
+Asked Cast Channel ClientEngine ColdEngine Connection Crew Death Delta Fitted Flow Found Gone
+Guest Held Hiccup Host Journal Kills Listed LlamaText Load Loaded LongArray Lost Masks
+Matcher Memory Models NoHost Number Opened Opening Outbox Parked Parking Patience Piece
+Preparation Recipe Residents Rule Share Shelf Sizes Slash Stable Stage States Stored Style
+Taking Talk WarmEngine Warned WireError Wish
+"""
 # The only modules that may print, exit or look at the environment.
 ENTRANCES = {"localai.terminal.console", "localai.cli", "localai.__main__", "localai.settings"}
 
@@ -75,30 +99,27 @@ def tree(module: str) -> ast.Module:
     return ast.parse(modules()[module].read_text("utf-8"))
 
 
-def running(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below, without blocks that only a type checker reads."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            for other in child.orelse:
-                yield from (other, *running(other))
-            continue
-        yield child
-        yield from running(child)
-
-
 def named(module: str) -> Iterator[str]:
     """What a module imports by name in a table, invisible to any reader of imports."""
-    tables = {"localai.cli": COMMANDS, "localai.engines.registry": ENGINES}
-    for target, _ in tables.get(module, {}).values():
-        yield target.partition(":")[0]
+    rows: list[object] = []
+    if module == "localai.cli":
+        rows = [target for target, _ in COMMANDS.values()]
+    if module == "localai.engines.registry":
+        fields = [field for row in ENGINES.values() for field in row]
+        rows = [
+            each for field in fields for each in (field if isinstance(field, tuple) else (field,))
+        ]
+    for target in rows:
+        if isinstance(target, str) and target.startswith("localai."):
+            yield target.partition(":")[0]
 
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """The modules of ours that a module imports anywhere, functions and tables included."""
+    """The modules of ours that a module imports anywhere, functions, tables and types included."""
     found = set(named(module))
     base = module if modules()[module].name == "__init__.py" else module.rpartition(".")[0]
-    for node in running(tree(module)):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -144,19 +165,65 @@ def test_there_is_no_circle_between_modules() -> None:
     assert "localai.engines.llama.structured_output" in graph["localai.engines.llama.preprocess"]
 
 
-@pytest.mark.parametrize("target", [row[0] for row in (*COMMANDS.values(), *ENGINES.values())])
-def test_the_tables_name_what_is_there(target: str) -> None:
-    module, _, name = target.partition(":")
-    assert callable(getattr(importlib.import_module(module), name))
+def test_the_tables_name_what_is_there() -> None:
+    named_in = (field for row in ENGINES.values() for field in row)
+    flat = (
+        each for field in named_in for each in (field if isinstance(field, tuple) else (field,))
+    )
+    targets = {each for each in flat if isinstance(each, str) and each.startswith("localai.")}
+    targets |= {target for target, _ in COMMANDS.values()}
+    assert len(targets) > 15
+    for target in targets:
+        module, _, name = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), name)), target
 
 
-def test_engines_know_no_terminal_and_the_terminal_no_engine() -> None:
+def test_who_knows_no_terminal_and_who_no_engine() -> None:
     for module in modules():
         for target in imports(module):
-            if room(module) == "engines" and target != "localai.formats.text":
+            silent = ("engines", "catalog", "characters", "prompts", "pool", "batch")
+            if room(module) in silent or module in CONSOLE_FREE:
                 assert room(target) != "terminal", f"{module} imports {target}"
-            if room(module) in ("commands", "terminal", "answers"):
+            if room(module) in ("commands", "terminal", "chat", "generation"):
                 assert not target.startswith("localai.engines.llama"), f"{module}: {target}"
+                assert target != "localai.engines.base", f"{module}: {target}"
+
+
+def test_what_a_server_needs_knows_no_click_and_no_console() -> None:
+    """All that a request and its answer need, with whatever that imports."""
+    seen: set[str] = set()
+    queue = [*CONSOLE_FREE, "localai.pool.client"]
+    while queue:
+        module = queue.pop()
+        if module not in seen:
+            seen.add(module)
+            queue += imports(module)
+    assert not [module for module in seen if room(module) in ("terminal", "commands")]
+    assert not [module for module in seen if "import click" in modules()[module].read_text()]
+
+
+def test_class_names_are_unique() -> None:
+    found: dict[str, list[str]] = {}
+    for module in modules():
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(module)
+    assert not {name: places for name, places in found.items() if len(places) > 1}
+
+
+def test_few_modules_lie_at_the_root() -> None:
+    assert len([path for path in PACKAGE.iterdir() if path.suffix == ".py"]) <= 7
+
+
+def test_no_name_of_the_first_version_is_left() -> None:
+    stale = set(OLD_MODULES.split()) & {module.removeprefix("localai.") for module in modules()}
+    classes = {
+        node.name
+        for module in modules()
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert not stale | (set(OLD_CLASSES.split()) & classes)
 
 
 def test_only_entrances_print_exit_and_read_the_environment() -> None:

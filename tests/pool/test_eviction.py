@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localai.engines.estimate import on_cpu, on_gpu
-from localai.engines.llama.turns import fair_order
+from localai.engines.llama.job import fair_order
 from localai.formats.units import duration, size
 from localai.pool import daemon_socket
 from localai.pool.daemon_log import Log

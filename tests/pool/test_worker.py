@@ -37,7 +37,7 @@ from localai.pool.client import DedicatedClient
 from localai.pool.worker import Worker
 from localai.pool.worker_connection import WorkerConnection, WorkerRetired
 from localai.pool.worker_process import WorkerExit, WorkerProcess
-from localai.system import memory
+from localai.system import spawn
 from localai.types import Finished, ModelSpec, Text, Usage
 from tests.conftest import PATIENCE, ROOT, ask, command, of_another_version, request, until
 
@@ -941,14 +941,14 @@ def test_a_worker_that_cannot_be_started_leaves_nothing_open(
 def test_where_no_folder_tells_of_descriptors_none_is_closed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    before = memory.inheritable_fds()
+    before = spawn.inheritable_fds()
     with (tmp_path / "file").open("w") as file:
         os.set_inheritable(file.fileno(), True)
-        assert sorted(memory.inheritable_fds()) == sorted([*before, file.fileno()])
-        assert memory.inheritable_fds(file.fileno()) == before
+        assert sorted(spawn.inheritable_fds()) == sorted([*before, file.fileno()])
+        assert spawn.inheritable_fds(file.fileno()) == before
 
         def none(_: str) -> list[str]:
             raise FileNotFoundError
 
         monkeypatch.setattr(os, "listdir", none)
-        assert memory.inheritable_fds() == []
+        assert spawn.inheritable_fds() == []

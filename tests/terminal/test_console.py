@@ -23,7 +23,7 @@ from localai.errors import BadInput, ClosedPipe, LocalaiError, UnknownModel
 from localai.formats.text import cells, clip, decode, encode, json_safe, one_line, sanitise
 from localai.formats.units import amount, span
 from localai.terminal.console import Console
-from localai.terminal.progress import Progress
+from localai.terminal.progress import ProgressLine
 from localai.terminal.streams import Stream, TrailingNewlines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -416,7 +416,7 @@ class Board:
 
 def test_progress_tells_rate_and_time_left() -> None:
     now = [0.0]
-    progress = Progress(Board(True), "reading the prompt", "tokens", clock=lambda: now[0])
+    progress = ProgressLine(Board(True), "reading the prompt", "tokens", clock=lambda: now[0])
     now[0] = 2.0
     assert progress.line() == "reading the prompt  2 s"
     progress.update(1000, 4000)
@@ -424,7 +424,7 @@ def test_progress_tells_rate_and_time_left() -> None:
     now[0] = 4.0
     progress.update(2000, 4000)
     assert progress.line() == "reading the prompt  2000/4000 tokens  500/s  4 s left"
-    transfer = Progress(Board(True), "tiny", "bytes", clock=lambda: now[0])
+    transfer = ProgressLine(Board(True), "tiny", "bytes", clock=lambda: now[0])
     transfer.update(5e8, 2e9)
     now[0] = 14.0
     transfer.update(1e9, 2e9)
@@ -433,10 +433,10 @@ def test_progress_tells_rate_and_time_left() -> None:
 
 def test_progress_appears_late_and_is_erased() -> None:
     board = Board(True)
-    with Progress(board, "fast"):
+    with ProgressLine(board, "fast"):
         pass
     assert board.drawn == [""]
-    with Progress(board, "slow") as progress:
+    with ProgressLine(board, "slow") as progress:
         deadline = time.monotonic() + 30
         while len(board.drawn) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -446,7 +446,7 @@ def test_progress_appears_late_and_is_erased() -> None:
 
 def test_progress_is_silent_in_a_pipe() -> None:
     board = Board(False)
-    with Progress(board, "slow") as progress:
+    with ProgressLine(board, "slow") as progress:
         progress.update(1, 2)
         assert progress._thread is None
     assert board.drawn == []

@@ -12,7 +12,8 @@ from localai.chat.outcome import Outcome
 from localai.chat.slash.registry import slash
 from localai.chat.view import ChatView
 from localai.errors import BadInput
-from localai.formats.text import cells, clip, one_line, read_text
+from localai.formats.text import cells, clip, one_line
+from localai.system.files import read_text
 
 if TYPE_CHECKING:
     from localai.characters.card import Character
@@ -67,7 +68,8 @@ def persona(view: ChatView, words: str) -> Outcome:
     view.session.change_participants(
         persona=read_text(path, _LARGEST_PERSONA).strip() if named else words
     )
-    return f"your persona is changed, from the next question on; you are {view.session.participants.user}"
+    user = view.session.participants.user
+    return f"your persona is changed, from the next question on; you are {user}"
 
 
 @slash("/greeting", "[N]", "List the character's greetings, or begin with the Nth.")

@@ -13,8 +13,8 @@ from localai.chat.slash.registry import slash
 from localai.chat.transcript import Transcript
 from localai.chat.view import ChatView
 from localai.errors import BadInput
-from localai.formats.text import cells, read_text
-from localai.system.files import atomic_create
+from localai.formats.text import cells
+from localai.system.files import atomic_create, read_text
 from localai.terminal import clipboard
 from localai.terminal.table import table
 

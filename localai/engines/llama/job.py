@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -103,3 +104,16 @@ class Job:
 
 
 _FIRST_ANSWER = 256  # tokens
+
+
+def fair_order(waiting: Iterable[Job], active: Iterable[Job]) -> list[Job]:
+    """Return waiting jobs in their turn: interactive ones first, then fairly among clients.
+
+    A client's next job stands behind as many turns as it has jobs running or waiting before it.
+    """
+    shares = Counter(job.client for job in active)
+    keyed = []
+    for job in sorted(waiting, key=lambda job: job.rank):
+        keyed.append((not job.request.interactive, shares[job.client], job.arrived, job))
+        shares[job.client] += 1
+    return [job for *_, job in sorted(keyed, key=lambda key: key[:3])]

@@ -11,10 +11,9 @@ import threading
 import time
 
 from localai.engines.llama.context import Run
-from localai.engines.llama.job import Job
+from localai.engines.llama.job import Job, fair_order
 from localai.engines.llama.kv_cache import KVCacheManager
 from localai.engines.llama.slots import common_prefix
-from localai.engines.llama.turns import fair_order
 from localai.engines.llama.vocab import Vocab
 from localai.errors import ConstraintNotMet, LocalaiError
 from localai.types import Emit, Events, Failed, FinishReason, Progress

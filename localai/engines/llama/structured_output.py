@@ -1,7 +1,8 @@
 """Constrained decoding: which tokens may come next, by llguidance over a llama.cpp vocabulary.
 
 A `MatcherFactory` belongs to a model and reads its vocabulary once; it makes a `TokenMatcher` for
-each sequence. One step of a sequence, trying the free choice first, as a good model is mostly right:
+each sequence. One step of a sequence, trying the free choice first, as a good model is mostly
+right:
 
     forced = matcher.forced()               # the grammar leaves no choice: append, do not sample
     matcher.accept_many(forced)
