@@ -75,7 +75,7 @@ constraints = _stack(
     option("--choices", metavar="A,B,...", help="The answer is one of these."),
     option("--regex", metavar="REGEX", help="The answer matches this as a whole."),
     option("--schema", metavar="SCHEMA", help="JSON of this schema: a file, inline JSON, or 'name, age int'."),
-    option("--grammar", metavar="FILE", help="The answer follows a GBNF or Lark grammar."),
+    option("--grammar", metavar="FILE", help="The answer follows a GBNF or Lark grammar, or the one in FILE."),
     option("--json-object", is_flag=True, help="The answer is some JSON object."),
 )  # fmt: skip
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,9 @@ MAX_SOURCE: Final = 1_000_000  # bytes of UTF-8 in a file or a source
 MAX_REGEX: Final = 10_000  # characters; compiling takes time that grows with the square
 MAX_RULES: Final = 1_000  # rules of a grammar: the engine recurses along them, on an 8 MB stack
 
+# What a rule begins with.
+_RULES: Final[dict[str, str]] = {"gbnf": r"::=", "lark": r"(?m)^\s*[?!]?[\w-]+[^:\n\"/]*:"}
+
 # The concise language, as `llm --schema` has it, and `list` besides.
 _FIELD_TYPES: Final[dict[str, JsonObject]] = {
     "str": {"type": "string"},
@@ -43,9 +45,6 @@ _OTHER_NAMES: Final = {
     "boolean": "bool", "array": "list",
 }  # fmt: skip
 _SCHEMA_HELP: Final = "Give a .json file, inline JSON, or fields: 'name, age int, tags list'"
-
-# Notations of the engine's regexes (Rust's) that Python's `re` does not know.
-_RUST_ONLY: Final = re.compile(r"\\[pPz]|\\[xu]\{|\(\?<\w|\[\[:|&&|\(\?[a-zA-Z]*-?[a-zA-Z]+[:)]")
 
 
 def from_choices(choices: str | Sequence[object]) -> Constraint:
@@ -66,13 +65,10 @@ def from_regex(pattern: str) -> Constraint:
         raise BadConstraint("the regex is empty", r"Give a pattern, such as '\d{4}-\d\d-\d\d'")
     if len(pattern) > MAX_REGEX:
         raise BadConstraint(f"the regex is longer than {MAX_REGEX} characters", "Use a grammar")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        if not _RUST_ONLY.search(pattern):
-            raise BadConstraint(f"the regex is not valid: {error}", "Correct the pattern") from None
+    from localai.generation.regex_syntax import problem
+
+    if found := problem(pattern):
+        raise BadConstraint(found.what, found.next_step)
     return _made("regex", pattern)
 
 
@@ -104,18 +100,37 @@ def from_schema(schema: str | Mapping[str, object]) -> Constraint:
     return _schema(_from_fields(text), "the schema")
 
 
-def from_grammar(path: str | Path) -> Constraint:
-    """Return "text of this grammar"; a file that is not `.lark` or `.gbnf` is told by its `::=`."""
-    file = Path(path)
-    text = read_text(file, MAX_SOURCE)
+def from_grammar(typed: str | Path) -> Constraint:
+    """Return "text of this grammar": a file, or the grammar itself.
+
+    A file that is not `.lark` or `.gbnf`, and a text, are told by their `::=`.
+    """
+    if isinstance(typed, str) and _is_grammar(typed):
+        return _grammar(typed, "", "the grammar")
+    file = Path(typed)
+    return _grammar(read_text(file, MAX_SOURCE), file.suffix.lower(), str(file))
+
+
+def _is_grammar(typed: str) -> bool:
+    """Whether a text is a grammar and not the path of one."""
+    is_name = typed.lower().endswith((".gbnf", ".lark")) and "\n" not in typed
+    try:
+        if is_name or os.path.lexists(typed):
+            return False
+    except ValueError:  # a NUL
+        return False
+    return any(re.search(pattern, typed) for pattern in _RULES.values()) or "\n" in typed
+
+
+def _grammar(text: str, suffix: str, name: str) -> Constraint:
     by_suffix: dict[str, ConstraintKind] = {".lark": "lark", ".gbnf": "gbnf"}
-    kind = by_suffix.get(file.suffix.lower(), "gbnf" if "::=" in text else "lark")
-    rules = re.findall(r"::=" if kind == "gbnf" else r"(?m)^\s*[?!]?[\w-]+[^:\n\"/]*:", text)
+    kind = by_suffix.get(suffix, "gbnf" if "::=" in text else "lark")
+    rules = re.findall(_RULES[kind], text)
     if not rules:
         example = 'root ::= "yes" | "no"' if kind == "gbnf" else 'start: "yes" | "no"'
-        raise BadConstraint(f"{file} has no rule of a {kind} grammar", f"Write one: {example}")
+        raise BadConstraint(f"{name} has no rule of a {kind} grammar", f"Write one: {example}")
     if len(rules) > MAX_RULES:
-        raise BadConstraint(f"{file} has {len(rules)} rules, more than {MAX_RULES}", "Shorten it")
+        raise BadConstraint(f"{name} has {len(rules)} rules, more than {MAX_RULES}", "Shorten it")
     return _made(kind, text)
 
 

@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 from localai.errors import BadConstraint
 from localai.formats.text import closest
+from localai.generation.regex_syntax import problem
+from localai.generation.tool_schemas import TOOL_FORMATS, is_note, standard, without_notes
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -36,10 +38,6 @@ _LISTED: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _NAMED: Final = ("properties", "patternProperties", "$defs", "definitions")
 _IN_PLACE: Final = ("anyOf", "oneOf", "allOf")  # these judge the same value as their parent
 
-NOTES: Final = (
-    "title", "description", "default", "examples", "$comment",
-    "deprecated", "readOnly", "writeOnly",
-)  # fmt: skip
 _ROOT_NOTES: Final = ("$schema", "$id")
 _INSTEAD: Final = {
     "uniqueItems": "List the allowed items with prefixItems, or drop it",
@@ -96,7 +94,7 @@ _VALUES: Final[dict[str, _Rule]] = {
     "const": (lambda value: True, "a value"),
     "required": (_names, "a list of names"),
     "pattern": (lambda value: isinstance(value, str), "a regex"),
-    "format": (lambda value: value in FORMATS, f"one of {', '.join(FORMATS)}"),
+    "format": (lambda value: value in (*FORMATS, *TOOL_FORMATS), f"one of {', '.join(FORMATS)}"),
     "multipleOf": (_multiple, f"a number above 0, of at most {MAX_MULTIPLE} steps"),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _BOUND),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "maxProperties"), _SIZE),
@@ -105,34 +103,49 @@ ENFORCED: Final = frozenset([*_VALUES, *_ONE, *_LISTED, *_NAMED, "$ref"])
 
 
 def checked_schema(schema: JsonObject) -> JsonObject:
-    """Return `schema` without `$schema` and `$id`; BadConstraint names what cannot be kept."""
-    _check_levels(schema)
+    """Return `schema` in words that the engine keeps, without `$schema`, `$id` and remarks.
+
+    Raises
+    ------
+    BadConstraint
+        It cannot be kept: what, and where.
+    """
     root = {key: value for key, value in schema.items() if key not in _ROOT_NOTES}
+    _check_depth(root)
+    root = without_notes(root)
+    _check_numbers(root)
     parts = list(_subschemas(root, "#"))
     if len(parts) > MAX_PARTS:
         raise BadConstraint(f"the schema has more than {MAX_PARTS} parts", "Shorten it")
     for at, part in parts:
         _check_keywords(part, at)
     _check_references(root, parts)
-    return root
+    made: JsonObject = standard(root, lambda reference: _target(reference, "#", root))
+    return made
 
 
-def _check_levels(schema: JsonObject) -> None:
-    """Refuse what the engine's reader could not hold: deep nesting, numbers that it would round."""
+def _check_depth(schema: JsonObject) -> None:
+    """Refuse what the engine's reader could not hold; what follows may recurse."""
     level: list[Any] = [schema]
     for _ in range(MAX_DEPTH):
-        big = next((v for v in level if isinstance(v, int) and abs(v) > MAX_EXACT), None)
-        if big is not None:
-            raise BadConstraint(f"the schema holds {str(big)[:30]}, above 2^53", "Write a string")
-        level = [inner for value in level for inner in _inside(value)]
+        level = [inner for value in level for _, inner in _inside(value)]
     if level:
         raise BadConstraint(f"the schema is nested deeper than {MAX_DEPTH}", "Flatten it")
 
 
-def _inside(value: object) -> list[Any]:
+def _check_numbers(value: object, at: str = "#") -> None:
+    """Refuse what would be rounded on its way to the engine."""
+    if isinstance(value, int) and abs(value) > MAX_EXACT:
+        what = f"the schema cannot be kept: {str(value)[:30]} at {at} is above 2^53"
+        raise BadConstraint(what, "Write a smaller number, or a string")
+    for key, inner in _inside(value):
+        _check_numbers(inner, f"{at}/{_escaped(key)}")
+
+
+def _inside(value: object) -> list[tuple[str, Any]]:
     if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+        return list(value.items())
+    return [(str(at), inner) for at, inner in enumerate(value)] if isinstance(value, list) else []
 
 
 def _subschemas(part: Any, at: str) -> Iterator[tuple[str, JsonObject]]:
@@ -160,6 +173,8 @@ def _children(value: Any, key: str, at: str) -> Iterator[tuple[str, JsonObject]]
         if not isinstance(value, dict):
             raise _refused(key, at, "it is not an object of schemas")
         for name, inner in value.items():
+            if key == "patternProperties":
+                _check_pattern(name, key, f"{at}/{_escaped(name)}")
             yield from _subschemas(inner, f"{at}/{_escaped(name)}")
 
 
@@ -170,8 +185,15 @@ def _check_keywords(part: JsonObject, at: str) -> None:
             good, meaning = _VALUES[key]
             if not good(value):
                 raise _refused(key, where, f"it must be {meaning}, not {str(value)[:40]}")
-        elif key not in ENFORCED and key not in NOTES:
+            if key == "pattern":
+                _check_pattern(value, key, where)
+        elif key not in ENFORCED and not is_note(key, value):
             raise _refused(key, where, "it would not be enforced", _INSTEAD.get(key) or _near(key))
+
+
+def _check_pattern(pattern: str, key: str, at: str) -> None:
+    if found := problem(pattern):
+        raise _refused(key, at, found.what, found.next_step)
 
 
 def _near(key: str) -> str:
@@ -196,7 +218,7 @@ def _target(reference: object, at: str, root: JsonObject) -> Any:
         else:
             found = found.get(name) if isinstance(found, dict) else None
     if not isinstance(found, dict | bool):
-        raise _refused("$ref", at, f"there is nothing at {reference!r}")
+        raise _refused("$ref", at, f"there is nothing at {reference!r}", "Point it to #/$defs/name")
     return found
 
 

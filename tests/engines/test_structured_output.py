@@ -460,16 +460,35 @@ def test_grammar(small: Vocabulary, tmp_path: Path, kind: str, grammar: str, pat
         ("lark", 'start: "a"\n  | b', "(line 1, column 8)"),
         ("lark", "start: /(/", "unclosed group (line 1"),
         ("lark", 'a: "a"', "no start rule"),
+        ("lark", 'start: A\nA: "a" B', "'B' (line 2, column 8)"),
+        ("lark", 'start: a\na: "b"\na: "c"', "twice (line 3, column 1)"),
+        ("lark", 'start: "a', "(line 1, column 8)"),
+        ("lark", 'start: "\\q"', "(line 1, column 9)"),
+        ("lark", 'start: ("a"', ") is missing: the line ends (line 1, column 12)"),
+        ("lark", "start: <tool_call>", "no token <tool_call>"),
         ("lark", "start: start", "no answer"),
         ("lark", 'start: <|im_start|> "a"', "no answer"),
         ("lark", "start: " + "(" * 50_000, "deep"),
         ("gbnf", 'a ::= "a"', "'root'"),
         ("gbnf", 'root ::= "a"\n  b', "line 2"),
-        ("gbnf", 'root ::= "a"\nb ::= word', "'word' (line 2)"),
-        ("gbnf", 'root ::= "a"\nroot ::= "b"', "twice (line 2)"),
+        ("gbnf", 'root ::= "a"\nb ::= word', "'word' (line 2, column 7)"),
+        ("gbnf", 'root ::= "a"\nroot ::= "b"', "twice (line 2, column 1)"),
         ("gbnf", r'root ::= "\ud800"', "no character"),
         ("gbnf", "root ::= " + "(" * 50_000, "deep"),
-        ("gbnf", 'root ::= "a', "never closed (line 1)"),
+        ("gbnf", 'root ::= "a', "never closed (line 1, column 10)"),
+        ("gbnf", 'root = "a"', "begins with its name and ::= (line 1, column 1)"),
+        ("gbnf", 'root ::= ("a" |\n  "b"\nx ::= "c"', "( is never closed (line 1, column 10)"),
+        ("gbnf", 'root ::= "a")', "closes nothing (line 1, column 13)"),
+        ("gbnf", 'root ::= x\n\nx ::= "a"{3,2}', "{3,2} runs backwards (line 3, column 10)"),
+        ("gbnf", 'root ::= "a" [a-z0-9Z-A]', "range Z-A runs backwards (line 1, column 21)"),
+        ("gbnf", r'root ::= "a\q"', r"\q is no escape; \\ is a backslash (line 1, column 12)"),
+        ("gbnf", 'root ::= "a" ** # two', "stands before * (line 1, column 15)"),
+        ("gbnf", "root ::= <1>", "'<' has no meaning here (line 1, column 10)"),
+        ("gbnf", 'root ::= "a\nx ::= "b"', "not closed on its line (line 1, column 10)"),
+        ("gbnf", "root ::= []", "[] names no character (line 1, column 10)"),
+        ("gbnf", 'root ::=\nx ::= "a"', "nothing stands before the rule 'x' (line 2, column 1)"),
+        ("json_schema", '{"items": {"oneOf": [{}, {"type": "null"}]}}', "at #/items/oneOf"),
+        ("json_schema", '{"properties": {"a": {"pattern": "a{1,2"}}}', "at #/properties/a/pattern"),
         ("json_schema", '{"type": "integer", "minimum": 5, "maximum": 3}', "greater than"),
         ("json_schema", '{"type": "string", "pattern": "a(?=b)"}', "look-around"),
         ("json_schema", '{"oneOf": [{"type": "integer"}, {"type": "number"}]}', "overlap; write anyOf"),
@@ -485,6 +504,83 @@ def test_what_the_engine_refuses(
     assert words in caught.value.what and caught.value.next_step
     assert "\n" not in caught.value.what and len(caught.value.what) < 400
     assert capfd.readouterr() == ("", "")
+
+
+# -- numbers end
+
+
+def count(words: Vocabulary, constraint: Constraint, seed: int, zeros: bool, most: int) -> str:
+    """What a model says that loves digits, or zeros, more than anything; at most so many tokens."""
+    matcher, rng, said = words.matchers.matcher(constraint), np.random.default_rng(seed), []
+    digits = [n for n, piece in enumerate(words.pieces) if piece[:1].isdigit()]
+    only_zeros = [n for n in digits if not words.pieces[n].strip(b"0")]
+    while len(said) < most:
+        forced = matcher.forced()
+        matcher.accept_many(forced)
+        said += forced
+        if matcher.finished:
+            return words.text(said)
+        logits = rng.standard_normal(len(words.pieces)).astype(np.float32)
+        logits[digits] += 20
+        logits[only_zeros] += 20 * zeros
+        logits[words.tokens(".")] += 15 * (zeros or seed % 2)
+        best = int(logits.argmax())
+        if not matcher.allows(best):
+            matcher.mask(logits)
+            best = int(logits.argmax())
+        matcher.accept(best)
+        if best in words.ends:
+            return words.text(said)
+        said.append(best)
+    pytest.fail(f"it ran on: {words.text(said)}")
+
+
+NUMBERS: dict[str, dict[str, Any]] = {
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "positive": {"type": "number", "exclusiveMinimum": 0},
+    "share": {"type": "number", "minimum": 0, "maximum": 1},
+    "half open": {"type": "integer", "minimum": 1},
+    "int64": {"type": "integer", "format": "int64"},
+    "multiple": {"type": "integer", "multipleOf": 7},
+    "hundreds": {"type": "integer", "multipleOf": 100},
+    "cents": {"type": "number", "multipleOf": 0.01},
+    "union": {"type": ["number", "string"]},
+    "any of": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("zeros", [False, True])
+def test_a_number_ends(small: Vocabulary, name: str, zeros: bool) -> None:
+    inside = {"type": "object", "properties": {"n": NUMBERS[name]}, "required": ["n"]}
+    closed = {**inside, "additionalProperties": False}
+    for seed in range(8):
+        text = count(small, constraints.from_schema(closed), seed, zeros, 90)
+        jsonschema.validate(json.loads(text), closed)
+        mantissa = re.split("[eE]", text[len('{"n": ') : -1])[0].lstrip("-")
+        digits = mantissa.replace(".", "").lstrip("0")
+        # Above 0 there is a digit behind 17 zeros; a multiple may take its full length.
+        longest = 19 if "." not in mantissa and mantissa.isdigit() else 21
+        assert len(digits) <= longest, text
+        if name in ("number", "share", "union"):
+            assert len(digits) <= 17, text
+
+
+def test_numbers_of_any_json_end_too(small: Vocabulary) -> None:
+    for seed in range(20):
+        text = ramble(small, constraints.json_object(), seed)
+        assert text is None or isinstance(json.loads(text), dict)
+        for digits in re.findall(r"[0-9]+", re.sub(r'"(?:\\.|[^"\\])*"', "", text or "")):
+            assert len(digits) <= 19
+
+
+def test_what_is_no_number_has_no_limit(small: Vocabulary) -> None:
+    long = "1234567890" * 3
+    for schema in ({"const": long}, {"type": "string", "pattern": "^[0-9]{30}$"}):
+        text = count(small, constraints.from_schema(schema), 1, False, 90)
+        assert len(json.loads(text)) == 30
+    assert count(small, constraints.from_regex("[0-9]{30}"), 1, False, 90).isdigit()
 
 
 # -- the matcher

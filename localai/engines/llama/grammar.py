@@ -1,4 +1,4 @@
-"""A `Constraint` -> a grammar for llguidance: the style of JSON, real dates, choices, GBNF."""
+"""A `Constraint` -> a grammar for llguidance: the style of JSON, real dates, ends, choices."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from typing import Any, Final
 
 from llguidance import LLMatcher
-from llguidance.gbnf_to_lark import gbnf_to_lark
 
+from localai.engines.llama.gbnf import lark_of_gbnf
 from localai.errors import BadConstraint
 from localai.types import Constraint
 
@@ -26,6 +26,9 @@ _REAL_DAY: Final = (
     r"^(?:[0-9]{4}-(?:0[13-9]|1[0-2])|[0-9]{4}-02-(?:[01]|2[0-8])"
     r"|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)"
 )
+_MOST: Final = 2**63 - 1024  # the largest bound below 2^63 that is a float as well
+_BOUNDS: Final = (("minimum", "exclusiveMinimum", -_MOST), ("maximum", "exclusiveMaximum", _MOST))
+_MOST_MULTIPLE: Final = 1000  # of larger ones the library's automaton grows too slow to bound
 _DATED: Final = ("date", "date-time")
 _DATA: Final = ("enum", "const", "default", "examples")  # keywords whose value is no schema
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions")  # name to schema
@@ -50,98 +53,35 @@ def grammar(constraint: Constraint) -> str:
         case "lark":
             made = LLMatcher.grammar_from_lark(source)
         case "gbnf":
-            made = LLMatcher.grammar_from_lark(_lark(source))
+            made = LLMatcher.grammar_from_lark(lark_of_gbnf(source))
     return str(made)
 
 
 def _json_grammar(schema: dict[str, Any]) -> str:
-    return str(LLMatcher.grammar_from_json_schema(_real_days(schema), overrides=_JSON_STYLE))
+    return str(LLMatcher.grammar_from_json_schema(_completed(schema), overrides=_JSON_STYLE))
 
 
-def _real_days(part: Any) -> Any:
-    """Return the schema with `_REAL_DAY` asked of every date."""
+def _completed(part: Any) -> Any:
+    """Return the schema with `_REAL_DAY` asked of every date, and an end to all multiples.
+
+    A multiple is not always there when a number has digits enough (`number_limit`): bounds show
+    the library the way to one.
+    """
     if isinstance(part, list):
-        return [_real_days(inner) for inner in part]
+        return [_completed(inner) for inner in part]
     if not isinstance(part, dict):
         return part
     changed = dict(part)
     for key, value in part.items():
         if key in _MAPS:
-            changed[key] = {name: _real_days(inner) for name, inner in value.items()}
+            changed[key] = {name: _completed(inner) for name, inner in value.items()}
         elif key not in _DATA:
-            changed[key] = _real_days(value)
+            changed[key] = _completed(value)
+    multiple = part.get("multipleOf")
+    if isinstance(multiple, int | float) and multiple <= _MOST_MULTIPLE:
+        for own, exclusive, most in _BOUNDS:
+            if exclusive not in part:
+                changed.setdefault(own, most)
     if part.get("format") in _DATED:
         changed["allOf"] = [*changed.get("allOf", []), {"pattern": _REAL_DAY}]
     return changed
-
-
-# The pieces of a GBNF grammar, https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
-_GBNF: Final = re.compile(
-    r'(?P<literal>"(?:\\.|[^"\\])*")|(?P<chars>\[(?:\\.|[^\]\\])*\])|(?P<comment>\#[^\n]*)'
-    r"|(?P<times>\{[^}]*\})|(?P<rule>[A-Za-z0-9_-]+(?=[ \t]*::=))|(?P<name>[A-Za-z0-9_-]+)|(?s:.)"
-)
-_HEX: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|.)")
-
-
-def _lark(source: str) -> str:
-    r"""GBNF -> Lark, by llguidance's converter; what that one gets wrong is rewritten before.
-
-    It stumbles over \u escapes and over rules whose names differ in case alone, and takes `&&`,
-    `~~` and `--` in a class for set operators. Lines stay lines, for the sake of its messages.
-    """
-    names: dict[str, str] = {}
-    try:
-        _check_rules(source)
-        return str(gbnf_to_lark(_GBNF.sub(lambda piece: _rewritten(piece, names), source)))
-    except BadConstraint:
-        raise
-    except Exception as error:  # the converter raises Exception itself, and RecursionError
-        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise BadConstraint(f"the gbnf grammar is not valid: {why}", "Correct it") from None
-
-
-def _check_rules(source: str) -> None:
-    defined: set[str] = set()
-    for piece in _GBNF.finditer(source):
-        if piece.lastgroup == "rule" and piece[0] in defined:
-            raise _gbnf_error(f"the rule {piece[0]!r} is there twice", piece)
-        if piece.lastgroup == "rule":
-            defined.add(piece[0])
-    for piece in _GBNF.finditer(source):
-        if piece.lastgroup == "name" and piece[0] not in defined:
-            raise _gbnf_error(f"there is no rule {piece[0]!r}", piece)
-        if piece[0] in ('"', "["):
-            raise _gbnf_error(f"this {piece[0]} is never closed", piece)
-    if "root" not in defined:
-        raise BadConstraint("the gbnf grammar has no rule 'root'", "Name the first rule root")
-
-
-def _gbnf_error(what: str, piece: re.Match[str]) -> BadConstraint:
-    line = piece.string.count("\n", 0, piece.start()) + 1
-    return BadConstraint(f"the gbnf grammar is not valid: {what} (line {line})", "Correct it")
-
-
-def _rewritten(piece: re.Match[str], names: dict[str, str]) -> str:
-    text = piece[0]
-    match piece.lastgroup:
-        case "rule" | "name":
-            return "root" if text == "root" else names.setdefault(text, f"r{len(names)}")
-        case "literal":
-            return _HEX.sub(_character, text)
-        case "chars":
-            text = _HEX.sub(_character, text).replace("&", r"\x26").replace("~", r"\x7E")
-            return text.replace("--", r"-\x2D")
-        case "comment":
-            return ""
-    return text
-
-
-def _character(escape: re.Match[str]) -> str:
-    r"""`\u00e9` -> é; what could be mistaken for syntax stays an escape, `\u0022` -> `\x22`."""
-    digits = escape[1] or escape[2] or escape[3]
-    if digits is None:
-        return escape[0]
-    code = int(digits, 16)
-    if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-        raise ValueError(f"{escape[0]} is no character")
-    return chr(code) if code > 0x9F else f"\\x{code:02x}"

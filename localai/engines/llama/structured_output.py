@@ -19,28 +19,22 @@ uses scratch memory that the matchers of a model share, so one thread calls it.
 
 from __future__ import annotations
 
-import ctypes
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
-from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from llguidance import LLMatcher, LLParserLimits
 from numpy.typing import NDArray
 
-from localai.engines.llama.bindings import native
 from localai.engines.llama.grammar import grammar
-from localai.errors import BadConstraint, BadModel, ConstraintNotMet
+from localai.engines.llama.grammar_errors import first_line, reason
+from localai.engines.llama.number_limit import NumberLimit
+from localai.engines.llama.token_tables import TokenTables, has_bit
+from localai.errors import BadConstraint, ConstraintNotMet
 from localai.types import Constraint
 
-# Tokens that are no text: control tokens, the unknown token, unused entries.
-_NOT_TEXT: Final = (
-    native.LLAMA_TOKEN_ATTR_CONTROL
-    | native.LLAMA_TOKEN_ATTR_UNKNOWN
-    | native.LLAMA_TOKEN_ATTR_UNUSED
-)
-
 _NO_ANSWER: Final = "NoExtensionBias"  # llguidance's error where nothing can follow
+_JSON: Final = ("json_schema", "json_object")  # kinds of constraints whose answer is JSON
 _MAX_FORCED: Final = 20_000  # tokens at the start; a circle without a way out forces 50,000 of them
 
 # Row b: what to add to eight logits whose mask is the byte b, lowest bit first (0 or -inf).
@@ -63,69 +57,24 @@ class MatcherFactory:
 
     def __init__(self, vocab: Any) -> None:
         self._vocab = vocab
-        self._tables: _Tables | None = None
+        self._tables: TokenTables | None = None
 
     def matcher(self, constraint: Constraint) -> TokenMatcher:
         """Return a new matcher at the start of an answer; BadConstraint if it cannot be kept."""
         if self._tables is None:
-            self._tables = _Tables(self._vocab)
+            self._tables = TokenTables(self._vocab)
         return TokenMatcher(self._tables, constraint)
-
-
-class _Tables:
-    """What all matchers of a model share: the tokenizer, the closed tokens, scratch memory."""
-
-    def __init__(self, vocab: Any) -> None:
-        self.n_vocab = native.llama_vocab_n_tokens(vocab)
-        ids = range(self.n_vocab)
-        self.ends = frozenset(t for t in ids if native.llama_vocab_is_eog(vocab, t))
-        if not self.ends:
-            raise BadModel("the model has no end-of-text token, so it cannot end an answer")
-        attributes = np.fromiter((native.llama_vocab_get_attr(vocab, t) for t in ids), np.int32)
-        ends = list(self.ends)
-        text = (attributes & _NOT_TEXT) == 0
-        text[ends] = False
-        self.tokenizer = _tokenizer(vocab, text, ends)
-        self.text_bits = _packed(text)
-        text[ends] = True
-        self.text_and_end_bits = _packed(text)
-        self.addends = np.empty((self.text_bits.size * 4, 8), np.float32)
-
-
-def _tokenizer(vocab: Any, text: NDArray[np.bool_], ends: list[int]) -> LLTokenizer:
-    """Give llguidance the bytes of each token, and llama.cpp's own function to cut text.
-
-    As its module `llguidance.llamacpp` does, but that one calls what llama-cpp-python has
-    deprecated, takes 0.3 s longer for 128k tokens, and sees text in the unknown token.
-    """
-    size = 64 * 1024
-    buffer = ctypes.create_string_buffer(size)
-    tokens = []
-    for token, is_text in enumerate(text.tolist()):
-        length = native.llama_token_to_piece(vocab, token, buffer, size, 0, True)
-        piece = ctypes.string_at(buffer, max(0, length))
-        tokens.append(piece if is_text else b"\xff" + piece)  # the mark of a special token
-    cut = ctypes.cast(native._lib.llama_tokenize, ctypes.c_void_p).value
-    return LLTokenizer.from_llamacpp(
-        tokens=tokens, vocab_ptr=vocab, tokenize_fptr=cut, eos_token=ends, slices=None
-    )
-
-
-def _packed(flags: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return bool (n,) as int32 (ceil(n / 32),), lowest bit first, as llguidance fills it."""
-    bits = np.zeros((flags.size + 31) // 32 * 32, np.bool_)
-    bits[: flags.size] = flags
-    return np.packbits(bits, bitorder="little").view(np.int32)
 
 
 class TokenMatcher:
     """Follows one answer through its constraint. Made by `Matchers.matcher`."""
 
-    def __init__(self, tables: _Tables, constraint: Constraint) -> None:
+    def __init__(self, tables: TokenTables, constraint: Constraint) -> None:
         self._tables = tables
         self._bits = np.zeros_like(tables.text_bits)
         self._filled = False  # whether `_bits` belongs to the present state
         limits = LLParserLimits(verbose_errors=False)
+        self._numbers = NumberLimit() if constraint.kind in _JSON else None
         self._matcher = LLMatcher(tables.tokenizer, grammar(constraint), log_level=0, limits=limits)
         self._check_start(constraint)
 
@@ -142,7 +91,7 @@ class TokenMatcher:
         if stuck or len(forced) > _MAX_FORCED or not all(map(self._is_text, forced)):
             raise BadConstraint(f"no answer can fulfil the {name}", "Look for circles in it")
         if matcher.is_error():
-            why = _reason(matcher.get_error(), constraint.kind)
+            why = reason(matcher.get_error(), constraint)
             raise BadConstraint(f"the {name} cannot be kept: {why}", "Correct or simplify it")
 
     @property
@@ -167,7 +116,7 @@ class TokenMatcher:
         if not self._bits.any():
             raise ConstraintNotMet("the constraint leaves no way to go on", "Simplify it")
         # Looking up eight logits a byte takes half the time of unpacking bits to a boolean mask.
-        rows = self._bits.view(np.uint8)
+        rows = self._within_numbers().view(np.uint8)
         np.take(_ADDENDS, rows, axis=0, out=tables.addends, mode="clip")
         logits += tables.addends.reshape(-1)[: tables.n_vocab]
 
@@ -179,7 +128,7 @@ class TokenMatcher:
         """
         if token in self._tables.ends:
             return self.complete
-        if not self._is_text(token) or self._matcher.is_stopped():
+        if not self._is_text(token) or self._matcher.is_stopped() or self._overruns(token):
             return False
         return bool(self._matcher.validate_tokens([token]) == 1)
 
@@ -202,9 +151,36 @@ class TokenMatcher:
             self._filled = False
             self._matcher.consume_token(token)
             self._check()
+            if self._numbers and not closed:
+                self._numbers.feed(self._tables.piece(token))
+
+    def _overruns(self, token: int) -> bool:
+        """Whether a token makes a number longer than JSON's readers keep."""
+        if not self._numbers or not self._numbers.is_near(self._tables.most_digits):
+            return False
+        return has_bit(self._tables.overrunning(self._numbers, self._is_integer())[0], token)
+
+    def _within_numbers(self) -> NDArray[np.int32]:
+        """Return `_bits` without the tokens that make a number too long.
+
+        A schema that asks for more digits gets them, but no zeros if others are possible: behind
+        `0.000` a number above 0 would else never end.
+        """
+        if not self._numbers or not self._numbers.is_near(self._tables.most_digits):
+            return self._bits
+        overruns, zeros = self._tables.overrunning(self._numbers, self._is_integer())
+        for closed in (overruns, zeros):
+            if (bits := self._bits & ~closed).any():
+                return bits
+        return self._bits
+
+    def _is_integer(self) -> bool:
+        point = self._tables.point
+        in_whole = self._numbers is not None and self._numbers.in_whole
+        return in_whole and (point is None or self._matcher.validate_tokens([point]) != 1)
 
     def _is_text(self, token: int) -> bool:
-        return 0 <= token < self._tables.n_vocab and _bit(self._tables.text_bits, token)
+        return 0 <= token < self._tables.n_vocab and has_bit(self._tables.text_bits, token)
 
     def _fill(self) -> None:
         """Bring `_bits` up to date: int32 (ceil(n_vocab / 32),), a bit set for an open token."""
@@ -218,24 +194,5 @@ class TokenMatcher:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            why = _first_line(self._matcher.get_error())
+            why = first_line(self._matcher.get_error())
             raise ConstraintNotMet(f"the constraint could not be followed: {why}", "Simplify it")
-
-
-def _bit(bits: NDArray[np.int32], token: int) -> bool:
-    return bool(int(bits[token >> 5]) >> (token & 31) & 1)
-
-
-def _first_line(error: str) -> str:
-    return error.strip().split("\n")[0][:200]
-
-
-def _reason(error: str, kind: str) -> str:
-    """Return the library's report in one line, with the place if it is one in the user's file."""
-    line = _first_line(error)
-    place = re.match(r"(?:at )?(\d+)\((\d+)\): (.*)", line)
-    inner = re.findall(r"(?m)^error: (.*)$", error)  # the report of the regex parser inside
-    why = str(inner[-1] if inner else place[3] if place else line)
-    if why.startswith("oneOf"):  # llguidance keeps those alone whose cases exclude each other
-        why = "the cases of a oneOf may overlap; write anyOf"
-    return f"{why} (line {place[1]}, column {place[2]})" if place and kind == "lark" else why
