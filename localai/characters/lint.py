@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from localai.characters.card import Character, Lorebook
+from localai.characters.card import Character, Lorebook, LoreEntry
+from localai.characters.decorators import strangers
 from localai.characters.formats import tavern
+from localai.characters.formats.world_info import unkept
 from localai.characters.load import LoadedCard
-from localai.characters.safe_regex import safe
+from localai.characters.safe_regex import WRITTEN, safe
 from localai.formats.text import closest, one_line, sanitise
 
+_SILENT = ("description", "extensions")  # of a lorebook: for people
 _LONG = 6500  # letters, some 1,600 tokens: 40 % of a context of 4,096, never to leave it
 _LONG_LINE = 100  # letters of a name
 _MACROS = ("char", "user", "original", "persona", "description", "personality", "scenario",
@@ -121,18 +124,38 @@ def _letters(who: Character) -> Iterator[tuple[str, str]]:
 
 
 def _lore(who: Character) -> Iterator[tuple[str, str]]:
-    for at, entry in enumerate((who.lorebook or Lorebook()).entries, 1):
-        name = f"entry {at} of the lorebook" + (f" ({one_line(entry.name)})" if entry.name else "")
+    book = who.lorebook or Lorebook()
+    for at, entry in enumerate(book.entries, 1):
+        title = entry.name or str(entry.extra.get("comment") or "")
+        name = f"entry {at} of the lorebook" + (f" ({one_line(title)[:60]})" if title else "")
+        for text in (*_keys(entry), *unkept(entry), *strangers(entry.content)):
+            yield "lorebook", f"{name}: {text}"
         if not entry.content.strip():
             yield "lorebook", f"{name} has no content"
         if not entry.keys and not entry.constant:
             yield "lorebook", f"{name} has no keys: it is never spoken of"
         if entry.selective and not entry.secondary:
             yield "lorebook", f"{name} is selective and has no secondary keys"
-        for key in entry.keys if entry.use_regex else ():
-            if safe(key) is None:
-                what = f"{one_line(key)[:40]!r} is no regex, or one that could run for ever"
-                yield "lorebook", f"{name}: {what}: it never matches"
+        if entry.delay_until_recursion and not book.recursive:
+            yield "lorebook", f"{name} waits to be called by others, which this book does not do"
+        if not entry.probability:
+            yield "lorebook", f"{name} has a probability of 0: it never enters"
+    for key in sorted(
+        str(key) for key, value in book.extra.items() if value and key not in _SILENT
+    ):
+        yield "lorebook", f"`{one_line(key)[:40]}` of the lorebook is not used"
+
+
+def _keys(entry: LoreEntry) -> Iterator[str]:
+    for key in (*entry.keys, *entry.secondary):
+        written = WRITTEN.fullmatch(key)
+        if not entry.use_regex and not written:
+            continue
+        if safe(key) is None:
+            what = f"{one_line(key)[:40]!r} is no regex, or one that could run for ever"
+            yield f"{what}: it never matches"
+        elif "\\x01" in key or "\x01" in key:
+            yield f"{one_line(key)[:40]!r} looks for speakers: their names are not looked through"
 
 
 def _unknown(who: Character) -> Iterator[str]:

@@ -124,7 +124,7 @@ def prompt_parts(
         ),
         post_history=expand(character.post_history, replace(values, original="")).strip(),
         values=values,
-        lore_room=room - sum(size(piece.text) for piece in known),
+        lore_room=room - sum(size(piece.text) for piece in known if not piece.unpaid),
     )
 
 
@@ -168,6 +168,8 @@ def _values(
         "personality": character.personality,
         "scenario": character.scenario,
         "mesexamples": character.examples,
+        "creatornotes": character.creator_notes,
+        "chardepthprompt": character.note.text if character.note else "",
     }
     return replace(plain, texts={name: expand(text, plain) for name, text in fields.items()})
 
