@@ -12,17 +12,14 @@ from localai.characters.decorators import strangers
 from localai.characters.formats import tavern
 from localai.characters.formats.world_info import unkept
 from localai.characters.load import LoadedCard
+from localai.characters.macros import NAMES
 from localai.characters.safe_regex import WRITTEN, safe
 from localai.formats.text import closest, one_line, sanitise
 
 _SILENT = ("description", "extensions")  # of a lorebook: for people
 _LONG = 6500  # letters, some 1,600 tokens: 40 % of a context of 4,096, never to leave it
 _LONG_LINE = 100  # letters of a name
-_MACROS = ("char", "user", "original", "persona", "description", "personality", "scenario",
-           "random", "pick", "roll", "comment", "hidden_key", "reverse", "newline", "trim", "time",
-           "date", "weekday", "isotime", "isodate", "idle_duration", "lastmessage",
-           "mesexamples")  # fmt: skip
-_MACRO = re.compile(r"\{\{\s*([a-zA-Z_]{2,30})\s*\}\}")
+_MACRO = re.compile(r"\{\{\s*([a-zA-Z_]{2,30})(?=[\s:}+-])")
 _USER = re.compile(r"\{\{\s*user\s*\}\}|<user>", re.I)
 _CHAR = re.compile(r"\{\{\s*char\s*\}\}|<char>|<bot>", re.I)
 _SPEAKER = re.compile(r"^\s*(\{\{(char|user)\}\}|<(user|char|bot)>)\s*:", re.I | re.M)
@@ -101,9 +98,12 @@ def _macros(who: Character) -> Iterator[tuple[str, str]]:
         yield "description", "neither `{{char}}` nor the name stands in what describes it"
     for key, text in _texts(who):
         for word in {match[1].lower(): match[1] for match in _MACRO.finditer(text)}.values():
-            guess = closest(word.lower(), _MACROS, 0.7)
-            if word.lower() not in _MACROS and guess:
+            if word.lower() in NAMES:
+                continue
+            if guess := closest(word.lower(), NAMES, 0.7):
                 yield key, f"`{{{{{word}}}}}` is no macro: did you mean `{{{{{guess}}}}}`?"
+            else:
+                yield key, f"`{{{{{word}}}}}` is not filled: the model reads it as it stands"
 
 
 def _examples(who: Character) -> Iterator[tuple[str, str]]:
