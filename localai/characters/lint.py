@@ -19,6 +19,7 @@ from localai.formats.text import closest, one_line, sanitise
 _SILENT = ("description", "extensions")  # of a lorebook: for people
 _LONG = 6500  # letters, some 1,600 tokens: 40 % of a context of 4,096, never to leave it
 _LONG_LINE = 100  # letters of a name
+_ARTICLES = ("the", "der", "die", "das", "les", "los", "las", "una", "ein", "eine")
 _MACRO = re.compile(r"\{\{\s*([a-zA-Z_]{2,30})(?=[\s:}+-])")
 _USER = re.compile(r"\{\{\s*user\s*\}\}|<user>", re.I)
 _CHAR = re.compile(r"\{\{\s*char\s*\}\}|<char>|<bot>", re.I)
@@ -46,6 +47,7 @@ def check(card: LoadedCard) -> list[LintWarning]:
     found = [(key, text) for rule in _RULES for key, text in rule(card.character)]
     found += [("", remark) for remark in card.remarks]
     found += [("extra", text) for text in _unknown(card.character)]
+    found += _inherited(card)
     warned = [LintWarning(card.path, _line(card, key), text) for key, text in found]
     return sorted(warned, key=lambda warning: warning.line)
 
@@ -156,6 +158,36 @@ def _keys(entry: LoreEntry) -> Iterator[str]:
             yield f"{what}: it never matches"
         elif "\\x01" in key or "\x01" in key:
             yield f"{one_line(key)[:40]!r} looks for speakers: their names are not looked through"
+
+
+def _inherited(card: LoadedCard) -> Iterator[tuple[str, str]]:
+    """Yield the texts of other cards that call the character by a name that is not its own."""
+    who = card.character
+    called = {name for base in card.bases for name in _names(base.character)} - _names(who)
+    before = {text for base in card.bases for _, text in _inheritable(base.character)}
+    for name in sorted(called):
+        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+        keys = [key for key, text in _inheritable(who) if text in before and word.search(text)]
+        for key in dict.fromkeys(keys):
+            what = f"`{key}` says {one_line(name)!r}, and this is {one_line(who.name)!r}"
+            yield "extends", f"{what}: it was taken over from the card that this one extends"
+
+
+def _names(who: Character) -> set[str]:
+    """Return what a character is called: by its names, and by the first word of several."""
+    names = {name for name in (who.name, who.nickname) if name}
+    firsts = {name.split()[0] for name in names if len(name.split()) > 1}
+    return names | {word for word in firsts if len(word) > 2 and word.lower() not in _ARTICLES}
+
+
+def _inheritable(who: Character) -> Iterator[tuple[str, str]]:
+    """Yield all texts that a card takes over from another, after their keys."""
+    yield from (pair for pair in _texts(who) if pair[0] not in ("name", "nickname"))
+    yield from (("tags", tag) for tag in who.tags)
+    for key in ("picture", "voice"):
+        yield from ((key, text) for text in getattr(who, key).values() if isinstance(text, str))
+    if who.lorebook:
+        yield "lorebook", who.lorebook.name
 
 
 def _unknown(who: Character) -> Iterator[str]:

@@ -253,6 +253,11 @@ def write(folder: Path, **files: str) -> None:
         (folder / f"{name}.yaml").write_text(text)
 
 
+def renamed(name: str) -> Character:
+    """Mara as a card that extends hers takes her over under a name of its own."""
+    return dataclasses.replace(MARA, name=name, nickname="", note=None, creator_notes="")
+
+
 def test_a_card_patches_another_at_every_depth(mine: Path) -> None:
     write(mine, base=FULL)
     write(
@@ -351,7 +356,7 @@ def test_a_base_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
 def test_a_base_lies_in_a_folder_below(tmp_path: Path) -> None:
     write(tmp_path / "parts", base=FULL)
     write(tmp_path, x="extends: parts/base.yaml\nname: x\n")
-    assert index.load(str(tmp_path / "x.yaml")) == dataclasses.replace(MARA, name="x")
+    assert index.load(str(tmp_path / "x.yaml")) == renamed("x")
 
 
 def test_a_lorebook_may_be_a_file_of_its_own(tmp_path: Path) -> None:
@@ -815,7 +820,7 @@ def test_a_card_that_leans_on_others_is_imported_whole(mine: Path, tmp_path: Pat
     )
     characters_command("import", str(tmp_path / "patch.yaml"))
     (tmp_path / "base.yaml").unlink()
-    assert index.load("eva") == dataclasses.replace(MARA, name="Eva")
+    assert index.load("eva") == renamed("Eva")
     characters_command("import", str(tmp_path / "named.yaml"))
     assert (mine / "tom.yaml").read_text() == "extends: ghost\nname: Tom\n"
 
