@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
+Position = Literal["before", "after", "nowhere"]
+Logic = Literal["any", "not_all", "not_any", "all"]
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,47 @@ class DepthNote:
 class LoreEntry:
     """A piece of knowledge that enters the prompt when it is spoken of."""
 
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # texts; `/pattern/flags` is a pattern
     content: str  # decorators (leading `@@` lines) included, as the file has them
     enabled: bool = True
     order: int = 100  # lower stands earlier in the prompt
     priority: int = 10  # lower is dropped first when the budget is spent
     secondary: tuple[str, ...] = ()
-    selective: bool = False  # one of `secondary` is needed, too
+    selective: bool = False  # `secondary` counts, too
+    logic: Logic = "any"  # how many of `secondary` must be there, or must not all, or not at all
     constant: bool = False  # always there, within the budget
     case_sensitive: bool = False
-    use_regex: bool = False
-    position: Literal["before", "after"] = "before"  # of the description
+    whole_words: bool = False  # a key of one word is no part of a longer word
+    use_regex: bool = False  # every key is a pattern, without slashes too
+    scan_depth: int | None = None  # instead of the book's
+    also_match: tuple[str, ...] = ()  # fields of the card that are looked through, too: `SOURCES`
+    probability: int = 100  # percent
+    position: Position = "before"  # of the description
+    depth: int | None = None  # instead: so many messages stand after it
+    role: Role = "system"  # at a depth
     name: str = ""
+    group: tuple[str, ...] = ()  # of those that are called, one of a group enters
+    group_weight: int = 100  # its share of the chance
+    group_override: bool = False  # enters instead of the others, without a draw
+    delay: int = 0  # messages that must have been said
+    sticky: int = 0  # messages for which it stays, once called
+    cooldown: int = 0  # messages for which it cannot be called again
+    exclude_recursion: bool = False  # other entries do not call it
+    prevent_recursion: bool = False  # it calls no others
+    delay_until_recursion: int = 0  # only others call it; higher numbers later
+    ignore_budget: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)  # keys of the file that we do not use
+
+
+SOURCES = (
+    "persona",
+    "description",
+    "personality",
+    "scenario",
+    "creator_notes",
+    "note",
+)
+"""What `LoreEntry.also_match` may name."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def exported(card: LoadedCard, form: str, spec: int = 3, picture: bytes | None =
     spec : int
         The version of the JSON, 2 or 3; a PNG holds both.
     picture : bytes or None
-        A PNG for the card; None: the card's own, else a plain one.
+        A PNG for the card; None: its own or that of the card that it extends, else a plain one.
     """
     if form == ".yaml":
         return yaml_writer.write(card.character).encode()
@@ -43,7 +43,8 @@ def imported(card: LoadedCard, data: bytes) -> tuple[str, bytes]:
     The file stays as it is, unless it leans on files beside it: then it becomes one that does not.
     """
     if card.leans:
-        return ".json", exported(card, ".json")
+        form = ".png" if _pictured(card) else ".json"
+        return form, exported(card, form)
     container = card.form.split()[-1].lower()
     return f".{container}", data
 
@@ -64,6 +65,11 @@ def _picture(card: LoadedCard, picture: bytes | None) -> bytes:
         if not png.is_png(picture):
             raise BadInput("the picture is no PNG file", "convert it first")
         return picture
-    if card.form.endswith("PNG"):
-        return paths.FOLDER.read(card.path)
+    if pictured := _pictured(card):
+        return paths.FOLDER.read(pictured.path)
     return png.blank(card.character.name)
+
+
+def _pictured(card: LoadedCard) -> LoadedCard | None:
+    """Return the card whose picture is a card's own: itself, or the next that it extends."""
+    return next((each for each in (card, *card.bases) if each.form.endswith("PNG")), None)

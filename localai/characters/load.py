@@ -10,7 +10,7 @@ from typing import Any
 
 from localai.characters import paths
 from localai.characters.card import Character
-from localai.characters.formats import foreign, yaml_reader
+from localai.characters.formats import foreign, strangers, yaml_reader
 from localai.errors import BadInput
 from localai.formats import yaml_tree
 from localai.formats.text import decode
@@ -19,9 +19,10 @@ from localai.system.files import read_regular
 
 # The readers of other containers are imported where one is met: a YAML card waits for none of them.
 _PNG, _ZIP = b"\x89PNG\r\n\x1a\n", b"PK"
-_PICTURES = {b"\xff\xd8\xff": "JPEG", b"RIFF": "WEBP", b"GIF8": "GIF"}
 _LONGEST_YAML = 2**20  # characters; the YAML reader takes some seconds for them
 _CHAIN = 10  # cards that may extend each other
+_IDENTITY = ("nickname", "note", "creator_notes")  # that fall with a new name
+_FALLS = "the card has a name of its own, so it does not take over the `{}` of"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class LoadedCard:
     lines: Mapping[str, int] = field(default_factory=dict)  # of the keys of a YAML file
     remarks: tuple[str, ...] = ()  # what a person should know although the card was read
     leans: bool = False  # on files beside it
+    base: LoadedCard | None = None  # that it extends
+
+    @property
+    def bases(self) -> tuple[LoadedCard, ...]:
+        """The card that it extends, the one that this extends, and so on."""
+        return (self.base, *self.base.bases) if self.base else ()
 
 
 def open_card(path: Path, chain: tuple[str, ...] = ()) -> LoadedCard:
@@ -55,24 +62,29 @@ def open_card(path: Path, chain: tuple[str, ...] = ()) -> LoadedCard:
 
 def parse(data: bytes, path: Path, chain: tuple[str, ...] = ()) -> LoadedCard:
     """Return the card that a file's content holds; `path` names it and finds what lies beside."""
-    source = str(path)
     if data.startswith(_PNG):
         opened = _png(data, path)
     elif data.startswith(_ZIP):
         opened = _charx(data, path)
-    elif kind := next((kind for head, kind in _PICTURES.items() if data.startswith(head)), ""):
-        raise BadInput(f"{source}: a {kind} picture holds no character card; a PNG does")
-    elif _is_json(data, path):
-        opened = _json(data, path, source, "JSON")
-        opened = replace(opened, text=decode(data, source))
     else:
-        opened = _yaml(data, path, chain)
+        opened = _text(data, path, chain)
     if opened.character.name:
         return opened
     name = path.stem if NAME.fullmatch(path.stem) else "Character"
     remark = f"the card has no name; it is called {name!r} after its file"
     character = replace(opened.character, name=name)
     return replace(opened, character=character, remarks=(*opened.remarks, remark))
+
+
+def _text(data: bytes, path: Path, chain: tuple[str, ...]) -> LoadedCard:
+    strangers.refuse(data, path)
+    try:
+        if not _is_json(data, path):
+            return _yaml(data, path, chain)
+        opened = _json(data, path, str(path), "JSON")
+    except BadInput as error:
+        raise strangers.misnamed(path, error) from None
+    return replace(opened, text=decode(data, str(path)))
 
 
 def _is_json(data: bytes, path: Path) -> bool:
@@ -121,10 +133,30 @@ def _yaml(data: bytes, path: Path, chain: tuple[str, ...]) -> LoadedCard:
     values, leans = dict(given.values), given.lore_file is not None
     if given.lore_file is not None:
         values["lorebook"] = _lorebook(given.lore_file, path)
-    if given.extends is not None:
-        values, beside = _extended(given.extends, values, path, chain)
-        leans = leans or beside
-    return LoadedCard(path, "YAML", yaml_reader.build(values), text, given.lines, leans=leans)
+    if given.extends is None:
+        who = yaml_reader.build(values)
+        return LoadedCard(path, "YAML", who, text, given.lines, leans=leans)
+    base, beside = _base(given.extends, path, chain)
+    inherited = yaml_reader.values_of(base.character)
+    fallen = _fallen(inherited, values)
+    kept = {key: value for key, value in inherited.items() if key not in fallen}
+    return LoadedCard(
+        path,
+        "YAML",
+        yaml_reader.build(yaml_reader.merged(kept, values)),
+        text,
+        given.lines,
+        tuple(f"{_FALLS.format(key)} {base.character.name!r}" for key in fallen),
+        leans or beside,
+        base,
+    )
+
+
+def _fallen(inherited: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a card does not take over, as it has a name of its own: what else says who."""
+    if values.get("name") in (None, inherited["name"]):
+        return ()
+    return tuple(key for key in _IDENTITY if inherited[key] and key not in values)
 
 
 def _lorebook(node: yaml_tree.Node, path: Path) -> dict[str, Any]:
@@ -139,10 +171,8 @@ def _lorebook(node: yaml_tree.Node, path: Path) -> dict[str, Any]:
     return found
 
 
-def _extended(
-    node: yaml_tree.Node, values: dict[str, Any], path: Path, chain: tuple[str, ...]
-) -> tuple[dict[str, Any], bool]:
-    """Return a card's values over those of the card that it extends, and whether that is a file."""
+def _base(node: yaml_tree.Node, path: Path, chain: tuple[str, ...]) -> tuple[LoadedCard, bool]:
+    """Return the card that a card extends, and whether that is a file beside it."""
     file = _pointed(paths.base, path, node)
     chain = (*chain, os.path.realpath(path))
     if os.path.realpath(file) in chain:
@@ -152,7 +182,7 @@ def _extended(
     base = open_card(file, chain)
     shelf = paths.FOLDER
     by_name = not shelf.is_path(node.text) and file.parent in shelf.folders().values()
-    return yaml_reader.merged(yaml_reader.values_of(base.character), values), not by_name
+    return base, not by_name
 
 
 def _pointed(find: Any, path: Path, node: yaml_tree.Node) -> Path:

@@ -6,35 +6,21 @@ the conversation stays the same. The others are called by their keys, anew for e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-from localai.characters.card import Lorebook, LoreEntry, Role
+from localai.characters.card import Lorebook, LoreEntry, Position, Role
+from localai.characters.decorators import Decorators, rule_of
+from localai.characters.lore_chance import Draws, state
+from localai.characters.lore_keys import Scan
 from localai.characters.macros import MacroValues, expand
-from localai.characters.safe_regex import LOOK, safe
 
 Size = Callable[[str], int]
 """Tokens of a text."""
 
 _ROUNDS = 3  # of entries that call others
-_MOST_SCANNED = 1 << 16  # characters, the newest; keys are looked for in no more
-_MOST_WORK = 1 << 30  # steps for all keys of a book; some seconds if it comes to the worst
 _MOST_TEXT = 1 << 20  # characters of all entries that are measured for the budget
-
-
-@dataclass(frozen=True)
-class Decorators:
-    """What the decorators of an entry say, and the text that they leave."""
-
-    text: str
-    depth: int | None = None
-    role: Role = "system"
-    scan_depth: int | None = None
-    activate: bool = False
-    dont_activate: bool = False
-    activate_only_after: int = 0  # answers, the greeting counted
-    activate_only_every: int = 1
 
 
 @dataclass(frozen=True)
@@ -42,9 +28,10 @@ class LoreText:
     """Knowledge for the prompt, macros replaced; `position` counts where there is no depth."""
 
     text: str
-    position: Literal["before", "after"] = "before"
+    position: Position = "before"
     depth: int | None = None
     role: Role = "system"
+    unpaid: bool = False  # beside the budget
 
 
 def room(book: Lorebook, context: int) -> int:
@@ -68,30 +55,39 @@ def called(
 ) -> tuple[LoreText, ...]:
     """Return the pieces that a conversation calls for, besides those that are always there.
 
+    The same conversation calls for the same pieces: what is drawn hangs on its seed and length.
+
     Parameters
     ----------
     said : sequence of str
         What was said, oldest first, the greeting and the present question included.
     answers : int
         Messages of the character among them.
+    values : MacroValues
+        What macros stand for, in keys, too; `texts` are what entries may look through besides.
     budget : int
         Tokens that the standing pieces have left.
     """
-    live = _live(book)
-    waiting = [each for each in live if not _stands(*each) and _may(each[1], answers)]
-    scan = _Scan(said, book.scan_depth)
-    found = [each for each in waiting if _always(*each) or scan.calls(*each)]
-    if book.recursive:
-        found += _recalled(waiting, found, [e for e in live if _stands(*e)], values, scan)
-    return _within_budget(found, values, size, budget)
+    return _within_budget(_Calls(book, said, answers, values).found(), values, size, budget)
 
 
 _Live = tuple[LoreEntry, Decorators]
 
 
 def _live(book: Lorebook) -> list[_Live]:
-    pairs = [(entry, rule_of(entry.content)) for entry in book.entries if entry.enabled]
-    return [(e, rule) for e, rule in pairs if rule.activate or not rule.dont_activate]
+    pairs = [(e, rule_of(e.content)) for e in book.entries if e.enabled and e.position != "nowhere"]
+    live = [(e, rule) for e, rule in pairs if rule.activate or not rule.dont_activate]
+    return [(e, _placed(e, rule)) for e, rule in live]
+
+
+def _placed(entry: LoreEntry, rule: Decorators) -> Decorators:
+    """Return what an entry says of itself: its decorators go before its fields."""
+    return replace(
+        rule,
+        depth=entry.depth if rule.depth is None else rule.depth,
+        role=entry.role if rule.role == "system" else rule.role,
+        scan_depth=entry.scan_depth if rule.scan_depth is None else rule.scan_depth,
+    )
 
 
 def _always(entry: LoreEntry, rule: Decorators) -> bool:
@@ -101,82 +97,76 @@ def _always(entry: LoreEntry, rule: Decorators) -> bool:
 def _stands(entry: LoreEntry, rule: Decorators) -> bool:
     """Whether an entry is there from the first message to the last."""
     counts = rule.activate_only_after > 0 or rule.activate_only_every > 1
-    return _always(entry, rule) and not counts
+    waits = entry.delay or entry.cooldown or entry.delay_until_recursion
+    chance = entry.probability < 100 or entry.group
+    return _always(entry, rule) and not (counts or waits or chance)
 
 
 def _may(rule: Decorators, answers: int) -> bool:
     return answers >= rule.activate_only_after and answers % rule.activate_only_every == 0
 
 
-def _recalled(
-    waiting: list[_Live], found: list[_Live], stand: list[_Live], values: MacroValues, scan: _Scan
-) -> list[_Live]:
-    """Return the entries that the texts of others call for, some rounds deep."""
-    have = {id(entry) for entry, _ in found}
-    more: list[_Live] = []
-    new = [*stand, *found]
-    for _ in range(_ROUNDS):
-        scan.read([rule.text for _, rule in new], values)
-        new = [e for e in waiting if id(e[0]) not in have and scan.calls_in_lore(e[0])]
-        if not new:
-            break
-        have |= {id(entry) for entry, _ in new}
-        more += new
-    return more
+class _Calls:
+    """What a conversation calls for."""
 
+    def __init__(
+        self, book: Lorebook, said: Sequence[str], answers: int, values: MacroValues
+    ) -> None:
+        self._book, self._now = book, len(said)
+        self._live = _live(book)
+        self._scan = Scan(said, book.scan_depth, values)
+        self._draws = Draws(values.seed, book.entries)
+        self._waiting = [e for e in self._live if not _stands(*e) and _may(e[1], answers)]
 
-class _Scan:
-    """Looks for keys in the last messages, until that has taken too long."""
+    def found(self) -> list[_Live]:
+        """Return the entries that are called for, each group reduced to one."""
+        found: list[_Live] = []
+        later: list[_Live] = []
+        for each in self._waiting:
+            state_now = state(each[0], self._now, partial(self._wanted, each))
+            comes = not each[0].delay_until_recursion and self._wanted(each, self._now)
+            if state_now == "active" or (state_now == "free" and comes):
+                found.append(each)
+            elif state_now == "free" and self._allowed(each[0], self._now):
+                later.append(each)
+        if self._book.recursive:
+            found += self._recalled(later, [*(e for e in self._live if _stands(*e)), *found])
+        left = self._draws.winners([entry for entry, _ in found], self._now)
+        return [each for each in found if id(each[0]) in left]
 
-    def __init__(self, said: Sequence[str], depth: int) -> None:
-        self._said, self._depth = said, depth
-        self._work = _MOST_WORK
-        self._lore = _Text("")
-        self._texts: dict[int, _Text] = {}
+    def _allowed(self, entry: LoreEntry, said: int) -> bool:
+        return said >= entry.delay and self._draws.happens(entry, said)
 
-    def calls(self, entry: LoreEntry, rule: Decorators) -> bool:
-        """Whether the conversation calls for an entry."""
-        depth = self._depth if rule.scan_depth is None else rule.scan_depth
-        depth = max(0, min(depth, len(self._said)))
-        if depth not in self._texts:
-            self._texts[depth] = _Text("\n".join(self._said[len(self._said) - depth :]))
-        return self._hit(entry, self._texts[depth])
+    def _wanted(self, each: _Live, said: int) -> bool:
+        entry, rule = each
+        called_for = _always(*each) or self._scan.calls(entry, rule.scan_depth, said)
+        return called_for and self._allowed(entry, said)
 
-    def read(self, texts: Iterable[str], values: MacroValues) -> None:
-        """Take texts of entries as what `calls_in_lore` looks through."""
-        left, found = _MOST_SCANNED, []
-        for text in texts:
-            found.append(expand(text[:left], values, hidden=True))
-            left -= len(text[:left])
-        self._lore = _Text("\n".join(found))
+    def _recalled(self, waiting: list[_Live], new: list[_Live]) -> list[_Live]:
+        """Return the entries that the texts of others call for, some rounds deep.
 
-    def calls_in_lore(self, entry: LoreEntry) -> bool:
-        """Whether the texts that were read call for an entry."""
-        return self._hit(entry, self._lore)
+        Those that wait for this come in by their levels: the next when the last gives no more.
+        """
+        left = [each for each in waiting if not each[0].exclude_recursion]
+        levels = sorted({entry.delay_until_recursion for entry, _ in left} | {1})
+        more: list[_Live] = []
+        rounds = 0
+        while rounds < _ROUNDS and levels:
+            self._scan.read(rule.text for entry, rule in new if not entry.prevent_recursion)
+            new = [each for each in left if self._recalls(each, levels[0])]
+            taken = {id(entry) for entry, _ in new}
+            left = [each for each in left if id(each[0]) not in taken]
+            more += new
+            rounds += bool(new)
+            if not new:
+                del levels[0]
+        return more
 
-    def _hit(self, entry: LoreEntry, text: _Text) -> bool:
-        if not any(self._occurs(key, entry, text) for key in entry.keys):
+    def _recalls(self, each: _Live, level: int) -> bool:
+        entry, rule = each
+        if entry.delay_until_recursion > level:
             return False
-        secondary = entry.secondary if entry.selective else ()
-        return not secondary or any(self._occurs(key, entry, text) for key in secondary)
-
-    def _occurs(self, key: str, entry: LoreEntry, text: _Text) -> bool:
-        if self._work <= 0 or not key.strip():
-            return False
-        if not entry.use_regex:
-            self._work -= len(key) + len(text.plain) // 8
-            return key in text.plain if entry.case_sensitive else key.lower() in text.lower
-        pattern = safe(key, entry.case_sensitive)
-        self._work -= pattern.cost(text.plain) if pattern else LOOK
-        return pattern is not None and self._work > 0 and pattern.found_in(text.plain)
-
-
-class _Text:
-    """A text to look for keys in, its newest part."""
-
-    def __init__(self, text: str) -> None:
-        self.plain = text[-_MOST_SCANNED:]
-        self.lower = self.plain.lower()
+        return _always(*each) or self._scan.calls(entry, rule.scan_depth)
 
 
 def _within_budget(
@@ -197,68 +187,13 @@ def _within_budget(
         text = expand(rule.text, values).strip()
         measured += len(text)
         cost = size(text) if text else 0
-        if cost > budget or not text:
+        if not text or (cost > budget and not entry.ignore_budget):
             continue
-        if cost > left:
-            break
-        left -= cost
-        kept.append((entry, LoreText(text, entry.position, rule.depth, rule.role)))
+        if not entry.ignore_budget:
+            left = left - cost if cost <= left else -1  # from here on nothing enters
+            if left < 0:
+                continue
+        place = (entry.position, rule.depth, rule.role)
+        kept.append((entry, LoreText(text, *place, unpaid=entry.ignore_budget)))
     kept.sort(key=lambda each: (each[0].order, places[id(each[0])]))
     return tuple(piece for _, piece in kept)
-
-
-def _number(least: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        if (number := int(value)) < least:
-            raise ValueError(value)
-        return number
-
-    return read
-
-
-def _role(value: str) -> str:
-    if value.lower() not in ("system", "user", "assistant"):
-        raise ValueError(value)
-    return value.lower()
-
-
-_DECORATORS: dict[str, Callable[[str], Any]] = {
-    "depth": lambda value: max(0, int(value)),
-    "role": _role,
-    "scan_depth": _number(0),
-    "activate": lambda value: True,
-    "dont_activate": lambda value: True,
-    "activate_only_after": _number(0),
-    "activate_only_every": _number(1),
-}
-
-
-def rule_of(content: str) -> Decorators:
-    """Return what an entry's text says in the `@@` lines at its head, and the text below them.
-
-    A `@@@` line counts only if the line above it says nothing to us; of two lines of one name the
-    first counts. Names that we do not know are taken out with the others.
-    """
-    lines = content.lstrip().splitlines(keepends=True)
-    said: dict[str, Any] = {}
-    known = True
-    at = 0
-    while at < len(lines) and (lines[at].startswith("@@") or not lines[at].strip()):
-        line = lines[at].strip()
-        at += 1
-        if line and not (line.startswith("@@@") and known):
-            known = _read(line.lstrip("@"), said)
-    return Decorators("".join(lines[at:]), **said)
-
-
-def _read(line: str, said: dict[str, Any]) -> bool:
-    """Take one decorator into `said`; tell whether it means something to us."""
-    name, _, value = line.partition(" ")
-    reader = _DECORATORS.get(name.strip().lower())
-    if not reader:
-        return False
-    try:
-        said.setdefault(name.strip().lower(), reader(value.strip()))
-    except ValueError:
-        return False
-    return True

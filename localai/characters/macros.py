@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from localai.characters import clock
+
 _EDGES = re.compile(r"\{\{(?!\{)|\}\}|<(?:user|char|bot)>", re.IGNORECASE)
 _DICE = re.compile(r"(?:(\d{1,2})?d)?(\d{1,9})([+-]\d{1,9})?", re.IGNORECASE)
 _COMMA = re.compile(r"(?<!\\),")
@@ -29,6 +31,16 @@ _TIMES = {
     "isodate": "%Y-%m-%d",
 }
 
+NAMES = (
+    "char", "bot", "user", "original", "newline", "noop", "trim", *_TIMES, "idle_duration",
+    "lastmessage", "lastusermessage", "lastcharmessage", "input", "group", "charifnotgroup",
+    "persona", "description", "personality", "scenario", "mesexamples", "mesexamplesraw",
+    "creatornotes", "chardepthprompt", "charprompt", "charjailbreak", "charinstruction",
+    "charversion", "char_version", "random", "pick", "roll", "reverse", "comment", "hidden_key",
+    "datetimeformat", "time_utc",
+)  # fmt: skip
+"""All that is filled, in small letters."""
+
 _Part = str | None  # None: `{{trim}}`, which takes the line breaks around it away
 
 
@@ -39,8 +51,8 @@ class MacroValues:
     Parameters
     ----------
     texts : mapping of str to str
-        Fields of the card by lower-case names: `persona`, `description`, `personality`, `scenario`,
-        `mesexamples`. They are inserted as they are: a field may name itself.
+        Fields of the card by lower-case names, `persona` among them (`macro_values`). They
+        are inserted as they are: a field may name itself.
     original : str or None
         Our own text, for `{{original}}`; None: it stays as it is.
     seed : int
@@ -57,6 +69,7 @@ class MacroValues:
     seed: int = 0
     now: datetime | None = None
     last_message: str = ""
+    last_answer: str = ""
     idle: str = "just now"
 
 
@@ -121,14 +134,12 @@ class _Expansion:
         name = name.strip().lower()
         if name.startswith("//"):
             value: _Part = ""
-        elif colon:
+        elif colon and not name.startswith(("datetimeformat ", "time_utc")):
             value = self._called(name, _joined([argument, *body[1:]]).removeprefix(":"))
         elif len(body) > 1:
             value = written
-        elif name.startswith("roll "):
-            value = self._roll(name.removeprefix("roll "))
         else:
-            value = self._words.get(name)
+            value = self._words.get(name, self._said(head.strip()))
         trims = name == "trim" and len(body) == 1 and not colon
         self._open[-1].append(None if trims else self._within(value, written))
 
@@ -140,6 +151,7 @@ class _Expansion:
         return value
 
     def _called(self, name: str, argument: str) -> str | None:
+        now = self._values.now
         calls: dict[str, Callable[[str], str | None]] = {
             "random": self._choice,
             "pick": self._choice,
@@ -147,9 +159,23 @@ class _Expansion:
             "reverse": lambda text: text[::-1],
             "comment": lambda text: "",
             "hidden_key": lambda text: text if self._hidden else "",
+            "time": lambda text: clock.in_zone(now, text) if now else None,
+            "datetimeformat": lambda text: clock.formatted(now, text) if now else None,
         }
         call = calls.get(name)
         return call(argument) if call else None
+
+    def _said(self, macro: str) -> str | None:
+        """Return what a macro gives whose argument stands behind its name without a colon."""
+        name, _, argument = macro.partition(" ")
+        now = self._values.now
+        if name.lower() == "roll":
+            return self._roll(argument)
+        if now and name.lower() == "datetimeformat" and argument.strip():
+            return clock.formatted(now, argument.strip())
+        if now and name.lower().startswith("time_"):
+            return clock.in_zone(now, name[len("time_") :])
+        return None
 
     def _choice(self, argument: str) -> str | None:
         if "::" in argument:
@@ -191,7 +217,13 @@ def _words(values: MacroValues) -> dict[str, str | None]:
         "user": values.user,
         "original": values.original,
         "newline": "\n",
+        "noop": "",
+        "group": values.char,
+        "charifnotgroup": values.char,
+        "input": "",
         "lastmessage": values.last_message,
+        "lastusermessage": values.last_message,
+        "lastcharmessage": values.last_answer,
         "idle_duration": values.idle,
     }
 

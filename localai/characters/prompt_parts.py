@@ -12,8 +12,8 @@ from datetime import datetime
 
 from localai.characters import lorebook
 from localai.characters.card import Character, DepthNote, Role
+from localai.characters.macro_values import macro_values
 from localai.characters.macros import MacroValues, expand
-from localai.characters.persona import NOBODY
 from localai.characters.persona import read as read_persona
 from localai.errors import BadInput
 
@@ -78,7 +78,7 @@ def prompt_parts(
     user: str = "",
     persona: str = "",
     greeting: int | None = 0,
-    seed: int = 0,
+    seed: int | None = 0,
     *,
     system: str = "",
     now: datetime | None = None,
@@ -95,12 +95,13 @@ def prompt_parts(
         Who the user is; empty: as the card says. Its macros are replaced, too.
     greeting : int or None
         Which of the character's greetings; 0: the card's own choice, None: none.
-    seed : int
+    seed : int or None
         Of `{{random}}` and its kin; the same through a session, so that the text stays the same.
+        None: another one each time.
     system : str
         What is asked for beside the card: it is told after all that the card says.
     now : datetime or None
-        The time of the session's start, for `{{time}}` and its kin.
+        The time of the session's start, for `{{time}}` and its kin; None: the present.
     context : int
         Tokens of the context; a lorebook without a budget of its own may take a quarter of them.
 
@@ -110,7 +111,7 @@ def prompt_parts(
         There is no such greeting.
     """
     who = read_persona(persona or character.persona)
-    values = _values(character, user or who.name or NOBODY, who.text, seed, now)
+    values = macro_values(character.called, who, user, card=character, seed=seed, now=now)
     room = lorebook.room(character.lorebook, context) if character.lorebook else 0
     known = lorebook.standing(character.lorebook, values, size, room) if character.lorebook else ()
     notes = [character.note] if character.note else []
@@ -124,8 +125,21 @@ def prompt_parts(
         ),
         post_history=expand(character.post_history, replace(values, original="")).strip(),
         values=values,
-        lore_room=room - sum(size(piece.text) for piece in known),
+        lore_room=room - sum(size(piece.text) for piece in known if not piece.unpaid),
     )
+
+
+def plain_parts(
+    called: str,
+    system: str = "",
+    persona: str = "",
+    seed: int | None = 0,
+    now: datetime | None = None,
+) -> PromptParts:
+    """Return what a model without a character is told; macros count in the persona alone."""
+    values = macro_values(called, read_persona(persona), seed=seed, now=now)
+    text = "\n".join(filter(None, (system, values.texts["persona"])))
+    return PromptParts(system=text, values=values)
 
 
 def triggered_lore(
@@ -150,26 +164,12 @@ def triggered_lore(
     """
     if not character.lorebook or not opened.values:
         return ()
-    values = replace(opened.values, last_message=said[-1] if said else "")
+    last, answer = ([*said[::-1], "", ""])[:2]
+    values = replace(opened.values, last_message=last, last_answer=answer)
     pieces = lorebook.called(character.lorebook, said, answers, values, size, opened.lore_room)
     near = [p.text for where in ("before", "after") for p in _placed(pieces, where)]
     notes = [DepthNote(p.text, p.depth, p.role) for p in pieces if p.depth is not None]
     return (*([DepthNote("\n".join(near), _CALLED_DEPTH)] if near else []), *notes)
-
-
-def _values(
-    character: Character, user: str, persona: str, seed: int, now: datetime | None
-) -> MacroValues:
-    """Return what macros stand for; in a field that a macro inserts, names are replaced only."""
-    plain = MacroValues(character.called, user, seed=seed, now=now)
-    fields = {
-        "persona": persona,
-        "description": character.description,
-        "personality": character.personality,
-        "scenario": character.scenario,
-        "mesexamples": character.examples,
-    }
-    return replace(plain, texts={name: expand(text, plain) for name, text in fields.items()})
 
 
 def _system(character: Character, values: MacroValues, known: tuple[lorebook.LoreText, ...]) -> str:

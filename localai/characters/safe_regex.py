@@ -18,7 +18,8 @@ _LONGEST = 500  # characters of a pattern
 _MOST_STEPS = 1 << 25  # of the matcher in one search: 0.3 seconds if it comes to the worst
 _TEXTS = [1 << bits for bits in range(15, 6, -1)]  # characters; a pattern safe on none is refused
 LOOK = 200_000  # steps that the look at any pattern is counted as
-_WRITTEN = re.compile(r"/(.*)/([a-z]*)", re.DOTALL)  # as JavaScript writes a pattern
+# As JavaScript writes a pattern: a slash within is behind a backslash, so `/usr/lib/` is none.
+WRITTEN = re.compile(r"/((?:[^/\\]|\\.)+)/([dgimsuvy]*)", re.DOTALL)
 _NAMED_GROUP = re.compile(r"\(\?<(?![=!])")
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
@@ -51,7 +52,7 @@ def safe(source: str, case_sensitive: bool = False) -> Pattern | None:
     """
     if len(source) > _LONGEST:
         return None
-    written = _WRITTEN.fullmatch(source)
+    written = WRITTEN.fullmatch(source)
     flags = re.NOFLAG if case_sensitive or written else re.IGNORECASE
     if written:
         source = written[1]

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from localai.characters.macros import MacroValues, expand
 from localai.characters.persona import NOBODY
-from localai.characters.persona import read as read_persona
-from localai.characters.prompt_parts import PromptParts, guess, prompt_parts
+from localai.characters.prompt_parts import PromptParts, guess, plain_parts, prompt_parts
 from localai.formats.text import shown
 
 if TYPE_CHECKING:
@@ -37,10 +35,8 @@ class Participants:
         """
         system, persona = _text(values, "system"), _text(values, "persona")
         if not (name := _text(values, "character")):
-            who = read_persona(persona)
-            called = MacroValues(model, who.name or NOBODY)
-            joined = "\n".join(filter(None, (system, expand(who.text, called))))
-            return cls(None, PromptParts(system=joined, values=called), model)
+            parts = plain_parts(model, system, persona, _whole(values, "seed"), _began(values))
+            return cls(None, parts, model)
         from localai.characters import index  # with YAML, which a chat without a card need not
 
         character = index.load(name)

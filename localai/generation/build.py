@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from localai.prompts.files import Prompt
 
 _ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
-_NO_END = 1 << 40  # tokens
 _MOST_OF_A_FILE = 1 << 26  # bytes
 _YES_NO = "yes,no"
 _CONSTRAINTS = ("choices", "regex", "schema", "grammar", "json_object", "test")
@@ -139,22 +138,10 @@ def _acted(
     card: Character, options: GenerateOptions, system: str | None, text: str
 ) -> tuple[tuple[Message, ...], int]:
     """Return what a character is told before it answers a question, and how much of it is fixed."""
-    from dataclasses import replace  # characters wait for these; other questions need not
+    from localai.generation.card_prompt import card_messages  # other questions need not wait
 
-    from localai.characters.prompt_parts import prompt_parts, triggered_lore
-    from localai.generation.conversation import Conversation, fit, fold
-
-    opened = prompt_parts(
-        card, persona=persona(options.persona), seed=options.seed or 0, system=system or ""
-    )
-    talk = Conversation(opened, (Message("user", text),))
-    talk = replace(talk, notes=triggered_lore(card, opened, talk.said, talk.answers))
-    # Nothing leaves: what is too long for the model is told, as with any question. Not every
-    # template takes a system text in the middle, or an answer before a question.
-    shape = partial(fold, mid_system=False, user_first=True, alternate=True)
-    messages = fit(talk, lambda _: 0, _NO_END, 0, shape=shape).messages
-    # All but the question is the same at the next use, the greeting too.
-    return messages, len(messages) - 1
+    who = persona(options.persona)
+    return card_messages(card, text, persona=who, system=system or "", seed=options.seed)
 
 
 def _raw(options: GenerateOptions, text: str, system: str | None, card: Character | None) -> str:

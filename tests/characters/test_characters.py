@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from localai import settings
 from localai.characters import export, index, paths
 from localai.characters import lint as rules
-from localai.characters.card import Character, DepthNote, Lorebook, LoreEntry
+from localai.characters.card import SOURCES, Character, DepthNote, Lorebook, LoreEntry
 from localai.characters.formats import tavern, yaml_writer
 from localai.characters.formats.yaml_reader import KEYS
 from localai.characters.load import LoadedCard, parse
@@ -253,6 +253,11 @@ def write(folder: Path, **files: str) -> None:
         (folder / f"{name}.yaml").write_text(text)
 
 
+def renamed(name: str) -> Character:
+    """Mara as a card that extends hers takes her over under a name of its own."""
+    return dataclasses.replace(MARA, name=name, nickname="", note=None, creator_notes="")
+
+
 def test_a_card_patches_another_at_every_depth(mine: Path) -> None:
     write(mine, base=FULL)
     write(
@@ -351,7 +356,7 @@ def test_a_base_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
 def test_a_base_lies_in_a_folder_below(tmp_path: Path) -> None:
     write(tmp_path / "parts", base=FULL)
     write(tmp_path, x="extends: parts/base.yaml\nname: x\n")
-    assert index.load(str(tmp_path / "x.yaml")) == dataclasses.replace(MARA, name="x")
+    assert index.load(str(tmp_path / "x.yaml")) == renamed("x")
 
 
 def test_a_lorebook_may_be_a_file_of_its_own(tmp_path: Path) -> None:
@@ -547,6 +552,31 @@ entries = st.builds(
     use_regex=st.booleans(),
     position=st.sampled_from(["before", "after"]),
     name=lines,
+    logic=st.sampled_from(["any", "all", "not_any", "not_all"]),
+    whole_words=st.booleans(),
+    scan_depth=st.none() | st.integers(0, 99),
+    also_match=st.lists(st.sampled_from(SOURCES), unique=True).map(
+        lambda found: tuple(sorted(found, key=SOURCES.index))
+    ),
+    probability=st.integers(0, 100),
+    group=st.sampled_from([(), ("a",), ("a", "b c")]),
+    group_weight=numbers.map(abs),
+    group_override=st.booleans(),
+    delay=st.integers(0, 9),
+    sticky=st.integers(0, 9),
+    cooldown=st.integers(0, 9),
+    exclude_recursion=st.booleans(),
+    prevent_recursion=st.booleans(),
+    delay_until_recursion=st.integers(0, 3),
+    ignore_budget=st.booleans(),
+)
+deep = st.builds(
+    lambda entry, depth, role: dataclasses.replace(
+        entry, position="before", depth=depth, role=role
+    ),
+    entries,
+    st.integers(0, 99),
+    st.sampled_from(["system", "user", "assistant"]),
 )
 characters = st.builds(
     Character,
@@ -578,7 +608,7 @@ characters = st.builds(
     lorebook=st.none()
     | st.builds(
         Lorebook,
-        entries=st.lists(entries, max_size=2).map(tuple),
+        entries=st.lists(entries | deep, max_size=2).map(tuple),
         name=lines,
         scan_depth=st.integers(0, 2**31 - 1),
         token_budget=st.none() | st.integers(1, 2**31 - 1),
@@ -790,7 +820,7 @@ def test_a_card_that_leans_on_others_is_imported_whole(mine: Path, tmp_path: Pat
     )
     characters_command("import", str(tmp_path / "patch.yaml"))
     (tmp_path / "base.yaml").unlink()
-    assert index.load("eva") == dataclasses.replace(MARA, name="Eva")
+    assert index.load("eva") == renamed("Eva")
     characters_command("import", str(tmp_path / "named.yaml"))
     assert (mine / "tom.yaml").read_text() == "extends: ghost\nname: Tom\n"
 

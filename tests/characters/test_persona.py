@@ -70,7 +70,9 @@ CARD = Character(
 def test_a_card_calls_the_user_by_the_name() -> None:
     opened = prompt_parts(CARD, persona="Name: Tom\n{{user}} is a baker.")
     assert opened.greeting == "Good day, Tom!"
-    assert opened.system.endswith("Vera likes Tom.\nThe user is called Tom.\nTom is a baker.")
+    assert opened.system.endswith(
+        "Vera likes Tom.\nAbout the user: The user is called Tom.\nTom is a baker."
+    )
     assert opened.examples[0][-1].content == "Hello, Tom."
     assert opened.post_history == "Be kind to Tom."
     assert prompt_parts(CARD, persona="I bake.").greeting == "Good day, User!"

@@ -60,7 +60,7 @@ def test_the_order_of_the_system_text() -> None:
         "Vera's personality: kind to Tom",
         "Scenario: A library.",
         "After all.",
-        "Tom reads a lot.",
+        "About the user: Tom reads a lot.",
     ]
 
 
@@ -80,7 +80,7 @@ def test_what_stands_around_the_conversation() -> None:
 
 def test_what_is_asked_for_beside_the_card_is_told_last() -> None:
     assert prompt_parts(CARD, "Tom", system="Be {{char}}.").system.endswith(
-        "\nTom reads a lot.\nBe {{char}}."
+        "\nAbout the user: Tom reads a lot.\nBe {{char}}."
     )
     bare = replace(CARD, system=" ", description="", personality="", scenario="", persona="")
     assert "\n\n" not in prompt_parts(replace(bare, lorebook=None), "Tom", system="Go.").system
@@ -117,7 +117,9 @@ def test_an_empty_field_leaves_no_line(field: str) -> None:
 
 
 def test_the_users_persona_goes_before_the_cards() -> None:
-    assert prompt_parts(CARD, "Tom", "{{user}} is a baker.").system.endswith("\nTom is a baker.")
+    assert prompt_parts(CARD, "Tom", "{{user}} is a baker.").system.endswith(
+        "\nAbout the user: Tom is a baker."
+    )
 
 
 def test_greetings_are_counted_from_the_cards_own_choice() -> None:
@@ -178,7 +180,7 @@ def test_what_is_called_for_stands_before_the_question() -> None:
         "Beware.", "Yes?", "Said: a dragon?\nDragons sleep.", "a dragon?", "Remember, Vera.",
     ]  # fmt: skip
     # The beginning is the same, whatever was called for.
-    assert prompt_parts(CARD, "Tom") == opened
+    assert replace(prompt_parts(CARD, "Tom"), values=opened.values) == opened
 
 
 def test_a_card_without_a_book_knows_nothing_more() -> None:

@@ -5,16 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from localai.characters.card import Lorebook, LoreEntry
+from localai.characters.formats import world_info
 from localai.characters.formats.json_fields import Fields
 from localai.errors import BadInput
 
-# What SillyTavern's own files call the keys of the specification.
-_WORLD_NAMES = {
-    "key": "keys",
-    "keysecondary": "secondary_keys",
-    "order": "insertion_order",
-    "caseSensitive": "case_sensitive",
-}
 _MOST = 2**31 - 1
 
 
@@ -40,27 +34,32 @@ def read(book: Fields) -> Lorebook:
 
 
 def _entry(entry: Fields) -> LoreEntry:
-    for name, ours in _WORLD_NAMES.items():
+    for name, ours in world_info.KEYS_OF_BOOKS.items():
         if name in entry.rest and ours not in entry.rest:
             entry.rest[ours] = entry.rest.pop(name)
+    world_info.extensions_of_book(entry.rest)
     if "disable" in entry.rest and "enabled" not in entry.rest:
         entry.rest["enabled"] = not entry.flag("disable", False)
     position = entry.rest.pop("position", None)
-    return LoreEntry(
-        keys=entry.texts("keys"),
-        content=entry.text("content"),
-        enabled=entry.flag("enabled", True),
-        order=entry.number("insertion_order", 100, -_MOST, _MOST),
-        priority=entry.number("priority", 10, -_MOST, _MOST),
-        secondary=entry.texts("secondary_keys"),
-        selective=entry.flag("selective", False),
-        constant=entry.flag("constant", False),
-        case_sensitive=entry.flag("case_sensitive", False),
-        use_regex=entry.flag("use_regex", False),
-        position="after" if position in ("after_char", 1) else "before",
-        name=entry.line("name"),
-        extra=_unused(entry),
-    )
+    extensions = entry.rest.get("extensions")
+    found: dict[str, Any] = {
+        "keys": entry.texts("keys"),
+        "content": entry.text("content"),
+        "enabled": entry.flag("enabled", True),
+        "order": entry.number("insertion_order", 100, -_MOST, _MOST),
+        "priority": entry.number("priority", 10, -_MOST, _MOST),
+        "secondary": entry.texts("secondary_keys"),
+        "selective": entry.flag("selective", False),
+        "constant": entry.flag("constant", False),
+        "case_sensitive": entry.flag("case_sensitive", False),
+        "use_regex": entry.flag("use_regex", False),
+        "position": "after" if position in ("after_char", 1) else "before",
+        "name": entry.line("name"),
+    }
+    if isinstance(extensions, dict):
+        found |= world_info.fields(extensions)
+        entry.rest["extensions"] = world_info.left(LoreEntry(**found), extensions)
+    return LoreEntry(**found, extra=_unused(entry))
 
 
 def _unused(fields: Fields) -> dict[str, Any]:
@@ -85,7 +84,8 @@ def write(book: Lorebook) -> dict[str, Any]:
 
 def _written(entry: LoreEntry) -> dict[str, Any]:
     return {
-        **{"extensions": {}, **entry.extra},
+        **entry.extra,
+        "extensions": world_info.extensions(entry),
         "keys": list(entry.keys),
         "content": entry.content,
         "enabled": entry.enabled,
@@ -95,7 +95,7 @@ def _written(entry: LoreEntry) -> dict[str, Any]:
         "selective": entry.selective,
         "constant": entry.constant,
         "case_sensitive": entry.case_sensitive,
-        "use_regex": entry.use_regex,
-        "position": f"{entry.position}_char",
+        "use_regex": world_info.wants_regex(entry),
+        "position": "before_char" if entry.position == "before" else "after_char",
         "name": entry.name,
     }

@@ -7,6 +7,7 @@ bounds what is decompressed.
 from __future__ import annotations
 
 import binascii
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,9 @@ from localai.errors import BadInput
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEYWORDS = ("ccv3", "chara")  # the newer first
 _TEXT_KINDS = (b"tEXt", b"zTXt", b"iTXt")
-_BASE64_LIMIT = LIMIT // 3 * 4 + 8
+_BASE64_LIMIT = LIMIT // 3 * 4 + LIMIT // 16  # characters, line breaks included
+_WRAPPED = re.compile(rb"[ \t]*[\r\n]\s*")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,10 @@ def _inflated(data: bytes, keyword: str, source: str) -> bytes:
 def _decoded(text: bytes, keyword: str, source: str) -> bytes:
     if len(text) > _BASE64_LIMIT:
         raise BadInput(f"{source}: the card is larger than {LIMIT // 2**20} MB")
+    # As other programs write it, too: in lines, and with the letters of addresses.
+    text = _WRAPPED.sub(b"", text.strip()).translate(_URL_SAFE)
     try:
-        return binascii.a2b_base64(text.strip(), strict_mode=True)
+        return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
         raise BadInput(f"{source}: the `{keyword}` text is not base64: {error}") from None
 

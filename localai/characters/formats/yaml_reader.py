@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from localai.characters.card import Character, DepthNote, Lorebook, LoreEntry
+from localai.characters.card import SOURCES, Character, DepthNote, Lorebook, LoreEntry
 from localai.formats.yaml_tree import Node
 from localai.types import SAMPLING_BOUNDS, number_of, sampling_bounds, sampling_value
 
@@ -120,6 +120,11 @@ def _texts(node: Node) -> tuple[str, ...]:
     return texts if all(texts) else _refused(node, "a list of texts, none of them empty")
 
 
+def _sources(node: Node) -> tuple[str, ...]:
+    names = _texts(node)
+    return names if set(names) <= set(SOURCES) else _refused(node, f"of: {', '.join(SOURCES)}")
+
+
 def _flag(node: Node) -> bool:
     return bool(node.plain()) if node.kind == "bool" else _refused(node, "`true` or `false`")
 
@@ -212,8 +217,25 @@ _ENTRY: dict[str, Callable[[Node], Any]] = {
     "constant": _flag,
     "case_sensitive": _flag,
     "use_regex": _flag,
-    "position": _one_of("before", "after"),
+    "position": _one_of("before", "after", "nowhere"),
     "name": _line,
+    "logic": _one_of("any", "not_all", "not_any", "all"),
+    "whole_words": _flag,
+    "scan_depth": _number(0),
+    "also_match": _sources,
+    "probability": _number(0, 100),
+    "depth": _number(0, _MOST_DEPTH),
+    "role": _one_of("system", "user", "assistant"),
+    "group": _texts,
+    "group_weight": _number(0),
+    "group_override": _flag,
+    "delay": _number(0),
+    "sticky": _number(0),
+    "cooldown": _number(0),
+    "exclude_recursion": _flag,
+    "prevent_recursion": _flag,
+    "delay_until_recursion": _number(0),
+    "ignore_budget": _flag,
 }
 KEYS: dict[str, Callable[[Node], Any]] = {
     "name": _name,
