@@ -24,11 +24,12 @@ def speechlike(seconds: float, seed: int = 1, rate: int = RATE) -> Samples:
     while at < seconds:
         for _ in range(int(r.integers(2, 9))):
             length, pitch = r.uniform(0.08, 0.22), r.uniform(90, 220)
-            inside = (time >= at) & (time < at + length)
-            shape = np.sin(np.pi * (time[inside] - at) / length)
+            inside = slice(int(at * rate), int((at + length) * rate))
+            moment = time[inside]
+            shape = np.sin(np.pi * (moment - at) / length)
             for harmonic in range(1, 12):
                 loud = r.uniform(0.02, 0.1) / harmonic**0.5
-                sound[inside] += loud * shape * np.sin(2 * np.pi * pitch * harmonic * time[inside])
+                sound[inside] += loud * shape * np.sin(2 * np.pi * pitch * harmonic * moment)
             at += length + r.uniform(0, 0.06)
         at += r.uniform(0.4, 1.4)
     return np.clip(sound, -0.95, 0.95).astype(np.float32)
