@@ -93,11 +93,15 @@ def captions(segments: Iterable[Segment], layout: Layout) -> list[Caption]:
 
     Captions of one speaker do not overlap. Words are kept whole, all of them, and in order.
     """
-    found = [
-        _caption(tokens, segment.speaker, layout)
-        for segment in segments
-        for tokens in _groups(tokens_of(segment), layout)
-    ]
+    found: list[Caption] = []
+    latest: dict[str, int] = {}
+    for segment in segments:
+        for tokens in _groups(tokens_of(segment), layout):
+            caption = _caption(tokens, segment.speaker, layout)
+            # Segments that overlap, as models' times do, must not change the order of the words.
+            start = max(caption.start, latest.get(segment.speaker, -1) + 1)
+            latest[segment.speaker] = start
+            found.append(caption._replace(start=start, end=max(start + 1, caption.end)))
     found.sort(key=lambda caption: caption.start)
     return _timed(found, layout)
 
