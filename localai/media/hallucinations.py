@@ -119,7 +119,7 @@ class HallucinationFilter:
 
 
 def _rounds_over(cycle: int, words: int, wide: bool) -> int:
-    """Return how many lines in a row are one cycle behind before it is a loop; people repeat short ones."""
+    """Return how many lines, each as one a cycle before, are a loop; people repeat short ones."""
     if cycle == 1:
         return 2 if words > 1 or wide else 4
     return cycle + 1 if words > 2 * cycle or wide else 3 * cycle + 1
