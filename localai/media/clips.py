@@ -113,6 +113,19 @@ def merged(clips: Iterable[Clip]) -> tuple[Clip, ...]:
     return tuple(found) or (Clip(0.0),)
 
 
+def after(clips: Iterable[Clip], start: int) -> tuple[Clip, ...]:
+    """Return what is left of the clips from a sample on; nothing if they end before it.
+
+    Mind that no clips mean the whole sound elsewhere.
+    """
+    seconds = start / RATE
+    return tuple(
+        Clip(max(clip.start, seconds), clip.end)
+        for clip in merged(clips)
+        if clip.end is None or clip.end > seconds
+    )
+
+
 def cut(blocks: Iterable[Block], clips: Iterable[Clip]) -> Iterator[Block]:
     """Yield what lies in the clips; reading ends with the last of them.
 

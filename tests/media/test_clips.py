@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localai.errors import BadInput
-from localai.media.clips import LONGEST, RATE, Block, Clip, cut, merged, parse_clip, parse_time
+from localai.media.clips import (
+    LONGEST,
+    RATE,
+    Block,
+    Clip,
+    after,
+    cut,
+    merged,
+    parse_clip,
+    parse_time,
+)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +123,21 @@ def test_a_time_has_a_longest() -> None:
     assert parse_time(str(int(LONGEST))) == LONGEST
     with pytest.raises(BadInput):
         parse_time(str(int(LONGEST) + 1))
+
+
+@given(st.lists(clips, max_size=5), st.integers(0, 30 * RATE))
+def test_what_is_left_of_clips_is_what_a_whole_run_hears_from_there(
+    given_clips: list[Clip], start: int
+) -> None:
+    whole = [Block(0, np.arange(30 * RATE, dtype=np.float32))]
+
+    def samples(some: tuple[Clip, ...]) -> list[int]:
+        return [int(x) for b in cut(whole, some) for x in b.samples[:: RATE // 4]] if some else []
+
+    left = after(given_clips, start)
+    heard = [b for b in cut(whole, merged(given_clips)) if b.end > start]
+    assert sum(len(b.samples[max(0, start - b.start) :]) for b in heard) == (
+        sum(len(b.samples) for b in cut(whole, left)) if left else 0
+    )
+    assert all(clip.start * RATE >= start for clip in left)
+    assert samples(after(given_clips, 0)) == samples(merged(given_clips))
