@@ -72,8 +72,8 @@ clips = st.builds(lambda a, n: Clip(a, None if n == 0 else a + n / 4), seconds, 
 @given(st.lists(clips, max_size=6))
 def test_merged_clips_are_in_order_apart_and_cover_the_same(given_clips: list[Clip]) -> None:
     found = merged(given_clips)
-    for before, after in pairwise(found):
-        assert before.end is not None and before.end < after.start
+    for before, later in pairwise(found):
+        assert before.end is not None and before.end < later.start
 
     def inside(time: float, some: tuple[Clip, ...]) -> bool:
         return any(c.start <= time and (c.end is None or time < c.end) for c in some)
