@@ -25,7 +25,7 @@ _PAUSE = 30  # frames that should all be quiet: 0.6 s
 _SEARCHED = 0.5  # the share of a piece, at its end, in which the cut may lie
 
 
-class Piece(NamedTuple):
+class AudioPiece(NamedTuple):
     """A part of a sound in one array.
 
     Attributes
@@ -50,7 +50,7 @@ class Piece(NamedTuple):
 
 def pieces(
     blocks: Iterable[Block], *, longest: float = LONGEST, first: float | None = None
-) -> Iterator[Piece]:
+) -> Iterator[AudioPiece]:
     """Yield a sound in pieces; each sample is in exactly one of them, and in order.
 
     Parameters
@@ -64,7 +64,7 @@ def pieces(
 
     Yields
     ------
-    Piece
+    AudioPiece
         Where a piece is cut depends on the samples from its start on alone, and on `longest`: a
         run that begins at the start of a piece gets the same following pieces, if `first` is
         `longest` there (or 0 seconds were done).
@@ -79,15 +79,15 @@ def pieces(
         while kept[-1].end - kept[0].start > limit:
             whole = _joined(kept, last=False)
             at = _cut(whole.samples[:limit])
-            yield Piece(whole.start, whole.samples[:at], last=False)
+            yield AudioPiece(whole.start, whole.samples[:at], last=False)
             kept = [Block(whole.start + at, whole.samples[at:].copy())]
             limit = int(longest * RATE)
     if kept:
         yield _joined(kept, last=True)
 
 
-def _joined(blocks: list[Block], last: bool) -> Piece:
-    return Piece(blocks[0].start, np.concatenate([block.samples for block in blocks]), last)
+def _joined(blocks: list[Block], last: bool) -> AudioPiece:
+    return AudioPiece(blocks[0].start, np.concatenate([block.samples for block in blocks]), last)
 
 
 def _cut(samples: NDArray[np.float32]) -> int:

@@ -72,7 +72,7 @@ warm.spool warm.stable warm.wire warm.worker yaml_nodes
 """
 OLD_CLASSES = """
 Asked Cast Channel ClientEngine ColdEngine Connection Crew Death Delta Fitted Flow Found Gone
-Guest Held Hiccup Host Journal Kills Listed LlamaText Load Loaded LongArray Lost Masks
+Guest Held Hiccup Host Kills Listed LlamaText Load Loaded LongArray Lost Masks
 Matcher Memory Models NoHost Number Opened Opening Outbox Parked Parking Patience Piece
 Preparation Recipe Residents Rule Share Shelf Sizes Slash Stable Stage States Stored Style
 Taking Talk WarmEngine Warned WireError Wish

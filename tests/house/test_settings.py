@@ -86,7 +86,7 @@ def test_tiny_stands_for_every_kind_and_another_model_for_text_alone() -> None:
     assert dict(seen(LOCALAI_MODEL="x.gguf").models) == {"text": "x.gguf"}
     one = seen(LOCALAI_MODEL="tiny", LOCALAI_TEXT_MODEL="x.gguf")
     assert (one.model("text"), one.model("hear")) == ("x.gguf", "tiny")
-    assert one.model("smell") is None
+    assert one.model("toy") == "tiny", "also for the kinds of other engines"
 
 
 def test_an_empty_variable_says_nothing(config: Any) -> None:

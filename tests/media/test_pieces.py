@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localai.media.clips import RATE, Block
-from localai.media.pieces import FIRST, LONGEST, Piece, pieces
+from localai.media.pieces import FIRST, LONGEST, AudioPiece, pieces
 from tests.support import sounds
 
 
@@ -107,7 +107,7 @@ def test_a_piece_ends_where_a_clip_does() -> None:
 def test_sound_without_a_pause_and_silence_are_cut_as_late_as_may_be() -> None:
     tone = sounds.tone(100.0)
     for sound in (tone, np.zeros(100 * RATE, np.float32)):
-        found: list[Piece] = list(pieces(blocks_of(sound, [RATE]), longest=20, first=20))
+        found: list[AudioPiece] = list(pieces(blocks_of(sound, [RATE]), longest=20, first=20))
         assert len(found) <= 6
         assert sum(len(piece.samples) for piece in found) == 100 * RATE
 
