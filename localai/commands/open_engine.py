@@ -18,7 +18,9 @@ from localai.terminal.console import Console
 from localai.types import ModelSpec
 
 
-def spec_for(console: Console, given: dict[str, Any], own: str = "") -> ModelSpec:
+def spec_for(
+    console: Console, given: dict[str, Any], own: str = "", kind: str = "text"
+) -> ModelSpec:
     """Return what to load: a model that was named is fetched if need be, else one is offered.
 
     Parameters
@@ -26,7 +28,7 @@ def spec_for(console: Console, given: dict[str, Any], own: str = "") -> ModelSpe
     own : str
         The model that a prompt file or a character asks for.
     """
-    return model_spec(partial(obtain, console), options.model_options(given), own)
+    return model_spec(partial(obtain, console), options.model_options(given), own, kind)
 
 
 def engine_for(console: Console, given: Mapping[str, Any], spec: ModelSpec) -> EngineClient:

@@ -103,7 +103,17 @@ ENGINES: dict[str, EngineKind] = {
         gpu=True,
     ),
     "hear": EngineKind(
+        engine="localai.engines.whisper:WhisperEngine",
+        request="localai.media.transcription:TranscriptionRequest",
+        events=(
+            "localai.media.segments:Segment",
+            "localai.media.transcription:Language",
+            "localai.media.transcription:PieceHeard",
+            "localai.media.transcription:HeardSummary",
+        ),
         files=("*/",),
+        identity=("gpu_layers",),
+        hints=("threads",),
         roles=("hear",),
         library="faster_whisper",
         package="faster-whisper",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from localai import settings
 from localai.catalog.gguf.parts import load_path
 from localai.catalog.names import ModelFile
+from localai.engines.registry import ENGINES
 from localai.errors import UnknownModel
 from localai.types import ModelSpec
 
@@ -47,6 +48,8 @@ def model_spec(
     if options.model == "":
         raise UnknownModel("the model's name is empty", "localai models")
     model = obtain(options, options.model or own or chosen.model(kind) or "", kind)
+    row = ENGINES[kind]
+    known = (*row.identity, *row.hints)
     asked = {
         "gpu_layers": options.gpu_layers or chosen.gpu_layers,
         "threads": options.threads or chosen.threads,
@@ -56,5 +59,5 @@ def model_spec(
         kind,
         files=(str(load_path(model.path)),),
         name=model.name,
-        options={name: value for name, value in asked.items() if value},
+        options={name: value for name, value in asked.items() if value and name in known},
     )

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from localai.engines.llama.model import physical_cores
+from localai.system.cpus import physical_cores
 from tests.bench.arguments import files, parser
 from tests.bench.one_stream import request
 from tests.bench.ours import Ours, words

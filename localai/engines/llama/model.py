@@ -20,6 +20,7 @@ from localai.engines.llama.state_store import fingerprint
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadModel
 from localai.formats.serialization import from_plain
+from localai.system.cpus import physical_cores
 from localai.types import ModelSpec
 
 BATCH = 512  # tokens a step; the library's own size of one evaluation
@@ -29,22 +30,6 @@ _FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when 
 _LEAST_CELLS = 4096
 _MOST_CELLS = 1 << 16  # the first context; it grows when needed
 _BYTES_A_THREAD = 8 << 20  # of weights; with less to read, threads wait longer than they work
-
-
-def physical_cores() -> int:
-    """Return the cores of this machine that we may use, hyper-threads counted once."""
-    try:
-        allowed = os.sched_getaffinity(0)
-    except AttributeError:  # not on macOS
-        return max(1, (os.cpu_count() or 2) // 2)
-    cores = set()
-    for cpu in allowed:
-        try:
-            with open(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") as file:
-                cores.add(file.read().strip())
-        except OSError:
-            cores.add(str(cpu))
-    return max(1, len(cores))
 
 
 def placement_request(options: LlamaOptions, header: Header) -> PlacementRequest:

@@ -1,0 +1,216 @@
+"""The hearing engine: speech to segments, with faster-whisper on CTranslate2.
+
+A long sound is decoded and heard piece by piece: the library takes 9.6 GB, and more than a minute
+to the first word, for three hours at once. Decoding is sequential with voice activity detection
+and word times, and not conditioned on the text before: that made the fewest word errors, and times
+that subtitles can rely on. `batch` decodes pieces of speech together, for plain text alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from localai.engines.base import Call, SerialEngine
+from localai.errors import BadModel, LocalaiError
+from localai.formats.text import shown
+from localai.media.clips import RATE, after
+from localai.media.hallucinations import HallucinationFilter
+from localai.media.pieces import LONGEST, AudioPiece, pieces
+from localai.media.segments import Segment, Word, moved
+from localai.media.sound import Sound, open_sound
+from localai.media.transcription import (
+    HeardSummary,
+    Language,
+    PieceHeard,
+    SoundSource,
+    TranscriptionRequest,
+)
+from localai.system.cpus import physical_cores
+from localai.types import Event, ModelSpec, Progress
+
+_NEEDED = ("model.bin", "config.json", "tokenizer.json")
+_VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
+_SILENCE = 2.0  # seconds without speech over which words are taken for invented
+_BATCH = 8  # pieces of speech that are decoded together
+_SURE = 0.5  # probability of a language from which on it is kept for the rest of a sound
+
+
+class WhisperEngine(SerialEngine):
+    """Writes down speech with a Whisper model: a CTranslate2 folder."""
+
+    def load(self, spec: ModelSpec) -> None:
+        """Load the model onto a GPU where there is one that works, else for the CPU.
+
+        Raises
+        ------
+        BadModel
+            The folder is not complete, or the library refuses it.
+        """
+        folder = Path(spec.files[0])
+        _check(folder)
+        import ctranslate2
+        from faster_whisper import WhisperModel
+
+        threads = int(spec.options.get("threads", 0)) or physical_cores()
+        wants_gpu = spec.options.get("gpu_layers") != "0"
+        devices = ["cuda"] if wants_gpu and ctranslate2.get_cuda_device_count() else []
+        for device in (*devices, "cpu"):
+            try:
+                self._model = WhisperModel(
+                    str(folder), device=device, compute_type="auto", cpu_threads=threads,
+                    local_files_only=True,
+                )  # fmt: skip
+                _try(self._model)
+            except (RuntimeError, ValueError, OSError) as error:
+                if device == "cpu":
+                    raise BadModel(
+                        f"faster-whisper cannot load {shown(folder)}: {error}",
+                        "fetch the model anew, or take another one",
+                    ) from None
+                self.trouble = str(error)  # the CPU does it, only slower
+            else:
+                self.device = "GPU" if device == "cuda" else "CPU"
+                break
+
+    def run(self, call: Call, cancelled: Callable[[], bool]) -> Iterator[Event]:
+        """Yield what is heard: language, segments, and how far it is."""
+        request: TranscriptionRequest = call.request
+        with _opened(request, call.files) as sound:
+            yield from _Transcription(self._model, self.device, request, sound).events()
+
+
+class _Transcription:
+    """One sound on its way."""
+
+    def __init__(
+        self, model: Any, device: str, request: TranscriptionRequest, sound: Sound
+    ) -> None:
+        self._model, self._device = model, device
+        self._request, self._sound = request, sound
+        self._language = request.language
+        self._filter = HallucinationFilter()
+        self._heard = self._speech = 0.0  # seconds
+
+    def events(self) -> Iterator[Event]:
+        """Yield the events of the whole sound."""
+        request, total = self._request, self._sound.info.duration or 0.0
+        if self._language:
+            yield Language(self._language, 1.0)
+        clips = after(request.clips, request.begin)
+        first = LONGEST if request.begin else None
+        for piece in pieces(self._sound.blocks(*clips), first=first):
+            for event in self._piece(piece):
+                yield event
+                if isinstance(event, Segment):
+                    yield Progress("working", event.end, total, "seconds")
+            self._heard += len(piece.samples) / RATE
+            yield PieceHeard(piece.end)
+            yield Progress("working", piece.end / RATE, total, "seconds")
+        dropped = self._filter.dropped
+        yield HeardSummary(
+            round(self._heard, 3),
+            round(self._speech, 3),
+            self._device,
+            str(self._model.model.compute_type),
+            dropped.lines,
+            dropped.loops,
+            dropped.invented,
+        )
+
+    def _piece(self, piece: AudioPiece) -> Iterator[Event]:
+        request = self._request
+        if self._language is None and request.languages:
+            self._language = self._best_of(piece, request.languages)
+        found, about = self._transcribe(piece)
+        self._speech += about.duration_after_vad
+        if about.duration_after_vad and request.language is None:
+            # What was only guessed at is guessed again in the next piece.
+            yield Language(about.language, about.language_probability)
+            if about.language_probability >= _SURE:
+                self._language = about.language
+        for each in found:
+            segment = moved(_segment(each), piece.start / RATE)
+            if (kept := self._filter.take(segment)) is not None:
+                yield kept
+
+    def _transcribe(self, piece: AudioPiece) -> tuple[Iterable[Any], Any]:
+        request = self._request
+        options: dict[str, Any] = {
+            "language": self._language,
+            "task": "translate" if request.translate else "transcribe",
+            "beam_size": request.beam_size,
+            "initial_prompt": request.prompt or None,
+            "hotwords": request.hotwords or None,
+        }
+        if request.temperature is not None:
+            options["temperature"] = request.temperature
+        if request.batch:
+            from faster_whisper import BatchedInferencePipeline
+
+            pipeline = BatchedInferencePipeline(self._model)
+            found: tuple[Iterable[Any], Any] = pipeline.transcribe(
+                piece.samples, batch_size=_BATCH, without_timestamps=True, **options
+            )
+            return found
+        found = self._model.transcribe(
+            piece.samples,
+            vad_filter=True,
+            word_timestamps=request.word_times,
+            condition_on_previous_text=False,
+            hallucination_silence_threshold=_SILENCE if request.word_times else None,
+            **options,
+        )
+        return found
+
+    def _best_of(self, piece: AudioPiece, languages: tuple[str, ...]) -> str:
+        _, _, ranked = self._model.detect_language(piece.samples, vad_filter=True)
+        known = dict(ranked)
+        return max(languages, key=lambda code: known.get(code, 0.0))
+
+
+def _segment(each: Any) -> Segment:
+    words = tuple(
+        Word(float(word.start), float(word.end), word.word, float(word.probability))
+        for word in each.words or ()
+    )
+    return Segment(
+        float(each.start),
+        float(each.end),
+        each.text,
+        words,
+        float(each.no_speech_prob),
+        float(each.avg_logprob),
+    )
+
+
+def _opened(request: TranscriptionRequest, files: tuple[int, ...]) -> Sound:
+    source: SoundSource = request.source
+    if source.file is not None and not 0 <= source.file < len(files):
+        raise LocalaiError("a sound was to come by a descriptor that is not there")
+    return open_sound(
+        source.path if source.file is None else files[source.file],
+        name=source.name,
+        channel=request.channel,
+        raw_rate=request.raw_rate,
+    )
+
+
+def _check(folder: Path) -> None:
+    """Refuse a folder that is not complete: the library would look the rest up on the hub."""
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        missing.append("vocabulary.json")
+    if missing:
+        raise BadModel(
+            f"{shown(folder)} is no complete Whisper model: {', '.join(missing)} is missing",
+            "name a folder as faster-whisper takes them, or a size like base",
+        )
+
+
+def _try(model: Any) -> None:
+    """Compute something: a GPU's libraries are loaded at their first use."""
+    import numpy as np
+
+    model.detect_language(np.zeros(RATE, np.float32))

@@ -1,0 +1,156 @@
+"""A sound to its segments: asked of an engine piece by piece, kept in a journal as they come.
+
+Knows no console: a command, a server or a batch takes the events.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from localai import settings
+from localai.formats.serialization import to_plain
+from localai.media.clips import RATE, Clip
+from localai.media.identity import identity, key_of
+from localai.media.journal import Journal
+from localai.media.segments import Segment
+from localai.media.subtitles import About
+from localai.media.transcription import (
+    HeardSummary,
+    Language,
+    PieceHeard,
+    SoundSource,
+    TranscriptionRequest,
+)
+from localai.pool.engine_client import EngineClient
+from localai.system.files import file_version
+from localai.types import Event, ModelSpec
+
+
+class TranscribeOptions(NamedTuple):
+    """What a person asked for beside the sound; what is None or empty was not said."""
+
+    language: str | None = None
+    languages: tuple[str, ...] = ()
+    translate: bool = False
+    batch: bool = False
+    prompt: str = ""
+    hotwords: str = ""
+    clips: tuple[Clip, ...] = ()
+    channel: int | None = None
+    raw_rate: int | None = None
+    temperature: float | None = None
+    beam_size: int = 5
+    resume: bool = False  # go on where an earlier run of the same was cut off
+    interactive: bool = False
+
+
+class Transcription:
+    """One sound, heard or being heard.
+
+    Parameters
+    ----------
+    source : Path or int
+        A file, or an open descriptor of what can be read only once.
+    spec : ModelSpec
+        Of the engine: another model's journal is another one.
+
+    Attributes
+    ----------
+    about : About
+        What is known of the sound, for the files that say so.
+    summary : HeardSummary or None
+        Its figures, once it has been heard to its end in this run.
+    """
+
+    def __init__(
+        self, source: Path | int, options: TranscribeOptions, spec: ModelSpec, name: str = ""
+    ) -> None:
+        self._source, self._options = source, options
+        self.name = name or str(source)
+        self.about = About(file=os.path.basename(self.name), model=spec.name)
+        self.summary: HeardSummary | None = None
+        asked = to_plain(options._replace(resume=False, interactive=False))
+        told = identity(source) if isinstance(source, Path) else None
+        versions = [repr(file_version(file)) for file in spec.files]
+        folder = settings.load().folders.state / "transcripts"
+        key = key_of(told, {"options": asked, "model": versions})
+        self._journal = Journal.open(folder, key, resume=options.resume and told is not None)
+        self._once = told is None
+
+    def __enter__(self) -> Transcription:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._once:  # nobody could go on with it
+            self._journal.remove()
+        else:
+            self._journal.close()
+
+    @property
+    def segments(self) -> list[Segment]:
+        """What was heard so far, in order."""
+        return self._journal.segments
+
+    def events(self, engine: EngineClient) -> Iterator[Event]:
+        """Yield segments as they are heard (those of an earlier run first), progress and language.
+
+        Raises
+        ------
+        LocalaiError
+            The sound cannot be read, or the engine failed; what was heard is in the journal.
+        """
+        journal = self._journal
+        if journal.finished:
+            yield from journal.segments
+            return
+        begin = journal.rewind()
+        yield from tuple(journal.segments)
+        files = () if isinstance(self._source, Path) else (self._source,)
+        for event in engine.ask(self._request(begin), files):
+            match event:
+                case Segment():
+                    if (kept := journal.add(event)) is not None:
+                        yield kept
+                    continue
+                case PieceHeard(end):
+                    journal.piece(end)
+                case Language(code, _):
+                    journal.note(language=code)
+                case HeardSummary():
+                    self.summary = event
+            yield event
+        journal.finish()
+        self._tell_about()
+
+    def _request(self, begin: int) -> TranscriptionRequest:
+        options = self._options
+        if isinstance(self._source, Path):
+            source = SoundSource(os.path.abspath(self._source), name=self.name)
+        else:
+            source = SoundSource(file=0, name=self.name)
+        return TranscriptionRequest(
+            source,
+            language=options.language,
+            languages=options.languages,
+            translate=options.translate,
+            batch=options.batch,
+            word_times=not options.batch,
+            prompt=options.prompt,
+            hotwords=options.hotwords,
+            clips=options.clips,
+            begin=begin,
+            channel=options.channel,
+            raw_rate=options.raw_rate,
+            beam_size=options.beam_size,
+            temperature=options.temperature,
+            interactive=options.interactive,
+        )
+
+    def _tell_about(self) -> None:
+        notes = self._journal.notes
+        self.about = self.about._replace(
+            language=str(notes.get("language", "")), duration=self._journal.heard / RATE
+        )
