@@ -37,6 +37,13 @@ class Call(NamedTuple):
     files: tuple[int, ...] = ()  # open descriptors that came with it; the engine closes them
 
 
+def close_files(call: Call) -> None:
+    """Close the descriptors that came with a call."""
+    for descriptor in call.files:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
 class Engine(Protocol):
     """A loaded model. Made in a worker by `registry.load`, used from its one serving thread.
 
@@ -146,6 +153,7 @@ class SerialEngine(ABC):
 
     def count_tokens(self, call: Call) -> None:
         """Refuse: these engines have no tokens to count."""
+        close_files(call)
         error = BadInput("this model counts no tokens")
         self._emit([(call.id, Failed(**error.to_wire()))])
 
@@ -175,9 +183,7 @@ class SerialEngine(ABC):
             with self._changed:
                 self._tasks.remove(task)
                 self._current = None
-            for descriptor in task.call.files:
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
+            close_files(task.call)
             self._emit([(task.call.id, last)])
 
     def _next(self) -> _Task | None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from localai import __version__
 from localai.errors import NoDaemon
 from localai.pool.protocol import VERSION
+from localai.settings import engine_modules
 from localai.settings import load as load_settings
 
 _LONGEST = 100  # bytes of a socket's path; the systems allow 104 and 108
@@ -29,8 +30,9 @@ _WAITING = 512  # clients that may knock at once
 
 
 def build_id() -> str:
-    """Return what client and host must share: version, protocol, interpreter and package."""
-    return f"{__version__} {VERSION} {sys.executable} {Path(__file__).parent.parent}"
+    """Return what client and host must share: version, protocol, interpreter, package, engines."""
+    package = Path(__file__).parent.parent
+    return " ".join((__version__, str(VERSION), sys.executable, str(package), *engine_modules()))
 
 
 def folder() -> Path:

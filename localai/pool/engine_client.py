@@ -60,11 +60,13 @@ class EngineClient(ABC):
             The error that the worker answers with, or how it has ended.
         """
         connection = self._connection()
-        return self._events(
+        events = self._events(
             connection,
             connection.send(request, files, client),
             lambda other: other.send(request, files, client),
         )
+        next(events)  # begun: who leaves it without a look at it cancels the request, too
+        return events
 
     def count_tokens(self, request: Any) -> int:
         """Return how many tokens the prompt of a request has, without answering it.
@@ -136,6 +138,13 @@ class EngineClient(ABC):
         name: str,
         send_anew: Callable[[WorkerConnection], str],
     ) -> Iterator[Event]:
+        """Yield nothing, and then the events of a request, whichever worker takes it."""
+        try:
+            yield ()
+        except GeneratorExit:
+            connection.cancel(name)
+            self._tidy(connection)
+            raise
         while True:
             try:
                 yield from connection.events(name)
@@ -147,8 +156,12 @@ class EngineClient(ABC):
             except WorkerLost:
                 raise self._lost(connection) from None
             finally:
-                if connection is not self._current and not connection.busy:
-                    connection.close()  # others had still to end there
+                self._tidy(connection)
+
+    def _tidy(self, connection: WorkerConnection) -> None:
+        """Close a connection that is not asked any more, when the last request there has ended."""
+        if connection is not self._current and not connection.busy:
+            connection.close()
 
     def _connection(self) -> WorkerConnection:
         """Return the connection to a worker that takes requests."""

@@ -112,5 +112,9 @@ class FdReceiver(FramedSocket):
     def close(self) -> None:
         """Forget the other side, and close what it sent and nobody took."""
         super().close()
+        self.close_received()
+
+    def close_received(self) -> None:
+        """Close the descriptors that nobody has taken."""
         while self.received:
             os.close(self.received.popleft())

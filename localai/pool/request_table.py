@@ -36,9 +36,10 @@ class Client(FdReceiver):
         Raises
         ------
         BadInput
-            There are not as many.
+            There are not as many; then it is not known either whose the others are.
         """
         if type(count) is not int or not 0 <= count <= len(self.received):
+            self.close_received()
             raise BadInput("a request speaks of descriptors that did not come with it")
         return tuple(self.received.popleft() for _ in range(count))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from localai.engines import registry
-from localai.errors import LocalaiError, from_wire
+from localai.errors import BadInput, LocalaiError, from_wire
 from localai.formats.serialization import to_plain
 from localai.pool import protocol
 from localai.types import LAST, Event, Events, Failed, Progress
@@ -67,7 +68,17 @@ class WorkerConnection:
             Open descriptors that go with it; they stay the caller's.
         client : str
             For whom it is, where one connection serves many.
+
+        Raises
+        ------
+        BadInput
+            It is more than a frame can carry, or not open.
         """
+        if len(files) > protocol.MAX_FILES:
+            raise BadInput(
+                f"a request with {len(files)} open files; at most {protocol.MAX_FILES} are taken",
+                "give them in parts",
+            )
         # It is sent before the model is loaded: it is there when the worker looks.
         fields = {"request": to_plain(request)}
         more = {"client": client} if client else {}
@@ -188,18 +199,19 @@ class WorkerConnection:
         self._arrived.pop(name, None)
         self._retired.discard(name)
 
-    def _send_new(self, kind: str, files: Sequence[int], **fields: Any) -> str:
+    def _send_new(self, kind: str, descriptors: Sequence[int], /, **fields: Any) -> str:
         self._asked += 1
         name = str(self._asked)
-        frame = protocol.encode(kind, name, **fields)
+        self._send(protocol.encode(kind, name, **fields), descriptors)
         self._arrived[name] = deque()
-        self._send(frame, files)
         return name
 
-    def _send(self, frame: bytes, files: Sequence[int] = ()) -> None:
+    def _send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
         with contextlib.suppress(OSError):  # that the worker has ended is seen by `_read`
-            if files:
-                frame = frame[socket.send_fds(self._socket, [frame], list(files)) :]
+            if descriptors:
+                for each in descriptors:
+                    _check_open(each)
+                frame = frame[socket.send_fds(self._socket, [frame], list(descriptors)) :]
             self._socket.sendall(frame)
 
     def _read(self) -> None:
@@ -229,3 +241,10 @@ class WorkerConnection:
                 for each in (name,) if name else tuple(self._arrived):
                     if (arrived := self._arrived.get(each)) is not None:
                         arrived.append(event)
+
+
+def _check_open(descriptor: int) -> None:
+    try:
+        os.fstat(descriptor)
+    except OSError as error:
+        raise BadInput(f"an open file cannot be sent: {error.strerror}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -59,7 +60,11 @@ def adopt(partial: Path, path: Path, *, overwrite: bool) -> None:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
                 raise
             os.close(os.open(path, os.O_CREAT | os.O_EXCL))
-            partial.replace(path)
+            try:
+                partial.replace(path)
+            except OSError:
+                path.unlink(missing_ok=True)  # it is empty, and ours
+                raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -67,9 +72,10 @@ def adopt(partial: Path, path: Path, *, overwrite: bool) -> None:
 def sweep_partials(folder: Path) -> None:
     """Remove the result files that processes which are no more have left under temporary names."""
     for left in folder.glob(".localai-*.partial"):
-        found = re.fullmatch(r"\.localai-(\d+)-\d+-[0-9a-f]+\.partial", left.name)
+        found = re.fullmatch(r"\.localai-([0-9]{1,9})-[0-9]+-[0-9a-f]+\.partial", left.name)
         if found and not _runs(int(found[1])):
-            left.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder of that name, or one that is not ours
+                left.unlink()
 
 
 def _runs(process: int) -> bool:

@@ -200,6 +200,19 @@ def test_it_leaves_at_the_memory_limit(
         PooledClient(toy._replace(files=(str(other),)), 300)
 
 
+def test_a_host_that_does_not_know_its_kind_gives_way_to_one_that_does(
+    warm: Path, toy: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capital = ("-m", "tiny", "--temp", "0", "What is the capital of France?")
+    with monkeypatch.context() as patch:
+        patch.delenv("LOCALAI_ENGINES")
+        assert run("ask", *capital).out == "The capital of France is Paris.\n"
+    with PooledClient(toy, 300) as engine:
+        assert words(list(engine.ask(Count("a", 1)))) == ["a weights"]
+    assert run("ask", *capital).out == "The capital of France is Paris.\n"
+    assert {model["kind"] for model in daemon_client.status()["models"]} == {"toy", "text"}
+
+
 def test_a_module_that_gives_no_engines_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_such_module", "json"):
         monkeypatch.setenv("LOCALAI_ENGINES", name)

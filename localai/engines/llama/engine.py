@@ -11,7 +11,7 @@ from pathlib import Path
 
 from localai.catalog.gguf.check import check
 from localai.catalog.gguf.header import Header
-from localai.engines.base import Call
+from localai.engines.base import Call, close_files
 from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.model import Model
 from localai.errors import BadInput, LocalaiError
@@ -123,6 +123,7 @@ class LlamaEngine:
 
     def submit(self, call: Call) -> None:
         """Take a request; it is answered or refused through `emit`."""
+        close_files(call)  # text has none
         with self._lock:
             self._preparing[call.id] = False
         prepare = partial(self._prepare, call, time.perf_counter())
@@ -135,6 +136,7 @@ class LlamaEngine:
 
     def count_tokens(self, call: Call) -> None:
         """Answer with how many tokens the prompt of a request has."""
+        close_files(call)
         lane = self._long if call.request.length > _LONG else self._lane
         lane.put(partial(self._count, call))
 
