@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
 
 from localai.characters.card import LoreEntry
 from localai.characters.macros import MacroValues, expand
@@ -13,12 +15,15 @@ from localai.characters.safe_regex import LOOK, WRITTEN, safe
 
 _MOST_SCANNED = 1 << 16  # characters, the newest; keys are looked for in no more
 _MOST_WORK = 1 << 30  # steps for all keys of a book; some seconds if it comes to the worst
+_WORD_COST = 16  # steps a character, where a key is looked for as a word
 _MACRO = re.compile(r"\{\{|<(?:user|char|bot)>", re.IGNORECASE)
 # Scripts that set no space between words: there, every key is a word.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003ffff]"
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff"
 )
+_LETTER = rf"[^\W{_UNSPACED}]"
+_MOST_PLACES = 1000  # where a word may stand before a mark, and is looked for no further
 
 
 class KeyText:
@@ -109,31 +114,27 @@ class Scan:
             return pattern is not None and self._work > 0 and pattern.found_in(text.plain)
         if _MACRO.search(key):
             key = expand(key, self._values)
-        self._work -= len(key) + len(text.plain) // 8
+        self._work -= len(key) + len(text.plain)
         where, what = (text.plain, key) if entry.case_sensitive else (text.folded, folded(key))
         if entry.whole_words and len(what.split()) == 1:
+            self._work -= len(where) * _WORD_COST
             return is_word_of(what.strip(), where)
         return bool(what) and what in where
 
 
+@lru_cache(maxsize=4096)
+def _word(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!{_LETTER}){re.escape(word)}(?!{_LETTER})")
+
+
 def is_word_of(word: str, text: str) -> bool:
     """Whether a word stands in a text, and not only as a part of a longer one."""
-    at = text.find(word)
-    while at >= 0:
-        end = at + len(word)
-        if not (
-            _goes_on(text[max(0, at - 1) : at], word[0]) or _goes_on(text[end : end + 1], word[-1])
-        ):
-            return True
-        at = text.find(word, at + 1)
-    return False
-
-
-def _goes_on(beside: str, edge: str) -> bool:
-    """Whether the letter beside a word makes it a part of a longer one."""
-    if not beside or _UNSPACED.match(beside) or _UNSPACED.match(edge):
-        return False
-    return beside.isalnum() or beside == "_" or unicodedata.category(beside).startswith("M")
+    found = islice(_word(word).finditer(text), _MOST_PLACES)
+    # A mark (a vowel sign, say) belongs to the letter before it.
+    return any(
+        not unicodedata.category(text[m.end()]).startswith("M") if m.end() < len(text) else True
+        for m in found
+    )
 
 
 # What texts of the card are called among the macros' values.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -412,3 +413,22 @@ def test_nonsense_in_a_field_is_no_reason_to_refuse_a_card(nonsense: dict[str, A
     assert called(known, "storm") in ([], ["known"])
     again = lorebook_json.read(Fields(json.loads(json.dumps(lorebook_json.write(known))), "x"))
     assert again == known
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"match_whole_words": True},
+        {"sticky": 5, "cooldown": 9},
+        {"group": ", ".join(f"g{at}" for at in range(100)), "probability": 50},
+        {"delay_until_recursion": 3, "selective": True, "secondary_keys": ["a b c"]},
+    ],
+)
+def test_a_book_made_to_hurt_ends_soon(more: dict[str, Any]) -> None:
+    known = book(
+        *(entry(["aa", f"a b {at}"], **more) for at in range(2000)), recursive_scanning=True
+    )
+    said = ["a" * 60_000 + " b"] * 400
+    began = time.monotonic()
+    called(known, *said)
+    assert time.monotonic() - began < 20

@@ -562,7 +562,8 @@ def test_who_speaks_is_changed_and_what_was_said_stays(held: Held, ada: str) -> 
     with pytest.raises(BadInput, match="greetings 1 to 2"):
         say(chat, "/greeting 3")
     assert "you are Tom" in say(chat, "/persona My name is Tom.")
-    assert say(chat, "/system").endswith("My name is Tom.")
+    told = 'About the user: The user says: "My name is Tom."'
+    assert say(chat, "/system").endswith(told)
     say(chat, "/reset")
     assert [turn.text for turn in chat.transcript.turns] == ["Good evening, Tom."]
     assert say(chat, "/greeting").splitlines() == [
@@ -575,7 +576,7 @@ def test_who_speaks_is_changed_and_what_was_said_stays(held: Held, ada: str) -> 
     assert say(chat, "/model") == "tiny, 4096 tokens of context"
     say(chat, "/character none")
     say(chat, "/role a patient teacher.")
-    assert chat.participants.prompt_parts.system == "You are a patient teacher.\nMy name is Tom."
+    assert chat.participants.prompt_parts.system == f"You are a patient teacher.\n{told}"
     assert chat.participants.user == "Tom"
     assert "taken away" in say(chat, "/system none")
     assert "no persona" in say(chat, "/persona -")
