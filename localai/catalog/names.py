@@ -21,7 +21,9 @@ from localai.formats.text import closest, shown
 if TYPE_CHECKING:
     from localai.catalog.known import Known
 
-TINY: Final = Path(__file__).resolve().parent.parent / "tiny" / "tiny-chat.gguf"
+_SHIPPED: Final = Path(__file__).resolve().parent.parent / "tiny"
+TINY: Final = _SHIPPED / "tiny-chat.gguf"
+TINY_HEAR: Final = _SHIPPED / "tiny-hear"
 _WORKS: Final = "localai models shows the names; or use -m PATH of a .gguf file"
 _HUB: Final = ("hf:", "hf.co/", "huggingface.co/", "http://", "https://")
 
@@ -54,7 +56,8 @@ class Reference(NamedTuple):
     row: Known | None = None  # of the table of known models
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Whether a model's name is meant as a path."""
     if not name or name.lower().startswith(_HUB):
         return False
     if name.lower().endswith(".gguf") or name.startswith(("/", "./", "../", "~")):
@@ -98,7 +101,7 @@ def _from_path(name: str) -> ModelFile:
     raise UnknownModel(f"there is no model file {shown(name)}", meant)
 
 
-def resolve(name: str, tiny: Path = TINY) -> ModelFile | Reference:
+def resolve(name: str, kind: str = "text", tiny: Path | None = None) -> ModelFile | Reference:
     """Return the file, or the place on the hub, that a model's name stands for.
 
     A file that is returned exists; whether it is a model is for `gguf.check` to say.
@@ -107,8 +110,10 @@ def resolve(name: str, tiny: Path = TINY) -> ModelFile | Reference:
     ----------
     name : str
         As given with `-m`.
-    tiny : Path
-        The file that `tiny` stands for.
+    kind : str
+        Of engine: says which of the models in the package `tiny` is.
+    tiny : Path or None
+        What `tiny` stands for, if not for that.
 
     Raises
     ------
@@ -116,10 +121,11 @@ def resolve(name: str, tiny: Path = TINY) -> ModelFile | Reference:
         No such file and no such name; with a did-you-mean for a near miss.
     """
     if name == "tiny":
+        tiny = tiny or {"hear": TINY_HEAR}.get(kind, TINY)
         if not tiny.exists():
             raise UnknownModel("the tiny model is missing from this installation", "reinstall it")
         return ModelFile(name, tiny)
-    if _is_path(name):
+    if is_path(name):
         return _from_path(name)
     if "/" not in name and not name.lower().startswith(_HUB):
         return _from_table(name)

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from localai.catalog.name_cache import recall, remember
-from localai.catalog.names import ModelFile, Reference
+from localai.catalog.names import ModelFile, Reference, is_path
 from localai.catalog.names import resolve as meaning_of
 from localai.errors import UnknownModel
 
 
-def resolve(name: str) -> ModelFile | Reference:
+def resolve(name: str, kind: str = "text") -> ModelFile | Reference:
     """Return a model's file, or the place on the hub that it would be fetched from.
 
     Parameters
     ----------
     name : str
         As given with `-m`.
+    kind : str
+        Of engine that is to load it.
 
     Raises
     ------
     UnknownModel
         No such file and no such name; with a did-you-mean for a near miss.
     """
-    if path := recall(name):
+    if kind == "hear" and name != "tiny" and not is_path(name):
+        from localai.catalog import whisper
+
+        model = whisper.reference(name)
+        return whisper.on_disk(model) or model
+    if kind == "text" and (path := recall(name)):
         return ModelFile(name, path)
-    meant = meaning_of(name)
+    meant = meaning_of(name, kind)
     if isinstance(meant, ModelFile):
         return meant
     if found := on_disk(meant):
@@ -57,6 +64,10 @@ def offer(kind: str) -> str:
     UnknownModel
         None fits this machine.
     """
+    if kind == "hear":
+        from localai.catalog import whisper
+
+        return whisper.DEFAULT
     from localai.catalog import known
     from localai.system.memory import free_memory
 

@@ -66,19 +66,21 @@ def list_(console: Console, as_json: bool) -> None:
     epilog="\b\nExamples:\n"
     "  localai models pull qwen3-4b\n"
     "  localai models pull owner/repo:Q8_0\n"
-    "  localai models pull hf:owner/repo/FILE.gguf",
+    "  localai models pull hf:owner/repo/FILE.gguf\n"
+    "  localai models pull small --kind hear",
 )
 @click.argument("name")
+@option("--kind", type=_KINDS, default="text", help="What kind of model it is. [text]")
 @option("--offline", is_flag=True, help="Fetch nothing.")
 @option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 @click.pass_obj
-def pull(console: Console, name: str, offline: bool, quiet: bool) -> None:
+def pull(console: Console, name: str, kind: str, offline: bool, quiet: bool) -> None:
     """Fetch a model and print its path; a transfer that was broken off goes on where it was."""
     if quiet:
         console.hush()
     if not name:
         raise UnknownModel("the model's name is empty", "localai models")
-    found = obtain(console, ModelOptions(name, offline=offline), name)
+    found = obtain(console, ModelOptions(name, offline=offline), name, kind)
     console.write_line(shown(found.path))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from localai.catalog.whisper import is_whole
 from localai.engines.base import Call, SerialEngine
 from localai.errors import BadModel, LocalaiError
 from localai.formats.text import shown
@@ -30,8 +31,6 @@ from localai.media.transcription import (
 from localai.system.cpus import physical_cores
 from localai.types import Event, ModelSpec, Progress
 
-_NEEDED = ("model.bin", "config.json", "tokenizer.json")
-_VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 _SILENCE = 2.0  # seconds without speech over which words are taken for invented
 _BATCH = 8  # pieces of speech that are decoded together
 _SURE = 0.5  # probability of a language from which on it is kept for the rest of a sound
@@ -199,13 +198,11 @@ def _opened(request: TranscriptionRequest, files: tuple[int, ...]) -> Sound:
 
 def _check(folder: Path) -> None:
     """Refuse a folder that is not complete: the library would look the rest up on the hub."""
-    missing = [name for name in _NEEDED if not (folder / name).is_file()]
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
-        missing.append("vocabulary.json")
-    if missing:
+    if not is_whole(folder):
         raise BadModel(
-            f"{shown(folder)} is no complete Whisper model: {', '.join(missing)} is missing",
-            "name a folder as faster-whisper takes them, or a size like base",
+            f"{shown(folder)} is no whole Whisper model for CTranslate2: it needs model.bin, "
+            "config.json, tokenizer.json and a vocabulary",
+            "name such a folder, or a size like small",
         )
 
 

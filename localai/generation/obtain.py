@@ -43,7 +43,7 @@ def obtain(console: Console, options: ModelOptions, name: str, kind: str = "text
     NotEnoughMemory
         It is too large for this machine; nothing was fetched.
     """
-    meant = resolve(name or offer(kind))
+    meant = resolve(name or offer(kind), kind)
     if isinstance(meant, ModelFile):
         return meant
     if options.offline or settings.load().offline:
@@ -56,31 +56,47 @@ def obtain(console: Console, options: ModelOptions, name: str, kind: str = "text
 
         refuse_too_large(meant.name, meant.row.download)
     if not name and not options.yes:
-        _ask(console, meant)
-    return _fetched(console, meant)
+        _ask(console, meant, kind)
+    return _fetched(console, meant, kind)
 
 
-def _ask(console: Console, reference: Reference) -> None:
+def _ask(console: Console, reference: Reference, kind: str) -> None:
     """Offer a model that nobody named, on a terminal; in a pipe nothing is fetched unasked."""
-    row = reference.row
-    assert row is not None
+    name, size, good_for, licence = _offer_of(reference)
     if not can_ask(console):
+        pull = f"localai models pull {name}" + (f" --kind {kind}" if kind != "text" else "")
         raise Unavailable(
-            f"no model was named, and the one to begin with, {row.name} ({amount(row.download)}), "
+            f"no model was named, and the one to begin with, {name} ({amount(size)}), "
             "is not on disk",
-            f"localai models pull {row.name}, or add -y to fetch it now, or -m tiny to do without",
+            f"{pull}, or add -y to fetch it now, or -m tiny to do without",
         )
-    console.talk(f"No model is set. {row.name} suits this machine: {row.good_for}.")
-    if not confirm(console, f"Fetch it now ({amount(row.download)}, {row.licence})?"):
+    console.talk(f"No model is set. {name} suits this machine: {good_for}.")
+    if not confirm(console, f"Fetch it now ({amount(size)}, {licence})?"):
         raise Interrupted("nothing was fetched", "-m tiny needs no download")
 
 
-def _fetched(console: Console, reference: Reference) -> ModelFile:
+def _offer_of(reference: Reference) -> tuple[str, int, str, str]:
+    """Return name, bytes, use and licence of a model that is offered."""
+    if (row := reference.row) is not None:
+        return row.name, row.download, row.good_for, row.licence
+    from localai.catalog import whisper
+
+    _, size, good_for = whisper.SIZES[reference.name]
+    return reference.name, size, good_for, "MIT"
+
+
+def _fetched(console: Console, reference: Reference, kind: str) -> ModelFile:
     from localai.catalog.fit_check import refuse_too_large
     from localai.catalog.hub import repository
     from localai.catalog.hub.select import choose
 
     found = repository.look(reference.repo, revision=reference.revision)
+    if kind == "hear":
+        from localai.catalog import whisper
+
+        parts = whisper.needed(found.files, reference.repo)
+        folder = _with_progress(console, reference.name, found, parts)[0].parent
+        return ModelFile(reference.name, folder)
     files = choose(found.files, reference.wanted, reference.repo)
     total = sum(file.bytes or 0 for file in files)
     refuse_too_large(reference.name, total, reference.repo, found.files)
