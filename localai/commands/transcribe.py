@@ -16,8 +16,8 @@ from localai.formats.text import shown
 from localai.terminal.console import Console
 
 if TYPE_CHECKING:
-    from localai.generation.transcription import TranscribeOptions, Transcription
     from localai.pool.engine_client import EngineClient
+    from localai.transcription.session import TranscribeOptions, Transcription
     from localai.types import ModelSpec
 
 _FORMATS = ("txt", "srt", "vtt", "tsv", "json", "jsonl", "lrc", "md")
@@ -109,8 +109,8 @@ def transcribe(ctx: click.Context, /, **given: Any) -> int:
 
 
 def _asked(given: dict[str, Any]) -> TranscribeOptions:
-    from localai.generation.transcription import TranscribeOptions
     from localai.media.clips import parse_clip
+    from localai.transcription.session import TranscribeOptions
 
     formats = set(given["formats"])
     if given["batch"] and formats & {*_TIMED, "json", "jsonl"}:
@@ -167,7 +167,7 @@ def _one(
     given: dict[str, Any],
 ) -> None:
     """Transcribe one file and write its formats."""
-    from localai.generation.transcription import Transcription
+    from localai.transcription.session import Transcription
 
     there = [path for path in targets.values() if path is not None and path.exists()]
     if there and given["skip_existing"]:

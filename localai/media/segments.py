@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from typing import NamedTuple
@@ -86,7 +87,7 @@ def tidy(segment: Segment) -> Segment | None:
 
 def _plain(text: str) -> str:
     spaced = f" {' '.join(text.split())}" if text[:1].isspace() else " ".join(text.split())
-    return sanitise(spaced).replace("-->", "->")
+    return re.sub("-{2,}>", "->", sanitise(spaced))
 
 
 def _words(words: Iterable[Word]) -> Iterator[Word]:

@@ -59,7 +59,7 @@ def test_help(columns: int, chat: Open) -> None:
 
 @wide_and_narrow
 def test_the_menu_of_commands(columns: int, chat: Open) -> None:
-    shown = chat("--no-save", columns=columns).ready()
+    shown = chat("--no-save", columns=columns).ready().counted()
     shown.press("/")
     shown.read(lambda: any("/context" in line for line in shown.lines))
     golden(shown.settle(), "menu")
