@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localai.pool.client import DedicatedClient
-from localai.pool.worker_connection import WorkerConnection
 from localai.types import Finished, FinishReason, ModelSpec, Text, TextRequest, Thinking, Usage
 
 _WORDS = (
@@ -50,7 +49,7 @@ class Ours:
     """
 
     def __init__(self, model: Path, threads: int) -> None:
-        spec = ModelSpec("text", (str(model),), name=model.stem, threads=threads)
+        spec = ModelSpec("text", (str(model),), model.stem, {"threads": threads})
         self._engine = DedicatedClient(spec)
         self._engine.wait()
 
@@ -61,19 +60,19 @@ class Ours:
         self._engine.close()
 
     @property
-    def channel(self) -> WorkerConnection:
-        """The connection, for many requests at once."""
-        return self._engine.channel
+    def client(self) -> DedicatedClient:
+        """The client, for many requests at once."""
+        return self._engine
 
     def answer(self, request: TextRequest) -> Answer:
         """Return the whole answer to a request."""
         text = ""
-        for delta in self._engine.ask(request):
-            if isinstance(delta, Text | Thinking):
-                text += delta.text
-            elif isinstance(delta, Finished):
-                assert delta.usage is not None
-                return Answer(text, delta.reason, delta.usage)
+        for event in self._engine.ask(request):
+            if isinstance(event, Text | Thinking):
+                text += event.text
+            elif isinstance(event, Finished):
+                assert event.usage is not None
+                return Answer(text, event.reason, event.usage)
         raise AssertionError("an answer has an end")
 
 

@@ -33,18 +33,18 @@ def our_speed(engine: Ours, asked: list[str], streams: int, most: int) -> float:
         TextRequest((Message("user", each),), sampling=Sampling(temperature=0), max_tokens=most)
         for each in reversed(asked)
     ]
-    channel = engine.channel
+    client = engine.client
     began, tokens = time.perf_counter(), 0
-    running = {channel.send(pending.pop()) for _ in range(streams)}
+    running = {client.send(pending.pop()) for _ in range(streams)}
     while running:
-        for name, delta in channel.receive():
-            assert not isinstance(delta, Failed), delta
-            if isinstance(delta, Finished):
-                assert delta.usage is not None
-                tokens += delta.usage.answer_tokens
+        for name, event in client.receive():
+            assert not isinstance(event, Failed), event
+            if isinstance(event, Finished):
+                assert event.usage is not None
+                tokens += event.usage.answer_tokens
                 running.discard(name)
                 if pending:
-                    running.add(channel.send(pending.pop()))
+                    running.add(client.send(pending.pop()))
     return tokens / (time.perf_counter() - began)
 
 

@@ -409,8 +409,8 @@ def test_the_meter_follows_what_is_said(held: Held) -> None:
 class Broken:
     """An engine that answers as it is told."""
 
-    def __init__(self, *deltas: Event | BaseException) -> None:
-        self.deltas = deltas
+    def __init__(self, *events: Event | BaseException) -> None:
+        self.events = deltas
         self.requests: list[TextRequest] = []
         self.cancelled = False
 
@@ -420,10 +420,10 @@ class Broken:
 
     def _answer(self) -> Iterator[Event]:
         try:
-            for delta in self.deltas:
-                if isinstance(delta, BaseException):
-                    raise delta
-                yield delta
+            for event in self.events:
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
         finally:
             self.cancelled = True
 
@@ -437,9 +437,9 @@ class Broken:
         pass
 
 
-def broken(chat: ChatSession, *deltas: Event | BaseException) -> Broken:
+def broken(chat: ChatSession, *events: Event | BaseException) -> Broken:
     chat.models._engine.close()  # type: ignore[union-attr]
-    chat.models._engine = Broken(*deltas)  # type: ignore[assignment]
+    chat.models._engine = Broken(*events)  # type: ignore[assignment]
     return chat.models._engine  # type: ignore[return-value]
 
 
@@ -802,4 +802,7 @@ def test_code_is_found_in_an_answer() -> None:
 
 def test_a_new_memory_knows_little() -> None:
     assert ContextWindow(lambda messages, prefill: 0).left() == ""
-    assert ContextWindow().count((Message("user", "x" * 300),)) > 50
+    asked: list[str] = []
+    window = ContextWindow(lambda messages, prefill: asked.append(prefill) or 7)  # type: ignore[func-returns-value]
+    assert [window.count((Message("user", "x"),)) for _ in range(3)] == [7, 7, 7]
+    assert window.count(()) == 0 and asked == [""], "what was counted is not counted again"

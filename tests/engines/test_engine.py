@@ -307,13 +307,12 @@ def test_a_constraint_and_stop_strings_are_not_kept_together(tiny: InProcess) ->
 
 
 def test_a_request_that_is_no_request_is_refused_alone(tiny: InProcess) -> None:
-    user, nobody = Message("user", "x"), Message("nobody", "x")  # type: ignore[arg-type]
+    user = Message("user", "x")
     for number, bad in enumerate(
         [
             TextRequest(),
             TextRequest(raw=""),
             TextRequest(prefill="x"),
-            TextRequest(messages=(nobody,)),
             TextRequest(messages=(user,), sampling=Sampling(top_k=-1)),
             TextRequest(messages=(user,), constraint=Constraint("regex", "(")),
         ]
