@@ -478,7 +478,7 @@ def test_a_grammar_of_a_prompt_file_is_kept(tmp_path: Path, form: str) -> None:
     }[form]
     file = tmp_path / "p.md"
     file.write_text(f"---\ndescription: x\ngrammar: {grammar}\n---\n{{{{input}}}}\n")
-    ran = run("ask", "-m", "tiny", "--temp", "0", "-p", str(file), "What is the capital of France?")
+    ran = ask("-p", str(file), "What is the capital of France?")
     assert (ran.out, ran.code) == ("Paris\n", 0), ran.err
 
 
@@ -494,7 +494,7 @@ def test_a_grammar_of_a_prompt_file_is_kept(tmp_path: Path, form: str) -> None:
 def test_a_grammar_that_cannot_be_kept(tmp_path: Path, grammar: str, words: str) -> None:
     file = tmp_path / "p.md"
     file.write_text(f"---\ndescription: x\ngrammar: {grammar}\n---\n{{{{input}}}}\n")
-    ran = run("ask", "-m", "tiny", "-p", str(file), "x")
+    ran = ask("-p", str(file), "x")
     assert ran.code == 2 and words in ran.err and ran.out == ""
 
 

@@ -74,7 +74,7 @@ def lines(pattern: str) -> Callable[[str], None]:
 def commit(text: str) -> None:
     first, *rest = text.split("\n")
     one_line(first)
-    assert len(first) <= 72 and not first.endswith("."), first
+    assert len(first.split()) <= 12 and not first.rstrip(".").count(". "), first
     assert not rest or rest[0] == "", text
     assert "```" not in text
 
