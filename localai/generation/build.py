@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
 _MOST_OF_A_FILE = 1 << 26  # bytes
 _YES_NO = "yes,no"
+_FORMS = ("choices", "schema", "regex", "grammar")  # the keys of a prompt file for one
 _CONSTRAINTS = ("choices", "regex", "schema", "grammar", "json_object", "test")
 
 
@@ -185,7 +186,7 @@ def _constraint(options: GenerateOptions, prompt: Prompt | None) -> Constraint |
     if len(flags) > 1:
         named = " and ".join("--" + flag.replace("_", "-") for flag in flags)
         raise BadInput(f"{named} cannot be kept together", "use one of them")
-    own = [name for name in ("choices", "schema", "regex") if prompt and getattr(prompt, name)]
+    own = [name for name in _FORMS if prompt and getattr(prompt, name)]
     if not flags and not own:
         return None
     from localai.generation import constraints  # which a plain question need not wait for
@@ -202,10 +203,23 @@ def _constraint(options: GenerateOptions, prompt: Prompt | None) -> Constraint |
         return makers[flags[0]](getattr(options, flags[0]))
     assert prompt is not None
     makers["schema"] = partial(_schema_of, prompt.path)
+    makers["grammar"] = partial(_grammar_of, prompt.path)
     try:
         return makers[own[0]](getattr(prompt, own[0]))
     except BadInput as error:
         raise BadConstraint(f"{prompt.path}: `{own[0]}`: {error.what}", error.next_step) from None
+
+
+def _grammar_of(file: Path, grammar: str) -> Constraint:
+    """Return the constraint of a prompt file's grammar, which may lie in a file beside it."""
+    from localai.generation import constraints
+    from localai.prompts import files
+
+    if "\n" in grammar.strip() or not grammar.strip().endswith((".gbnf", ".lark")):
+        return constraints.from_grammar_text(grammar)
+    if (path := files.FOLDER.beside(file, grammar.strip())) is None:
+        raise BadConstraint(f"there is no file {grammar!r} beside it", "write the grammar into it")
+    return constraints.from_grammar(path)
 
 
 def _schema_of(file: Path, schema: str | Mapping[str, object]) -> Constraint:

@@ -106,9 +106,14 @@ def from_grammar(typed: str | Path) -> Constraint:
     A file that is not `.lark` or `.gbnf`, and a text, are told by their `::=`.
     """
     if isinstance(typed, str) and _is_grammar(typed):
-        return _grammar(typed, "", "the grammar")
+        return from_grammar_text(typed)
     file = Path(typed)
     return _grammar(read_text(file, MAX_SOURCE), file.suffix.lower(), str(file))
+
+
+def from_grammar_text(text: str) -> Constraint:
+    """Return "text of this grammar", which is told by its `::=`."""
+    return _grammar(text, "", "the grammar")
 
 
 def _is_grammar(typed: str) -> bool:

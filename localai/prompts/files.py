@@ -42,6 +42,7 @@ description: What this prompt is for
 # choices: [positive, negative, neutral]
 # schema: name, age int, city
 # regex: "[a-z-]+"
+# grammar: answer.gbnf
 # model: tiny
 # Names in the text below that `--var name=value` may set, with what they are otherwise:
 # variables:
@@ -75,9 +76,10 @@ class Prompt:
     temperature: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    choices: tuple[str, ...] = ()  # at most one of choices, schema and regex is given
+    choices: tuple[str, ...] = ()  # at most one of choices, schema, regex, grammar is given
     schema: str | Mapping[str, Any] | None = None
     regex: str | None = None
+    grammar: str | None = None
     model: str | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)  # None: must be given
     example: Example | None = None
@@ -184,7 +186,7 @@ def parse(text: str, path: Path) -> Prompt:
     if not values.get("description"):
         hint = "say in one line what the prompt is for"
         raise BadInput(f"{path}:1: `description` is missing", hint)
-    forms = [key for key in ("choices", "schema", "regex") if key in values]
+    forms = [key for key in ("choices", "schema", "regex", "grammar") if key in values]
     if len(forms) > 1:
         raise front.nodes[forms[1]].error(f"`{forms[0]}` and `{forms[1]}` exclude each other")
     if "example" in values:

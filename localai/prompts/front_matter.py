@@ -119,6 +119,7 @@ KEYS: dict[str, Callable[[Node], Any]] = {
     "choices": _texts,
     "schema": _schema,
     "regex": _text,
+    "grammar": _text,
     "model": _line,
     "variables": _variables,
     "example": _example,

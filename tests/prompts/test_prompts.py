@@ -463,3 +463,42 @@ def test_a_schema_may_lie_beside_the_prompt_and_nowhere_else(
     assert ask("-p", "./link.md", "hi").out == "5\n"
     done = asked("none.json")
     assert done.code == 2 and "p.md: `schema`: there is no file" in done.err
+
+
+GRAMMAR = 'root ::= "Paris" | "London"\n'
+
+
+@pytest.mark.parametrize("form", ["in the file", "beside it", "lark"])
+def test_a_grammar_of_a_prompt_file_is_kept(tmp_path: Path, form: str) -> None:
+    (tmp_path / "city.gbnf").write_text(GRAMMAR)
+    grammar = {
+        "in the file": "|\n  " + GRAMMAR.strip(),
+        "beside it": "city.gbnf",
+        "lark": """'start: "Paris" | "London"'""",
+    }[form]
+    file = tmp_path / "p.md"
+    file.write_text(f"---\ndescription: x\ngrammar: {grammar}\n---\n{{{{input}}}}\n")
+    ran = ask("-p", str(file), "What is the capital of France?")
+    assert (ran.out, ran.code) == ("Paris\n", 0), ran.err
+
+
+@pytest.mark.parametrize(
+    ("grammar", "words"),
+    [
+        ("none.gbnf", "there is no file 'none.gbnf' beside it"),
+        ("../up.gbnf", "only name files in its own folder"),
+        ("/etc/passwd", "no rule of a lark grammar"),
+        ("'root ::= \"a'", "(line 1, column 10)"),
+    ],
+)
+def test_a_grammar_that_cannot_be_kept(tmp_path: Path, grammar: str, words: str) -> None:
+    file = tmp_path / "p.md"
+    file.write_text(f"---\ndescription: x\ngrammar: {grammar}\n---\n{{{{input}}}}\n")
+    ran = ask("-p", str(file), "x")
+    assert ran.code == 2 and words in ran.err and ran.out == ""
+
+
+def test_a_grammar_excludes_the_other_forms(tmp_path: Path) -> None:
+    text = "---\ndescription: x\nregex: a\ngrammar: 'root ::= \"a\"'\n---\n"
+    with pytest.raises(BadInput, match="`regex` and `grammar` exclude each other"):
+        files.parse(text, tmp_path / "p.md")

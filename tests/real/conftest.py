@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import run
 from tests.real import models
 
 
@@ -21,3 +23,21 @@ def real_model() -> Callable[[str], Path]:
             pytest.skip(f"{name}: {error}")
 
     return find
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of one warm host for all tests of a module, to be given to `run`."""
+    folder = tmp_path_factory.mktemp("host")
+    names = ("CONFIG", "DATA", "STATE", "CACHE")
+    environment = {f"XDG_{name}_HOME": str(folder / name.lower()) for name in names}
+    stamp = folder / "state" / "localai" / "gpu-looked"
+    stamp.parent.mkdir(parents=True)
+    stamp.touch()
+    environment |= {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "LOCALAI_WARM": "1"}
+    environment |= {
+        "LOCALAI_THREADS": str(min(4, os.cpu_count() or 1)),
+        "LOCALAI_KEEP_ALIVE": "10m",
+    }
+    yield environment
+    run("stop", "--all", env=environment)
