@@ -410,7 +410,7 @@ class Broken:
     """An engine that answers as it is told."""
 
     def __init__(self, *events: Event | BaseException) -> None:
-        self.events = deltas
+        self.events = events
         self.requests: list[TextRequest] = []
         self.cancelled = False
 

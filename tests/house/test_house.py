@@ -405,7 +405,7 @@ def test_the_client_in_a_pipe_is_light(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("warmth")
 def test_only_a_prompt_file_makes_the_client_read_yaml(tmp_path: Path) -> None:
     code, peak, names = probe(
-        tmp_path / "report", "ask", "-m", "tiny", "-p", "tldr", "-n", "4", "x"
+        tmp_path / "report", "ask", "-m", "tiny", "-p", "summarize", "-n", "4", "x"
     )
     assert code == 0
     assert "yaml" in names
