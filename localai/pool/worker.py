@@ -251,12 +251,12 @@ class Worker:
                 self._table.begin(request_id)
             elif event.phase == "queued":
                 self._table.put_back(request_id)
-        for client, data in frames.items():
-            if not client.closed:
-                client.send(bytes(data))
-        with self._lock:
-            for request_id in ended:
+        with self._lock:  # which also keeps the process from leaving between the two
+            for request_id in ended:  # first: who hears of it may use its id again
                 self._table.end(request_id)
+            for client, data in frames.items():
+                if not client.closed:
+                    client.send(bytes(data))
 
 
 def _close(files: tuple[int, ...]) -> None:

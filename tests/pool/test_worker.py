@@ -952,3 +952,9 @@ def test_where_no_folder_tells_of_descriptors_none_is_closed(
 
         monkeypatch.setattr(os, "listdir", none)
         assert spawn.inheritable_fds() == []
+
+
+def test_an_id_is_free_as_soon_as_its_end_is_heard(start: Callable[..., Process]) -> None:
+    worker = start()
+    for _ in range(200):
+        assert worker.talk.answer("a", CAPITAL, max_tokens=1)["reason"] == "length"
