@@ -33,9 +33,9 @@ def test_tiny_is_the_shipped_model(tmp_path: Path) -> None:
     assert TINY.parts[-3:] == ("localai", "tiny", "tiny-chat.gguf")
     shipped = tmp_path / "tiny-chat.gguf"
     shipped.write_bytes(b"GGUF")
-    assert resolve("tiny", shipped) == ModelFile("tiny", shipped)
+    assert resolve("tiny", tiny=shipped) == ModelFile("tiny", shipped)
     with pytest.raises(UnknownModel, match="missing from this installation"):
-        resolve("tiny", tmp_path / "absent.gguf")
+        resolve("tiny", tiny=tmp_path / "absent.gguf")
 
 
 @pytest.mark.parametrize(
