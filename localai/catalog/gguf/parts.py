@@ -13,8 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-_PART: Final = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.gguf", re.S)
+_PART: Final = r"(.*)-([0-9]{5})-of-([0-9]{5})\.gguf"  # compiled at its first use
 _MOST_LINKS: Final = 40  # in a chain, as the kernel allows
+
+
+def _part(name: str) -> re.Match[str] | None:
+    """Return the match of a part's name; None, soon, for the names of nearly all files."""
+    return re.fullmatch(_PART, name, re.S) if "-of-" in name else None
 
 
 def parts_beside(path: Path) -> Iterator[Path]:
@@ -22,7 +27,7 @@ def parts_beside(path: Path) -> Iterator[Path]:
 
     A file that is not named as a part is the only one.
     """
-    part = _PART.fullmatch(path.name)
+    part = _part(path.name)
     if part is None or not 1 <= int(part[2]) <= int(part[3]):
         yield path
         return
@@ -54,7 +59,7 @@ def load_path(path: Path) -> Path:
     which the other parts lie. The blob of a hub's cache becomes the link that names it as a part.
     """
     chain = list(_links(path))
-    named = [each for each in chain if _PART.fullmatch(each.name)]
+    named = [each for each in chain if _part(each.name)]
     whole = [each for each in named if is_complete(each)]
     if named:
         return whole[-1] if whole else named[0]
@@ -80,7 +85,7 @@ def _link_to_blob(blob: Path) -> Path | None:
     if blob.parent.name != "blobs" or not snapshots.is_dir():
         return None
     for root, _, names in sorted(os.walk(snapshots)):
-        for link in (Path(root, name) for name in sorted(names) if _PART.fullmatch(name)):
+        for link in (Path(root, name) for name in sorted(names) if _part(name)):
             if os.path.realpath(link) == str(blob):
                 return link
     return None
