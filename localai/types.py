@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 Role = Literal["system", "user", "assistant"]
 Cut = Literal["head", "middle", "tail"]
 ConstraintKind = Literal["choices", "regex", "json_schema", "json_object", "lark", "gbnf"]
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "repetition", "cancelled"]
 Phase = Literal["queued", "loading", "reading", "working"]
 Unit = Literal["requests", "bytes", "tokens", "steps", "seconds"]
 
@@ -102,6 +102,7 @@ class Usage(NamedTuple):
     answer_seconds: float  # from the first sampled token to the last
     first_token_seconds: float  # from arrival to the first sampled token
     seed: int
+    most_tokens: int | None = None  # that the answer might have; None: as the context has room
 
 
 class Text(NamedTuple):

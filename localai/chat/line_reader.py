@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from localai.errors import BadInput
 from localai.formats.text import decode
-from localai.terminal.console import STDIN_LIMIT, Console
+from localai.terminal.console import Console
+from localai.terminal.stdin import LIMIT
 
 _FENCE = '"""'
 
@@ -54,11 +55,11 @@ class LineReader:
         try:
             if stdin.terminal:
                 self._console.prompt(prompt)
-            data = stdin.file.readline(STDIN_LIMIT + 1) if stdin.file else b""
+            data = stdin.file.readline(LIMIT + 1) if stdin.file else b""
         except KeyboardInterrupt:
             if stdin.terminal:
                 self._console.prompt("\n")  # behind the terminal's own ^C
             raise
-        if len(data) > STDIN_LIMIT:
+        if len(data) > LIMIT:
             raise BadInput("a line on stdin is too long", "give it in parts")
         return decode(data, "the text on stdin").rstrip("\r\n") if data else None

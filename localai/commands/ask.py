@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 )
 @options.character
 @option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
-@option("-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT.")
+@option(
+    "-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT and --stop."
+)
+@option("-I", "--no-stdin", is_flag=True, help="Leave stdin alone: for loops that read it.")
 @option("--raw", is_flag=True, help="Continue the text, without a chat template.")
 @option(
     "--think",
@@ -55,7 +58,11 @@ if TYPE_CHECKING:
 def ask(ctx: click.Context, /, **given: Any) -> int:
     """Ask a question; the answer goes to stdout.
 
-    PROMPT and stdin are joined: stdin first, then a blank line, then PROMPT.
+    PROMPT and stdin are joined: stdin first, then a blank line, then PROMPT. So in a loop that
+    reads stdin itself the first call would take all that is left of it; -I leaves it to the loop:
+
+    \b
+      while read -r name; do localai ask -I "Who is $name?"; done < names.txt
 
     \b
     Examples:
@@ -65,43 +72,58 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
       localai ask -m tiny --schema "answer" "What is the capital of Peru? Answer in JSON."
       if localai ask -m tiny --test "Is this mail spam?" < mail.txt; then echo spam; fi
     """  # noqa: D301 (click reads the \b)
-    console: Console = ctx.obj
-    options.apply(console, given)
-    argument = "" if given["words"] == ("-",) else " ".join(given["words"])
-    if given["escapes"]:
-        argument = unescape(argument)
-    piped = console.read_stdin(typed=given["words"] == ("-",))
-    text = build.joined(piped, argument)
-    if not text and given["prompt_file"] is None:
-        if given["as_json"] or given["quiet"]:
-            raise BadInput("there is no question", "give it as an argument or on stdin")
-        console.talk(ctx.get_help())
-        return ExitCode.USAGE
-    if given["test"] and given["output"] is not None:
-        raise BadInput("--test has no output", "leave out -o")
     if given["test"]:
-        return _decide(console, given, text)
-    _answer(console, given, text)
-    return ExitCode.DONE
+        return _decide(ctx, given)
+    return ExitCode.DONE if _ask(ctx, given) else ExitCode.USAGE
 
 
-def _decide(console: Console, given: dict[str, Any], text: str) -> int:
+def _decide(ctx: click.Context, given: dict[str, Any]) -> int:
     """Return the exit code of `--test`, as grep does: 0 yes, 1 no, failures above."""
     try:
-        answer = _answer(console, given, text)
+        answer = _ask(ctx, given)
     except LocalaiError as error:
         if error.code == ExitCode.FAILED:
             raise Undecided(error.what, error.next_step) from error
         raise
     except Exception as error:  # whatever it is, it is not "no"
         raise Undecided(f"the test failed: {error}") from error
+    if answer is None:
+        return ExitCode.USAGE
     return ExitCode.DONE if answer.content == "yes" else ExitCode.FAILED
+
+
+def _ask(ctx: click.Context, given: dict[str, Any]) -> Answer | None:
+    """Return the answer; None where there was no question, and the help was shown instead."""
+    console: Console = ctx.obj
+    options.apply(console, given)
+    text = _question(console, given)
+    if not text.strip() and given["prompt_file"] is None:
+        if console.stdin.terminal and not (given["as_json"] or given["quiet"]):
+            console.talk(ctx.get_help())
+            return None
+        raise BadInput("there is no question", "give it as an argument or on stdin")
+    if given["test"] and given["output"] is not None:
+        raise BadInput("--test has no output", "leave out -o")
+    return _answer(console, given, text)
+
+
+def _question(console: Console, given: dict[str, Any]) -> str:
+    """Return stdin's text and the argument's."""
+    typed = given["words"] == ("-",)
+    if typed and given["no_stdin"]:
+        raise BadInput("- reads stdin, and --no-stdin leaves it alone", "use one of them")
+    argument = "" if typed else " ".join(given["words"])
+    if given["escapes"]:
+        argument = unescape(argument)
+        given["stop"] = tuple(map(unescape, given["stop"]))
+    piped = "" if given["no_stdin"] else console.read_stdin(typed=typed)
+    return build.joined(piped, argument)
 
 
 def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
     asked = options.generation(given)
     prompt, card = build.prompt_file(asked), build.character(asked)
-    if prompt and not text and "input" in prompt.names():
+    if prompt and not text.strip() and "input" in prompt.names():
         what = f"the prompt {prompt.name} wants an input, and there is none"
         raise BadInput(what, "give it as an argument or on stdin")
     request = build.request(asked, text, prompt, card)
@@ -116,9 +138,14 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
 
         if not (given["raw"] or silent or request.constraint):
             console.use_markdown()
+        if not given["unbuffered"]:
+            console.write_by("answer" if request.constraint else "line")
         answer = print_answer(deltas, console, spec.name, show=not silent, think=given["think"])
         if given["as_json"]:
             console.write_json(answer.as_json())
+        answer.refuse_thinking_alone()
+    if remark := answer.remark():
+        console.warn(remark)
     if given["stats"]:
         console.talk(answer.stats())
     return answer

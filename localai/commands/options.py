@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from localai.commands.click_ext import Function, option
-from localai.commands.params import BoundedNumber, Duration, Layers
+from localai.commands.params import BoundedNumber, Duration, Layers, SomeText
 from localai.errors import BadInput
 from localai.generation.build import GenerateOptions
 from localai.generation.model_spec import ModelOptions
@@ -68,7 +68,7 @@ sampling = _stack(
     option("--repeat-last-n", type=BoundedNumber(*SAMPLING_BOUNDS["repeat_last_n"]), metavar="N", help="Tokens that the penalty looks back on. [64]"),
     option("--temp-first", is_flag=True, help="Temperature before top-k, top-p and min-p, as other toolkits do."),
     option("--seed", type=BoundedNumber(*SAMPLING_BOUNDS["seed"]), metavar="N", help="Makes a run repeatable."),
-    option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
+    option("--stop", type=SomeText(), multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 
 constraints = _stack(
@@ -87,6 +87,7 @@ talk = _stack(
 )  # fmt: skip
 
 output = _stack(
+    option("--unbuffered", is_flag=True, help="In a pipe, too, write each token as it comes."),
     option("-o", "--output", metavar="FILE", help="Write there instead of stdout; - is stdout."),
     option("--force", is_flag=True, help="Overwrite the file of -o."),
 )  # fmt: skip

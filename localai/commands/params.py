@@ -98,3 +98,15 @@ class BoundedNumber(click.ParamType[float]):
             bounds = f"from {self._low} to {self._high}"
             self.fail(f"{str(value)[:40]!r} is not a {what} {bounds}", param, ctx)
         return number
+
+
+class SomeText(click.ParamType[str]):
+    """A text that is not empty."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text; an empty one is refused."""
+        if not value:
+            self.fail("it is empty", param, ctx)
+        return str(value)

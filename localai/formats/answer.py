@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from localai.errors import LocalaiError
 from localai.types import Event, Finished, Text, Thinking, Usage
 
 
@@ -31,6 +32,32 @@ class Answer:
     def content(self) -> str:
         """The answer's text, without the newlines at its end."""
         return "".join(self.text).rstrip("\n")
+
+    @property
+    def thinking_alone(self) -> bool:
+        """Whether there is no answer, but thinking."""
+        return bool("".join(self.thinking).strip()) and not self.content.strip()
+
+    def refuse_thinking_alone(self) -> None:
+        """Raise LocalaiError where all of it was thinking: nothing would look like an answer."""
+        if self.thinking_alone:
+            cut = "; it was cut there" if self.finish == "length" else ""
+            tokens = self.usage.answer_tokens if self.usage else 0
+            raise LocalaiError(
+                f"there is no answer: all {tokens} tokens were thinking{cut}",
+                "allow more with -n, or use --think off",
+            )
+
+    def remark(self) -> str:
+        """Return what should be said of how it ended; empty: it ended by itself."""
+        if self.finish == "repetition":
+            return "the answer repeated itself and was stopped; --repeat-penalty 1.1 may help"
+        if self.finish != "length":
+            return ""
+        usage = self.usage
+        if usage and usage.most_tokens and usage.answer_tokens >= usage.most_tokens:
+            return f"the answer was cut at {usage.most_tokens} tokens; -n allows more"
+        return "the answer was cut: the model's context is full"
 
     def as_json(self) -> dict[str, Any]:
         """Return the answer as `--json` shows it; the keys are stable."""

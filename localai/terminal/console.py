@@ -5,7 +5,6 @@ In a pipe the answer's bytes pass as they are; on a terminal what a terminal wou
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -16,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from localai import settings
 from localai.errors import BadInput, ClosedPipe, LocalaiError
 from localai.formats.text import clip, decode, encode, json_safe, one_line, sanitise
-from localai.terminal.streams import Stream, TrailingNewlines, refusal
+from localai.terminal import stdin as standard_input
+from localai.terminal.streams import Stream, TrailingNewlines, refusal, silenced
+from localai.terminal.writing_units import Unit, WritingUnits
 
 if TYPE_CHECKING:
     from localai.terminal.markdown import Markdown
-
-STDIN_LIMIT = 64 * 2**20  # bytes
 
 
 class Console:
@@ -46,6 +45,7 @@ class Console:
         self._color = color
         self._answer = TrailingNewlines()
         self._thought = TrailingNewlines()
+        self._units, self._thought_units = WritingUnits(), WritingUnits("line")
         self._markdown: Markdown | None = None
         self._status = ""
         self._lock = threading.RLock()  # a progress draws from a thread of its own
@@ -103,10 +103,14 @@ class Console:
 
             self._markdown = Markdown(lambda: self.width, self.color_out)
 
+    def write_by(self, unit: Unit) -> None:
+        """Write answers to a pipe or a file in such units; a terminal shows all as it comes."""
+        self._units = WritingUnits("piece" if self.stdout.terminal else unit)
+
     # The result: stdout
 
     def write(self, text: str) -> None:
-        """Write a piece of an answer at once; `end` completes it.
+        """Write a piece of an answer; `end` completes it.
 
         Raises
         ------
@@ -122,7 +126,8 @@ class Console:
                 ready = self._markdown.feed(ready)
             elif self.stdout.terminal:
                 ready = sanitise(ready)
-            self._put(encode(ready))
+            for unit in self._units.push(ready):
+                self._put(encode(unit))
 
     def end(self) -> None:
         """Complete an answer with exactly one newline; without an answer, do nothing."""
@@ -130,16 +135,21 @@ class Console:
             self._end_thought()
             if self._answer.end():
                 rest = self._markdown.close() if self._markdown else ""
-                self._put(encode(rest + "\n"))
+                self._put(encode(self._units.end(rest + "\n")))
 
     def forget(self) -> None:
         """Take an answer that was begun for none: nothing of it is still to be written."""
         self._answer.end()
+        self._units.forget()
 
     def write_line(self, text: str) -> None:
-        """Write a result that is complete: a line, a listing."""
-        self.write(text)
-        self.end()
+        """Write a result that is complete, in one write: a line, a listing."""
+        usual, self._units.unit = self._units.unit, "answer"
+        try:
+            self.write(text)
+            self.end()
+        finally:
+            self._units.unit = usual
 
     def write_json(self, value: Any) -> None:
         """Write a result as one line of JSON."""
@@ -167,12 +177,7 @@ class Console:
     def abandon(self) -> None:
         """Point stdout at nothing, so that the interpreter's last flush finds no closed pipe."""
         self.forget()
-        number = self.stdout.number()
-        self.stdout = Stream(None)
-        if number is not None:
-            nothing = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nothing, number)
-            os.close(nothing)
+        self.stdout = silenced(self.stdout)
 
     # The talk: stderr
 
@@ -195,8 +200,10 @@ class Console:
     def error(self, error: LocalaiError, as_json: bool = False) -> None:
         """Say what failed and what to do next, or one JSON object; also when quiet.
 
-        An answer that was begun ends here, with its newline.
+        An answer that was begun ends here, with its newline; one of a fixed form is not written.
         """
+        if self._units.unit == "answer":
+            self.forget()
         with suppress(LocalaiError):
             self.end()
         if self.debug:
@@ -218,17 +225,19 @@ class Console:
         return sanitise(text)
 
     def thinking(self, text: str) -> None:
-        """Show a piece of the model's thinking, dim, on stderr if it is a terminal."""
+        """Show a piece of the model's thinking on stderr: dim, or by whole lines in a pipe."""
         with self._lock:
-            if self.quiet or not self.stderr.terminal:
+            if self.quiet:
                 return
             self.clear_status()
-            if ready := sanitise(self._thought.push(text)):
-                self._put_err(f"\x1b[2m{ready}\x1b[0m" if self.color_err else ready)
+            ready = sanitise(self._thought.push(text))
+            shown = [ready] if self.stderr.terminal else self._thought_units.push(ready)
+            for each in filter(None, shown):
+                self._put_err(f"\x1b[2m{each}\x1b[0m" if self.color_err else each)
 
     def _end_thought(self) -> None:
         if self._thought.end():
-            self._put_err("\n")
+            self._put_err(self._thought_units.end("\n"))
 
     def status(self, text: str) -> None:
         """Draw the transient line over the one before; nothing where it cannot be erased."""
@@ -274,17 +283,9 @@ class Console:
             return ""
         return decode(self.read_bytes(), "the text on stdin")
 
-    def read_bytes(self, limit: int = STDIN_LIMIT) -> bytes:
+    def read_bytes(self, limit: int = standard_input.LIMIT) -> bytes:
         """Return all bytes of stdin (for `-`), at most `limit`; BadInput if there are more."""
-        try:
-            data = self.stdin.receive(limit + 1)
-        except OSError as error:
-            if error.errno == errno.EBADF:
-                return b""
-            raise BadInput(f"stdin cannot be read: {error.strerror}") from None
-        if len(data) > limit:
-            raise BadInput(f"stdin holds more than {limit // 2**20} MB", "give it in parts")
-        return data
+        return standard_input.read_all(self, limit)
 
 
 def _json(value: Any) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import select
+import time
+from collections.abc import Callable
 from typing import BinaryIO, NamedTuple, TextIO
 
 
@@ -37,14 +39,23 @@ class Stream(NamedTuple):
             except BlockingIOError:  # a pipe that another program made non-blocking
                 select.select([], [number], [])
 
-    def receive(self, limit: int) -> bytes:
-        """Read to the end, but no more than `limit` bytes (raises OSError)."""
+    def receive(
+        self, limit: int, tell: Callable[[], None] | None = None, patience: float = 0.0
+    ) -> bytes:
+        """Read to the end, but no more than `limit` bytes (raises OSError).
+
+        `tell` is called once where it takes longer than `patience`, in seconds.
+        """
         if self.file is None:
             return b""
         if (number := self.number()) is None:
             return self.file.read(limit)
         found = bytearray()
+        due = time.monotonic() + patience
         while len(found) < limit:
+            if tell and not select.select([number], [], [], max(0.0, due - time.monotonic()))[0]:
+                tell()
+                tell = None
             try:
                 piece = os.read(number, min(limit - len(found), 2**20))
             except BlockingIOError:
@@ -61,6 +72,15 @@ class Stream(NamedTuple):
             return None if self.file is None else self.file.fileno()
         except (OSError, ValueError):
             return None
+
+
+def silenced(stream: Stream) -> Stream:
+    """Let all that still goes to a stream's descriptor go nowhere; return a closed stream."""
+    if (number := stream.number()) is not None:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, number)
+        os.close(nothing)
+    return Stream(None)
 
 
 def refusal(error: OSError) -> tuple[str, str]:

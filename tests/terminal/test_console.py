@@ -55,6 +55,7 @@ ANSWER_SHOWN = "ä \\x1b[31mred\n\nend\n".encode()
 TALK = b"warning: caref\\x1bul\nlocalai: it\\x9b broke\n  next: mend it\n"
 DRAWN = b"\r\x1b[Kloading\r\x1b[K"
 THOUGHT = b"\x1b[2mhm\x1b[0m\x1b[2m\nm\\x07\x1b[0m\n"
+THOUGHT_PLAIN = b"hm\nm\\x07\n"
 TALK_COLOR = TALK.replace(b"localai:", b"\x1b[1;31mlocalai:\x1b[0m")
 
 
@@ -95,7 +96,7 @@ def speak(out_tty: bool, err_tty: bool, **more: str) -> tuple[bytes, bytes]:
 
 
 def test_neither_is_a_terminal() -> None:
-    assert speak(False, False) == (ANSWER, TALK)
+    assert speak(False, False) == (ANSWER, THOUGHT_PLAIN + TALK)
 
 
 def test_both_are_terminals() -> None:
@@ -103,7 +104,7 @@ def test_both_are_terminals() -> None:
 
 
 def test_only_stdout_is_a_terminal() -> None:
-    assert speak(True, False) == (ANSWER_SHOWN, TALK)
+    assert speak(True, False) == (ANSWER_SHOWN, THOUGHT_PLAIN + TALK)
 
 
 def test_only_stderr_is_a_terminal() -> None:
@@ -113,7 +114,7 @@ def test_only_stderr_is_a_terminal() -> None:
 def test_what_is_said_breaks_between_words_on_a_narrow_terminal_alone() -> None:
     broken = TALK.replace(b"it\\x9b broke", b"it\\x9b\nbroke").replace(b" caref", b"\ncaref")
     assert speak(False, True, COLUMNS="16", NO_COLOR="1")[1].endswith(broken)
-    assert speak(False, False, COLUMNS="16") == (ANSWER, TALK)
+    assert speak(False, False, COLUMNS="16") == (ANSWER, THOUGHT_PLAIN + TALK)
 
 
 @pytest.mark.parametrize("more", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

@@ -100,6 +100,7 @@ class Job:
             answer_seconds=max(0.0, self.last - first),
             first_token_seconds=first - self.arrived,
             seed=self.seed,
+            most_tokens=self.request.max_tokens,
         )
 
 
