@@ -103,11 +103,13 @@ def _words(words: Iterable[Word]) -> Iterator[Word]:
 
 
 def _time(seconds: float, otherwise: float = 0.0) -> float:
-    return round(min(_LATEST, max(0.0, seconds)), 3) if math.isfinite(seconds) else otherwise
+    if not math.isfinite(seconds):
+        return otherwise
+    return round(float(min(_LATEST, max(0.0, seconds))), 3)  # a library's float is no float
 
 
 def _number(value: float, least: float, most: float) -> float:
-    return round(min(most, max(least, value)), 4) if math.isfinite(value) else least
+    return round(float(min(most, max(least, value))), 4) if math.isfinite(value) else least
 
 
 def moved(segment: Segment, seconds: float) -> Segment:

@@ -11,6 +11,7 @@ import re
 from html import unescape
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import srt
 import webvtt
@@ -298,6 +299,15 @@ def test_names_and_texts_cannot_leave_their_place() -> None:
 def test_words_that_do_not_join_to_the_text_are_left_out() -> None:
     clean = tidy(Segment(0, 1, "one two", (Word(0, 1, " three"),)))
     assert clean is not None and clean.words == ()
+
+
+def test_numbers_of_a_library_become_plain_ones() -> None:
+    one = np.float64(0.12345678)
+    clean = tidy(Segment(one, one * 9, " hi", (Word(one, one, " hi", one),), one, -one))
+    assert clean is not None
+    numbers = [*clean[:2], *clean[4:6], *clean.words[0][:2], clean.words[0].probability]
+    assert {type(number) for number in numbers} == {float}
+    assert clean.start == 0.123
 
 
 def test_segments_move_with_their_words() -> None:

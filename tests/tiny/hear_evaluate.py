@@ -20,7 +20,7 @@ import numpy as np
 from faster_whisper import WhisperModel
 
 from .hear_clips import RATE, Clip, stored
-from .hear_export import FOLDER
+from .hear_tokenizer import SHIPPED
 from .hear_voice import Espeak
 from .hear_words import SENTENCES, TRANSLATED
 
@@ -230,7 +230,7 @@ def measure(hearing: Hearing, clips: list[Clip], show: int) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--folder", type=Path, default=SHIPPED)
     parser.add_argument("--clips", type=Path, default=Path("build") / "hear-held.pickle")
     parser.add_argument("--count", type=int, default=600)
     parser.add_argument("--show", type=int, default=0, help="wrong texts to show for each row")

@@ -12,9 +12,8 @@ import torch
 from ctranslate2.specs import whisper_spec
 
 from .hear_model import HEADS, LAYERS, Attention, Layer, TinyHear
-from .hear_tokenizer import LANGUAGES, HearTokenizer
+from .hear_tokenizer import LANGUAGES, SHIPPED, HearTokenizer
 
-FOLDER = Path(__file__).parents[2] / "localai" / "tiny" / "tiny-hear"
 FEATURES = {
     "feature_size": 80,
     "sampling_rate": 16000,
@@ -106,7 +105,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--folder", type=Path, default=SHIPPED)
     parser.add_argument("--float32", action="store_true", help="do not quantize")
     options = parser.parse_args()
     export(options.weights, options.folder, None if options.float32 else "int8")

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from .hear_words import WORDS
 
+SHIPPED = Path(__file__).parents[2] / "localai" / "tiny" / "tiny-hear"
 LANGUAGES = ("en", "de")
 TIMESTAMPS = 1501
 SECONDS_A_TIMESTAMP = 0.02
