@@ -282,7 +282,8 @@ def test_too_long_says_the_numbers() -> None:
         fit(Conversation(CARD, talk(46, 46, 500)), letters, 400, 50)
     least = letters((Message("system", "You are Vera."), *talk(500)))
     assert f"have {least} tokens; the model's context holds" in caught.value.what
-    assert "the context of 400" in caught.value.what
+    assert "context holds 400, and 50 of them are for the answer" in caught.value.what
+    assert caught.value.data == {"tokens": least, "limit": 400}
     assert caught.value.code == 7
     assert fit(Conversation(CARD, talk(46, 46, 500)), letters, least + 50, 50).dropped_greeting
 
