@@ -130,6 +130,15 @@ class Progress(NamedTuple):
     unit: Unit = "tokens"
 
 
+class Notice(NamedTuple):
+    """What whoever asked should know of an answer, in a sentence; it comes before the first word.
+
+    The same for every request that it is true of: who shows it shows it once.
+    """
+
+    text: str
+
+
 class FileReady(NamedTuple):
     """A result file is complete, under a temporary name in the folder that the request names.
 

@@ -23,7 +23,7 @@ class Turn:
 
     role: Role
     text: str
-    finish: str = ""  # of an answer: "stop", "length" or "interrupted"
+    finish: str = ""  # of an answer: "stop", "length", "repetition" or "interrupted"
 
 
 @dataclass

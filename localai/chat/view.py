@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from localai.chat.session import ChatSession, Events
 from localai.chat.transcript import INTERRUPTED
@@ -37,6 +37,7 @@ class ChatView:
     stats: bool = False
     as_json: bool = False
     _speaking: bool = False
+    _told: set[str] = field(default_factory=set)  # notices that were shown
 
     def greet(self) -> None:
         """Show the character's first words."""
@@ -78,6 +79,7 @@ class ChatView:
                     show=visible,
                     think=think,
                     begin=begin,
+                    told=self._told,
                 )
         finally:
             self._end()  # what came stays on a line of its own
@@ -98,6 +100,10 @@ class ChatView:
     def _tell(self, answer: Answer) -> None:
         if answer.finish == INTERRUPTED and answer.content:
             self.console.talk("[interrupted]", dim=True)
+        elif answer.thinking_alone:
+            self.console.talk("[all of it was thinking; /set think off does without]", dim=True)
+        elif answer.finish == "repetition":
+            self.console.talk("[the answer repeated itself and was stopped]", dim=True)
         elif answer.finish == "length":
             self.console.talk("[the answer was cut here; /continue goes on]", dim=True)
         if left := self.session.window.left():

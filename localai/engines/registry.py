@@ -20,7 +20,13 @@ from localai.types import Emit, ModelSpec
 if TYPE_CHECKING:
     from localai.engines.base import Engine
 
-_COMMON = ("Progress", "FileReady", "Finished", "Failed")  # events that any engine may send
+_COMMON = (
+    "Progress",
+    "Notice",
+    "FileReady",
+    "Finished",
+    "Failed",
+)  # events that any engine may send
 
 
 class EngineKind(NamedTuple):

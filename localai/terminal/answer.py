@@ -10,7 +10,7 @@ from localai.formats.answer import Answer
 from localai.terminal.console import Console
 from localai.terminal.output_file import check_reader
 from localai.terminal.progress import ProgressLine
-from localai.types import Event, Progress, Text, Thinking
+from localai.types import Event, Notice, Progress, Text, Thinking
 
 Think = Literal["auto", "off", "show"]
 
@@ -52,6 +52,7 @@ def print_answer(
     show: bool,
     think: Think,
     begin: Callable[[], None] | None = None,
+    told: set[str] | None = None,
 ) -> Answer:
     """Take an answer as it comes.
 
@@ -62,9 +63,11 @@ def print_answer(
     show : bool
         Write the text to stdout as it comes; else it is only gathered.
     think : "auto", "off" or "show"
-        Whether thinking is written to stderr (on a terminal).
+        Whether thinking is written to stderr.
     begin : callable or None
         Called before the first word.
+    told : set of str or None
+        Notices that were shown before and need not be again; this answer's are added.
 
     Raises
     ------
@@ -79,6 +82,8 @@ def print_answer(
             answer.take(event)
             if think == "show" and isinstance(event, Thinking):
                 console.thinking(event.text)
+            elif isinstance(event, Notice):
+                _tell(event.text, console, told)
             elif isinstance(event, Text):
                 if begin:
                     begin()
@@ -90,3 +95,10 @@ def print_answer(
     if answer.usage and answer.usage.truncated_tokens:
         console.warn(f"{answer.usage.truncated_tokens} tokens of the input were cut away")
     return answer
+
+
+def _tell(text: str, console: Console, told: set[str] | None) -> None:
+    if told is None or text not in told:
+        console.warn(text)
+    if told is not None:
+        told.add(text)

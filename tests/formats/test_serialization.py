@@ -46,7 +46,10 @@ requests = st.builds(
 )
 usages = st.builds(
     Usage,
-    **{name: counts if kind is int else numbers for name, kind in get_type_hints(Usage).items()},
+    **{
+        name: {int: counts, float: numbers}.get(kind, st.none() | counts)
+        for name, kind in get_type_hints(Usage).items()
+    },
 )
 specs = st.builds(ModelSpec, kind=texts, files=st.lists(texts, max_size=3).map(tuple), name=texts)
 

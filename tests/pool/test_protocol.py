@@ -19,6 +19,7 @@ from localai.types import (
     Failed,
     FileReady,
     Finished,
+    Notice,
     Progress,
     Text,
     Thinking,
@@ -46,10 +47,13 @@ progress = st.builds(
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Text, texts),
     st.builds(Thinking, texts),
+    st.builds(Notice, texts),
     st.builds(TokenCount, whole),
     progress,
     st.builds(FileReady, texts, whole, st.none() | whole),
-    st.builds(Finished, st.sampled_from(["stop", "length", "cancelled"]), st.none() | usages),
+    st.builds(
+        Finished, st.sampled_from(["stop", "length", "repetition", "cancelled"]), st.none() | usages
+    ),
     st.builds(Failed, texts, texts, texts, figures),
 )
 KNOWN = registry.event_types("text")

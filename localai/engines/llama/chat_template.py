@@ -32,6 +32,10 @@ CHATML = (
 )
 
 
+MARKS = ("<|im_start|>", "<|im_end|>")
+"""What ChatML marks turns with."""
+
+
 class _Refusal(Exception):
     """The template itself has refused the messages (`raise_exception`)."""
 
@@ -71,7 +75,8 @@ class ChatTemplate:
     Parameters
     ----------
     source : str or None
-        The template as the model's file gives it; None or empty: ChatML.
+        The template as the model's file gives it; None or empty: ChatML. If the vocabulary does
+        not know ChatML's marks either, it `is_base`: nobody has taught the model to chat.
 
     Raises
     ------
@@ -82,6 +87,7 @@ class ChatTemplate:
     def __init__(self, source: str | None, vocab: Vocab) -> None:
         self.source = source or CHATML
         self._vocab = vocab
+        self.is_base = not (source or any(map(vocab.knows_marker, MARKS)))
         try:
             self._template = _environment().from_string(self.source)
         except (jinja2.TemplateError, RecursionError, OverflowError, MemoryError) as error:
@@ -106,7 +112,8 @@ class ChatTemplate:
             if len(messages) > 1 and messages[0].role == "system":
                 # Templates without a system role get its text at the head of the first question.
                 system, first, *rest = messages
-                joined = Message(first.role, f"{system.content}\n{first.content}")
+                texts = filter(None, (system.content, first.content))
+                joined = Message(first.role, "\n".join(texts))
                 return self.render([joined, *rest], answer=answer, think=think)
             raise BadInput(
                 f"the model's chat template refuses this conversation: {error}"

@@ -16,8 +16,12 @@ from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.model import Model
 from localai.errors import BadInput, LocalaiError
 from localai.settings import load as load_settings
-from localai.types import Emit, Failed, Finished, ModelSpec, Progress, TokenCount
+from localai.types import Emit, Failed, Finished, ModelSpec, Notice, Progress, TokenCount
 
+_BASE = (
+    "{} is a base model: it was taught to go on with a text, not to chat; `localai ask --raw` "
+    "lets it go on with yours"
+)
 _LONG = 1 << 16  # characters; they take some 50 ms
 
 
@@ -179,6 +183,8 @@ class LlamaEngine:
                 self._preparing.pop(call.id)
             self._emit([(call.id, _failed(error))])
         else:
+            if self._preprocessor.is_base and call.request.raw is None:
+                self._emit([(call.id, Notice(_BASE.format(self._model.spec.name)))])
             with self._lock:  # so that a cancellation is seen here or by the scheduler
                 job.cancelled = self._preparing.pop(call.id)
                 self.scheduler.submit(job)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from localai.engines.llama.output_parser import OutputParser, Piece
+from localai.engines.llama.repetition import Repetition
 from localai.engines.llama.sampler import Sampler
 from localai.engines.llama.slots import Slot, TokenBuffer
 from localai.types import Events, Finished, FinishReason, TextRequest, Usage
@@ -54,6 +55,12 @@ class Job:
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
+        self._repetition = Repetition(4 if self.request.constraint else 1)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the answer says the same over and over."""
+        return self._repetition.found
 
     @property
     def pending(self) -> int:
@@ -78,6 +85,8 @@ class Job:
 
     def events(self, pieces: list[Piece]) -> Events:
         """Return pieces of text as events of this job."""
+        for piece in pieces:
+            self._repetition.feed(piece.text)
         return [(self.id, piece) for piece in pieces]
 
     def finish(self, reason: FinishReason) -> Events:
@@ -105,6 +114,12 @@ class Job:
 
 
 _FIRST_ANSWER = 256  # tokens
+ENDS: dict[FinishReason, str] = {
+    "length": "reached the limit of tokens",
+    "stop": "reached the end of the text",
+    "repetition": "said the same over and over",
+}
+"""What an answer did that has ended, in words."""
 
 
 def fair_order(waiting: Iterable[Job], active: Iterable[Job]) -> list[Job]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from localai.engines.base import Call
-from localai.engines.llama.chat_template import ChatTemplate
+from localai.engines.llama.chat_template import MARKS, ChatTemplate
 from localai.engines.llama.escaping import tokenize_untrusted
 from localai.engines.llama.job import Job
 from localai.engines.llama.model import Model
@@ -21,6 +21,7 @@ from localai.types import Message, TextRequest
 if TYPE_CHECKING:
     from localai.engines.llama.structured_output import MatcherFactory
 
+_BASE_TOKENS = 512  # of an answer that knows no end, where no other limit is given
 _HOPELESS = 1 << 18  # characters; to cut them into tokens takes longer than to see the bound
 
 
@@ -42,6 +43,7 @@ class Preprocessor:
         self._vocab, self._most = model.vocab, model.context_length
         self._template = ChatTemplate(model.header.chat_template, model.vocab)
         self._style = reasoning_tags(self._template.source)
+        self.is_base = self._template.is_base
         self._opened: dict[bool | None, bool] = {}
 
     def job(self, call: Call, arrived: float) -> Job:
@@ -61,6 +63,8 @@ class Preprocessor:
                 "an answer before it is complete",
                 "leave out --stop",
             )
+        if self.is_base:
+            request = _bounded(request)
         ids, cut = self._fit(request)
         window = min(request.sampling.repeat_last_n, self._most)
         sampling = request.sampling._replace(repeat_last_n=window)
@@ -208,3 +212,13 @@ class Preprocessor:
         marks = (self._style.opening, self._style.closing, self._style.skip)
         ids = {token for mark in marks for token in self._vocab.tokenize(mark, parse_special=True)}
         return {t: self._vocab.text(t).encode() for t in ids if self._vocab.is_control(t)}
+
+
+def _bounded(request: TextRequest) -> TextRequest:
+    """Return a request to a base model: its answer ends with the turn, and at the latest soon."""
+    if request.constraint:  # which says itself where the answer ends
+        return request
+    marks = MARKS if request.raw is None else ()
+    return request._replace(
+        stop=(*request.stop, *marks), max_tokens=request.max_tokens or _BASE_TOKENS
+    )

@@ -11,7 +11,7 @@ import threading
 import time
 
 from localai.engines.llama.context import Run
-from localai.engines.llama.job import Job, fair_order
+from localai.engines.llama.job import ENDS, Job, fair_order
 from localai.engines.llama.kv_cache import KVCacheManager
 from localai.engines.llama.slots import common_prefix
 from localai.engines.llama.vocab import Vocab
@@ -242,6 +242,8 @@ class Scheduler:
             self._finish(job, "stop")
         elif job.full:
             self._finish(job, "length")
+        elif job.repeats:
+            self._finish(job, "repetition")
 
     def _force(self, job: Job) -> None:
         assert job.matcher is not None
@@ -269,9 +271,8 @@ class Scheduler:
 
     def _finish(self, job: Job, reason: FinishReason) -> None:
         if job.matcher and not job.matcher.complete and reason != "cancelled":
-            why = "the limit of tokens" if reason == "length" else "the end of the text"
             error = ConstraintNotMet(
-                f"the answer reached {why} before it met the constraint",
+                f"the answer {ENDS[reason]} before it met the constraint",
                 "allow more tokens with -n, or ask for less",
             )
             self._fail(job, error)

@@ -69,6 +69,11 @@ class Vocab:
         attributes = native.llama_vocab_get_attr(self.pointer, token)
         return bool(attributes & (_CONTROL | _USER_DEFINED))
 
+    def knows_marker(self, text: str) -> bool:
+        """Whether `text` is one token, and a marker."""
+        ids = self.tokenize(text, parse_special=True)
+        return len(ids) == 1 and self.is_marker(ids[0])
+
     def text(self, token: int) -> str:
         """Return a token's own text as the vocabulary spells it ('' where there is none)."""
         if token < 0 or token >= self.size:
