@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localai import settings
@@ -154,7 +155,7 @@ class Console:
     def write_json(self, value: Any) -> None:
         """Write a result as one line of JSON."""
         with self._lock:
-            self._put(encode(_json(value)))
+            self._put(encode(json_safe(json.dumps(value, ensure_ascii=False)) + "\n"))
 
     def write_bytes(self, data: bytes) -> None:
         """Write binary data (a picture for `-o -`) as it is."""
@@ -209,7 +210,7 @@ class Console:
         if self.debug:
             self.talk(error.traced())
         if as_json:
-            self._say(_json({"error": error.to_json()}))
+            self._say(json_safe(json.dumps({"error": error.to_json()}, ensure_ascii=False)) + "\n")
             return
         next_step = f"\n  next: {error.next_step}" if error.next_step else ""
         text = self._folded(f"localai: {error.what}{next_step}")
@@ -258,8 +259,7 @@ class Console:
     def _say(self, text: str) -> None:
         with self._lock:
             self.clear_status()
-            self._end_thought()
-            # Both on one screen: the talk shall not begin in the middle of the answer's line.
+            self._end_thought()  # on one screen talk shall not begin in the middle of a line
             midline = self._answer.open and self.stdout.terminal and self.stderr.terminal
             self._put_err("\n" + text if midline else text)
 
@@ -285,11 +285,12 @@ class Console:
 
     def read_bytes(self, limit: int = standard_input.LIMIT) -> bytes:
         """Return all bytes of stdin (for `-`), at most `limit`; BadInput if there are more."""
-        return standard_input.read_all(self, limit)
-
-
-def _json(value: Any) -> str:
-    return json_safe(json.dumps(value, ensure_ascii=False)) + "\n"
+        told = not self.stdin.terminal and self.stderr.terminal
+        tell = partial(self.status if self.animated else self.talk, "reading stdin")
+        try:
+            return standard_input.read_all(self.stdin, limit, tell if told else None)
+        finally:
+            self.clear_status()
 
 
 def _settings(name: str) -> Any:

@@ -695,7 +695,7 @@ def test_a_file_gets_the_bare_bytes_and_one_newline_even_when_colour_is_forced(
     assert path.read_bytes() == PARIS.encode() + b"\n"
 
 
-LONG = ("--regex", "([a-z]{3} ){900}", "go")
+LONG = ("--unbuffered", "--regex", "([a-z]{3} ){900}", "go")
 
 
 def test_a_reader_who_takes_one_byte_ends_the_command_quietly() -> None:

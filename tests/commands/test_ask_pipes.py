@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("warm")
 
 COUNTED = "1, 2, 3, 4, 5, 6, 7, 8, 9.\n"
 GOAT = "The goat lives in the valley. It eats grass. It sleeps at dawn."
-POINTS = ["- lives in the valley\n", "- eats grass\n", "- sleeps at dawn\n"]
+POINTS = ["- lives in the valley\n- eats grass\n- sleeps at dawn\n"]  # its prompt has a form
 
 
 def environment() -> dict[str, str]:
@@ -75,9 +75,8 @@ def test_lines_and_answers_of_a_fixed_form_are_one_write(
 
 @linux
 def test_unbuffered_writes_tokens_as_they_come() -> None:
-    for arguments in (("Count to 9.",), ("--regex", "([a-z]{3} ){60}", "x")):
-        found = writes("--unbuffered", *arguments)
-        assert len(found) > 2 and "".join(found).endswith("\n")
+    found = writes("--unbuffered", "--regex", "([a-z]{3} ){200}", "x")
+    assert len(found) > 2 and "".join(found).endswith("\n")
 
 
 def test_parallel_calls_do_not_mix_their_lines() -> None:

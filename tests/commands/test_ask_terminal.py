@@ -30,7 +30,7 @@ COUNT = "Count to 18."
 COUNTED = ", ".join(map(str, range(1, 19))) + "."
 GOAT = "The goat lives in the valley. It eats grass. It sleeps at dawn."
 POINTS = ["- lives in the valley", "- eats grass", "- sleeps at dawn"]
-LONG = ("--regex", "([a-z]{3} ){900}", "go")
+LONG = ("--unbuffered", "--regex", "([a-z]{3} ){900}", "go")
 SLOW = "The wolves sleep in the forest. " * 280  # takes longer to read than progress waits
 
 

@@ -21,7 +21,7 @@ from tests.conftest import ROOT, Ran, ask, command, run
 pytestmark = pytest.mark.usefixtures("warmth")
 
 CAPITAL = "What is the capital of France?"
-LONG = ("--regex", "([a-z]{3} ){900}", "--temp", "0", "go")
+LONG = ("--unbuffered", "--regex", "([a-z]{3} ){900}", "--temp", "0", "go")
 
 
 def environment() -> dict[str, str]:

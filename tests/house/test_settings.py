@@ -156,7 +156,7 @@ def test_a_command_takes_the_flag_then_the_environment_then_the_config_file(conf
     config('[models]\ntext = "of-the-config.gguf"\n')
     missing = {"LOCALAI_MODEL": "of-the-environment.gguf"}
     flag = run("ask", "-m", "tiny", "-n", "2", "hi", env=missing)
-    assert (flag.code, flag.stderr) == (0, b"")
+    assert flag.code == 0 and "of-the-" not in flag.err
     variable, file = run("ask", "-n", "2", "hi", env=missing), run("ask", "-n", "2", "hi")
     assert (variable.code, file.code) == (3, 3)
     assert "of-the-environment.gguf" in variable.err and "of-the-config.gguf" in file.err

@@ -36,7 +36,7 @@ SPEC = ModelSpec("text", (str(TINY),), "tiny", {"threads": 1})
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
 # A constraint that takes thousands of tokens: an answer that lasts for many seconds.
-LONG = ("--regex", "([a-z]{3} ){900}", "--temp", "0")
+LONG = ("--unbuffered", "--regex", "([a-z]{3} ){900}", "--temp", "0")
 QUESTIONS = [
     *(
         f"What is the capital of {daemon_socket}?"
@@ -416,7 +416,9 @@ def test_killed_workers_fail_their_own_requests_and_nothing_else(
     ask("-n", "1", CAPITAL)
     host = only(home, "daemon")
     for turn in range(100):
-        client = asking("--regex", f"([a-z]{{3}} ){{{900 + turn}}}", "--temp", "0", f"go {turn}")
+        client = asking(
+            "--unbuffered", "--regex", f"([a-z]{{3}} ){{{900 + turn}}}", "--temp", "0", f"go {turn}"
+        )
         client.first()
         only(home, "worker").kill()
         killed = time.monotonic()
@@ -471,7 +473,7 @@ def test_a_worker_that_cannot_be_stopped_gently_is_killed(
 def test_the_host_killed_answers_go_on_and_the_next_call_starts_another(
     home: Path, asking: Callable[..., Asking]
 ) -> None:
-    client = asking("--regex", "([a-z]{3} ){300}", "--temp", "0", "go")
+    client = asking("--unbuffered", "--regex", "([a-z]{3} ){300}", "--temp", "0", "go")
     begun = client.first()
     host, worker = only(home, "daemon"), only(home, "worker")
     host.kill()
@@ -498,7 +500,7 @@ def test_stale_files_stop_nothing(home: Path) -> None:
 def test_a_host_of_another_build_gives_way_and_its_answers_go_on(
     home: Path, tmp_path: Path, asking: Callable[..., Asking]
 ) -> None:
-    client = asking("--regex", "([a-z]{3} ){300}", "--temp", "0", "go")
+    client = asking("--unbuffered", "--regex", "([a-z]{3} ){300}", "--temp", "0", "go")
     begun = client.first()
     first = only(home, "daemon")
     shutil.copytree(ROOT / "localai", tmp_path / "other" / "localai")

@@ -45,7 +45,7 @@ SPEC = ModelSpec("text", (str(TINY),), "tiny", {"threads": 1})
 CAPITAL = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
 # A constraint that takes thousands of tokens: an answer that lasts for many seconds.
-LONG = ("--regex", "([a-z]{3} ){900}", "--temp", "0")
+LONG = ("--unbuffered", "--regex", "([a-z]{3} ){900}", "--temp", "0")
 
 
 class Talk:
