@@ -17,7 +17,7 @@ from localai.engines.llama.slots import Slot, SlotTable, TokenBuffer
 from localai.engines.llama.state_store import LEAST_TOKENS, StateStore
 from localai.errors import NotEnoughMemory
 
-_WORTH_PARKING = 64  # tokens
+_WORTH_CACHING = 64  # tokens
 
 
 class KVCacheManager:
@@ -151,7 +151,7 @@ class KVCacheManager:
         """Return an idle memory that is worth a copy and has none."""
         idle = (slot for slot in self._slots.slots if not slot.busy and slot.copy is None)
         return next(
-            (s for s in idle if s.length >= _WORTH_PARKING and s not in self._unsaved), None
+            (s for s in idle if s.length >= _WORTH_CACHING and s not in self._unsaved), None
         )
 
     def _park(self) -> None:
@@ -171,7 +171,7 @@ class KVCacheManager:
             return
         saved = self._slots.saving(best.tokens, prompt)
         slot = self._slots.free() or self._slots.least_recently_used()
-        if saved < self._slots.best_match(prompt)[1] + _WORTH_PARKING or slot is None:
+        if saved < self._slots.best_match(prompt)[1] + _WORTH_CACHING or slot is None:
             return
         self._trim(slot, 0)
         if self._slots.cells() + len(best.tokens) > self.context.params.cells:
