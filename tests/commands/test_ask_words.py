@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from localai.catalog.names import TINY
 from localai.chat.participants import Participants
 from localai.generation.build import GenerateOptions, request
 from localai.generation.conversation import Conversation, fit
@@ -19,6 +18,7 @@ from localai.prompts import files
 from localai.types import Message
 from tests.commands.test_ask import mark
 from tests.conftest import ROOT, ask, run
+from tests.support.own_template import with_template
 
 pytestmark = pytest.mark.usefixtures("warm")
 
@@ -82,23 +82,14 @@ def test_a_chat_has_the_empty_system_text_that_was_asked_for(
 
 
 def test_a_template_s_own_system_text_does_not_come_instead(tmp_path: Path) -> None:
-    data = TINY.read_bytes()
-    start = data.index(b"{%", data.index(b"tokenizer.chat_template"))
-    length = int.from_bytes(data[start - 8 : start], "little")
     own = (
-        b"{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are Ada.<|im_end|>\n"
-        b"{% endif %}{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}"
-        b"<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+        "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are Ada.<|im_end|>\n"
+        "{% endif %}{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}"
+        "<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
     )
-    model = tmp_path / "own.gguf"
-    room = length - len(own)
-    if room < 0:
-        pytest.skip("the tiny model's template is shorter")
-    model.write_bytes(
-        data[:start] + own + b"{#" + b" " * (room - 4) + b"#}" + data[start + length :]
-    )
+    model = with_template(tmp_path / "own.gguf", own)
     for flags, ada in (((), True), (("-s", ""), False), (("-s", "You are Bob."), False)):
-        done = run("ask", "-m", str(model), "--temp", "0", *flags, "Who are you?")
+        done = run("ask", "-m", model, "--temp", "0", *flags, "Who are you?")
         assert ("Ada" in done.out) is ada, done
 
 
