@@ -17,6 +17,11 @@ def main() -> int:
         return run_cli()
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # a library that is not there, no memory: never 1, which is "no"
+        if sys.stderr:
+            what = f"it cannot start: {type(error).__name__}: {error}"
+            sys.stderr.write(f"localai: {what}\n  next: install it anew\n")
+        return 3
 
 
 def _put_off_what_few_calls_need() -> None:

@@ -107,7 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
             console.abandon()
         else:
             console.error(known, as_json="--json" in flags)
-        return known.code
+        # Whatever broke, a test that was not made says neither yes nor no.
+        undecided = known.code == ExitCode.FAILED and "--test" in flags
+        return ExitCode.USAGE if undecided else known.code
 
 
 def _known(error: BaseException) -> LocalaiError:

@@ -57,6 +57,8 @@ class PromptParts:
         What the macros stood for, for knowledge that is called for later.
     lore_room : int
         Tokens that are left for such knowledge.
+    says_nothing : bool
+        An empty system text was asked for: none would let some templates write one of their own.
     """
 
     system: str = ""
@@ -66,6 +68,7 @@ class PromptParts:
     post_history: str = ""
     values: MacroValues | None = None
     lore_room: int = 0
+    says_nothing: bool = False
 
 
 def guess(text: str) -> int:
@@ -131,7 +134,7 @@ def prompt_parts(
 
 def plain_parts(
     called: str,
-    system: str = "",
+    system: str | None = None,
     persona: str = "",
     seed: int | None = 0,
     now: datetime | None = None,
@@ -139,7 +142,7 @@ def plain_parts(
     """Return what a model without a character is told; macros count in the persona alone."""
     values = macro_values(called, read_persona(persona), seed=seed, now=now)
     text = "\n".join(filter(None, (system, values.texts["persona"])))
-    return PromptParts(system=text, values=values)
+    return PromptParts(system=text, says_nothing=system == "" == text, values=values)
 
 
 def triggered_lore(

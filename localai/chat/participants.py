@@ -35,7 +35,8 @@ class Participants:
         """
         system, persona = _text(values, "system"), _text(values, "persona")
         if not (name := _text(values, "character")):
-            parts = plain_parts(model, system, persona, _whole(values, "seed"), _began(values))
+            asked = system if isinstance(values.get("system"), str) else None
+            parts = plain_parts(model, asked, persona, _whole(values, "seed"), _began(values))
             return cls(None, parts, model)
         from localai.characters import index  # with YAML, which a chat without a card need not
 

@@ -11,6 +11,7 @@ from localai.chat.repl import handle
 from localai.chat.slash import registry
 from localai.chat.view import ChatView
 from localai.errors import BadInput
+from localai.formats.text import without_shebang
 from localai.system.files import read_text
 from localai.terminal.console import Console
 
@@ -27,6 +28,7 @@ def read(name: str, console: Console) -> list[str]:
     """
     path = Path(name)
     text = console.read_stdin() if name == "-" else read_text(path, _LARGEST)
+    text = without_shebang(text)  # a script may be executable
     if path.suffix.lower() not in (".yaml", ".yml"):
         return [line for line in text.splitlines() if line.strip()]
     from localai.formats import yaml_tree  # with YAML, which a list of lines need not wait for

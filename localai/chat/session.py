@@ -7,7 +7,7 @@ they are kept, and what becomes of a question without an answer, is seen to here
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -52,6 +52,7 @@ class ChatSession:
     last: Answer | None = None  # the last answer, or what has come of it
     unsaid: list[Record] = field(default_factory=list)  # not worth a session by themselves
     attached: list[str] = field(default_factory=list)  # texts that go with the next question
+    unkept: Callable[[str], None] | None = None  # told that it cannot be; None: that is an error
 
     def __post_init__(self) -> None:
         self.window = ContextWindow(self._count)
@@ -76,8 +77,16 @@ class ChatSession:
     def keep(self) -> None:
         """Write what was not worth a session yet."""
         while self.journal and self.unsaid:
-            self.journal.write(self.unsaid[0])
-            del self.unsaid[0]
+            try:
+                self.journal.write(self.unsaid[0])
+            except LocalaiError as error:
+                if not self.unkept:
+                    raise
+                self.journal.close()
+                self.journal = None
+                self.unkept(error.what)
+            else:
+                del self.unsaid[0]
 
     def note(self, text: str) -> None:
         """Keep a note that the model never sees."""

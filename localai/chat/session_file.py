@@ -72,7 +72,7 @@ class SessionFile:
     def __init__(self, name: str | None = None) -> None:
         self._number: int | None = None
         self._path = path_of(name) if name else _fresh()
-        if self._path.exists():
+        if os.path.exists(self._path):  # False, too, where nobody may look
             self._open()
 
     @property
@@ -178,7 +178,7 @@ def lock(number: int, name: str) -> None:
 def _fresh() -> Path:
     base = time.strftime("%Y-%m-%d-%H%M%S")
     tries = [base, *(f"{base}-{number}" for number in range(2, 1000))]
-    return next(path for path in map(path_of, tries) if not path.exists())
+    return next(path for path in map(path_of, tries) if not os.path.exists(path))
 
 
 def read_events(path: Path) -> Iterable[Event]:

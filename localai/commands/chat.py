@@ -71,6 +71,8 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
     )
     messages = script.read(given["script"], console) if given["script"] else None
     with open.begin(models, _request(given)) as session:
+        if not (console.stdin.terminal or given["session"] or given["go_on"]):
+            session.unkept = console.warn  # nobody has asked for it to be kept
         if strange := session.transcript.strange:
             console.warn(f"{strange} damaged lines of the session were left out")
         view = ChatView(console, session, stats=given["stats"])

@@ -93,9 +93,19 @@ class Command(click.Command):
 
         Else each `-m` first fails as a long option, which looks for names that are like it: 2 ms.
         """
-        parser = super().make_parser(ctx)
+        parser: Any = super().make_parser(ctx)
         for name, option in parser._short_opt.items():
             parser._long_opt.setdefault(name, option)
+        options = parser._process_opts
+
+        def process(word: str, state: Any) -> None:
+            """Take a word that begins with a dash: no option's name is a blank (`- item one`)."""
+            if parser.allow_interspersed_args and word.lstrip("-")[:1].isspace():
+                state.largs.append(word)
+            else:
+                options(word, state)
+
+        parser._process_opts = process
         return parser
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:

@@ -72,6 +72,11 @@ def decode(data: bytes, source: str) -> str:
     return text.removeprefix("\ufeff")
 
 
+def without_shebang(text: str) -> str:
+    """Return a script's text; a first line `#!...`, which names its interpreter, is empty."""
+    return text[len(text.partition("\n")[0]) :] if text.startswith("#!") else text
+
+
 def cells(text: str) -> int:
     """Return how many columns of a terminal `text` takes; it holds no control characters."""
     return len(text) if text.isascii() else sum(map(_cell, text))

@@ -87,12 +87,15 @@ def request(
         lead = len(prompt.render(_ANY_INPUT, options.variables).partition(_ANY_INPUT)[0])
     elif options.variables:
         raise BadInput("--var sets a variable of a prompt file, and there is none", "add -p NAME")
-    system: str | None = options.system or (prompt.system if prompt else None)
+    # An empty system text is one, too: without any, some templates write one of their own.
+    system = options.system
+    if system is None and prompt:
+        system = prompt.system
     constraint = _constraint(options, prompt)
     if card:
         messages, fixed = _acted(card, options, system, text)
     else:
-        messages, fixed = _conversation(system, Message("user", text)), 1 if system else 0
+        messages, fixed = _conversation(system, Message("user", text)), int(system is not None)
     return TextRequest(
         messages=() if options.raw else messages,
         raw=_raw(options, text, system, card) if options.raw else None,
@@ -109,7 +112,7 @@ def request(
 
 
 def _conversation(system: str | None, question: Message) -> tuple[Message, ...]:
-    return (Message("system", system), question) if system else (question,)
+    return (question,) if system is None else (Message("system", system), question)
 
 
 def character(options: GenerateOptions) -> Character | None:

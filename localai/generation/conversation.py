@@ -229,7 +229,7 @@ def _without(
     turns = sum(len(unit.messages) for unit in gone if unit.kind == "exchange")
     opening = conversation.opening
     blocks = opening.examples[: len(opening.examples) - kinds.count("example")]
-    head = [Message("system", opening.system)] if opening.system else []
+    head = [Message("system", opening.system)] if opening.system or opening.says_nothing else []
     head += [Message(turn.role, turn.content) for block in blocks for turn in block]
     mark = [Message("system", START)] if blocks else []
     greets = opening.greeting and "greeting" not in kinds

@@ -32,16 +32,18 @@ def front_matter(text: str, source: str) -> Front:
         There is no front matter, it is not YAML, too large or too deep, or a key is unknown.
     """
     lines = text.split("\n")
-    end = next((i for i, line in enumerate(lines) if i and line.rstrip() in ("---", "...")), 0)
-    if lines[0].rstrip() != "---" or not end:
+    top = int(lines[0].startswith("#!"))  # a prompt file may be executable
+    marks = (i for i, line in enumerate(lines) if i > top and line.rstrip() in ("---", "..."))
+    end = next(marks, 0)
+    if lines[top : top + 1] == [] or lines[top].rstrip() != "---" or not end:
         raise BadInput(
-            f"{source}:1: there is no front matter",
+            f"{source}:{top + 1}: there is no front matter",
             "begin with a line `---`, then `description: ...`, then a line `---`",
         )
-    yaml_text = "\n".join(lines[1:end])
+    yaml_text = "\n".join(lines[top + 1 : end])
     if len(yaml_text) > _LIMIT:
         raise BadInput(f"{source}:1: the front matter is longer than {_LIMIT // 1024} kB")
-    root = yaml_tree.load(yaml_text, source, first_line=2)
+    root = yaml_tree.load(yaml_text, source, first_line=top + 2)
     nodes = {} if root.kind == "null" and not root.text else root.children(tuple(KEYS))
     return Front(nodes, "\n".join(lines[end + 1 :]), end + 2)
 

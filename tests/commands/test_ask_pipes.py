@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from localai.prompts import files
 from localai.terminal.writing_units import WritingUnits
 from tests.conftest import ROOT, ask, command, run
 
@@ -60,7 +61,7 @@ linux = pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="only Linux has s
     ("arguments", "whole"),
     [
         (("Count to 9.",), [COUNTED]),
-        (("-p", "bullet-points", GOAT), POINTS),
+        ((files.load("bullet-points").render(GOAT),), POINTS),
         (("--choices", "one\ntwo\nthree", "x"), ["one\ntwo\nthree\n"]),
         (("--regex", "a{20}\n\nb{20}", "x"), [f"{'a' * 20}\n\n{'b' * 20}\n"]),
         (("--json", "Count to 9."), None),
