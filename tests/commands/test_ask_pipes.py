@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("warm")
 
 COUNTED = "1, 2, 3, 4, 5, 6, 7, 8, 9.\n"
 GOAT = "The goat lives in the valley. It eats grass. It sleeps at dawn."
-POINTS = ["- lives in the valley\n- eats grass\n- sleeps at dawn\n"]  # its prompt has a form
+POINTS = ["- lives in the valley\n", "- eats grass\n", "- sleeps at dawn\n"]
 
 
 def environment() -> dict[str, str]:
