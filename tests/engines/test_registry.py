@@ -15,7 +15,7 @@ from localai.engines import registry
 from localai.engines.registry import ENGINES, EngineKind
 from localai.errors import BadInput, EngineMissing
 from localai.formats.serialization import to_plain
-from localai.types import LAST, FileReady, ModelSpec, Progress, Sampling, Text, TextRequest
+from localai.types import LAST, FileReady, ModelSpec, Notice, Progress, Sampling, Text, TextRequest
 from tests.formats.test_serialization import keys, plain, requests, texts
 from tests.support import toy_engine
 from tests.support.toy_engine import Count, Step
@@ -78,7 +78,7 @@ def test_where_there_is_no_engine_there_is_no_request(kind: str) -> None:
 
 @pytest.mark.usefixtures("toys")
 def test_the_events_of_a_kind_are_the_common_ones_and_its_own() -> None:
-    common = {"Progress": Progress, "FileReady": FileReady} | {
+    common = {"Progress": Progress, "FileReady": FileReady, "Notice": Notice} | {
         each.__name__: each for each in LAST if each.__name__ != "TokenCount"
     }
     assert registry.event_types("image") == common
