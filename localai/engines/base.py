@@ -37,9 +37,9 @@ class Call(NamedTuple):
     files: tuple[int, ...] = ()  # open descriptors that came with it; the engine closes them
 
 
-def close_files(call: Call) -> None:
+def close_files(files: tuple[int, ...]) -> None:
     """Close the descriptors that came with a call."""
-    for descriptor in call.files:
+    for descriptor in files:
         with contextlib.suppress(OSError):
             os.close(descriptor)
 
@@ -153,7 +153,7 @@ class SerialEngine(ABC):
 
     def count_tokens(self, call: Call) -> None:
         """Refuse: these engines have no tokens to count."""
-        close_files(call)
+        close_files(call.files)
         error = BadInput("this model counts no tokens")
         self._emit([(call.id, Failed(**error.to_wire()))])
 
@@ -183,7 +183,7 @@ class SerialEngine(ABC):
             with self._changed:
                 self._tasks.remove(task)
                 self._current = None
-            close_files(task.call)
+            close_files(task.call.files)
             self._emit([(task.call.id, last)])
 
     def _next(self) -> _Task | None:

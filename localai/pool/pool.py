@@ -57,9 +57,11 @@ class WorkerPool:
                 self.hear(each)  # it may have said that it retires before it sent its client here
             if each.takes_requests:
                 return each
-        if same or not self._make_room(request):
+        if same:
             return None
-        return self._start(request)
+        gpus = self._gpus() if registry.kind_of(request.spec).gpu else {}
+        wanted = registry.estimate(request.spec, gpus)
+        return self._start(request, wanted) if self._make_room(request, wanted, gpus) else None
 
     def connect(self, worker: PooledWorker, keep_alive: float) -> socket.socket | None:
         """Return a socket that a worker serves; None: it has just ended."""
@@ -119,10 +121,10 @@ class WorkerPool:
         ends = [end for each in workers for end in (each.leaves_at, each.overdue_at)]
         return [0.0 if any(each.closed for each in workers) else None, *ends]
 
-    def _make_room(self, request: AcquireRequest) -> bool:
+    def _make_room(
+        self, request: AcquireRequest, wanted: Mapping[str, int], gpus: Mapping[str, int]
+    ) -> bool:
         """Let idle workers leave if need be; False: there will be room later."""
-        gpus = self._gpus() if registry.kind_of(request.spec).gpu else {}
-        wanted = registry.estimate(request.spec, gpus)
         taken = {each: each.memory() for each in self.workers.values()}
         # What a worker maps of a file counts as free; what it has of its own would be.
         own = sum(resident(each.process.pid)[0] for each in taken)
@@ -137,7 +139,7 @@ class WorkerPool:
         waits = any(lies_on(taken[each], short) for each in taken if each.leaves)
         return victims is not None and not waits
 
-    def _start(self, request: AcquireRequest) -> PooledWorker:
+    def _start(self, request: AcquireRequest, estimate: Mapping[str, int]) -> PooledWorker:
         process = WorkerProcess(request.spec, request.environment)
         control = FramedSocket(process.control, self._selector)
         worker = PooledWorker(
@@ -146,7 +148,7 @@ class WorkerPool:
             process,
             control,
             request.keep_alive,
-            registry.estimate(request.spec, self._gpus()),
+            estimate,
         )
         self.workers[control] = worker
         self._log.write(f"started {process.pid} for {request.spec.name} ({request.spec.files[0]})")

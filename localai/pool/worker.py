@@ -23,7 +23,7 @@ import traceback
 from typing import Any
 
 from localai.engines import registry
-from localai.engines.base import Call, Engine
+from localai.engines.base import Call, Engine, close_files
 from localai.errors import BadInput, LocalaiError
 from localai.formats.serialization import from_plain
 from localai.pool import protocol
@@ -159,13 +159,13 @@ class Worker:
             case "generate" | "count_tokens":
                 files = client.take_files(frame.get("files", 0))
                 if self._leaving:
-                    _close(files)
+                    close_files(files)
                     client.send(protocol.encode("retired", frame["id"]))
                     return
                 try:
                     call = self._table.open(client, frame, self._decoded(frame), files)
                 except BaseException:
-                    _close(files)
+                    close_files(files)
                     raise
                 self._submit("submit" if frame["type"] == "generate" else "count_tokens", call)
             case "load":
@@ -195,7 +195,7 @@ class Worker:
                 self._early = [each for each in self._early if each not in early]
         if engine is None:
             for _, call in early:
-                _close(call.files)
+                close_files(call.files)
                 self._batcher.put([(request_id, Finished("cancelled"))])
             return
         if engine.cancel(request_id):
@@ -257,11 +257,6 @@ class Worker:
             for client, data in frames.items():
                 if not client.closed:
                     client.send(bytes(data))
-
-
-def _close(files: tuple[int, ...]) -> None:
-    for descriptor in files:
-        os.close(descriptor)
 
 
 def _end_with_last_words(details: Any) -> None:

@@ -26,14 +26,14 @@ class WorkerRetired(Exception):
     """The worker leaves and did not begin the request: another one will."""
 
 
-def _readable(sock: socket.socket) -> bool:
+def _waiting(sock: socket.socket) -> bytes | None:
+    """Return the next byte without taking it; none at the end, and None: nothing has come yet."""
     try:
-        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
-        return False
+        return None
     except OSError:
-        pass
-    return True
+        return b""
 
 
 class WorkerConnection:
@@ -172,7 +172,7 @@ class WorkerConnection:
         if not self._asked_ready:
             self._asked_ready = True
             self._send(protocol.encode("load"))
-        while not self._ready and _readable(self._socket):
+        while not self._ready and _waiting(self._socket) is not None:
             self._read()
         return self._ready
 
@@ -184,12 +184,7 @@ class WorkerConnection:
     @property
     def ended(self) -> bool:
         """Whether the worker has ended while nothing was asked of it."""
-        try:
-            return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        return _waiting(self._socket) == b""
 
     def close(self) -> None:
         """Leave: the worker sees it and cancels what it does for us, also when we are killed."""

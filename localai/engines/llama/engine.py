@@ -127,7 +127,7 @@ class LlamaEngine:
 
     def submit(self, call: Call) -> None:
         """Take a request; it is answered or refused through `emit`."""
-        close_files(call)  # text has none
+        close_files(call.files)  # text has none
         with self._lock:
             self._preparing[call.id] = False
         prepare = partial(self._prepare, call, time.perf_counter())
@@ -140,7 +140,7 @@ class LlamaEngine:
 
     def count_tokens(self, call: Call) -> None:
         """Answer with how many tokens the prompt of a request has."""
-        close_files(call)
+        close_files(call.files)
         lane = self._long if call.request.length > _LONG else self._lane
         lane.put(partial(self._count, call))
 
