@@ -99,7 +99,9 @@ class _Transcription:
             yield Language(self._language, 1.0)
         clips = after(request.clips, request.begin)
         first = LONGEST if request.begin else None
-        for piece in pieces(self._sound.blocks(*clips), first=first):
+        # None are left where an earlier run heard them all: to `blocks` that would mean the whole.
+        blocks = self._sound.blocks(*clips) if clips else ()
+        for piece in pieces(blocks, first=first):
             for event in self._piece(piece):
                 yield event
                 if isinstance(event, Segment):

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from localai import settings
+from localai.errors import BadInput
 from localai.formats.serialization import to_plain
+from localai.formats.text import shown
 from localai.media.clips import RATE, Clip
 from localai.media.identity import identity, key_of
 from localai.media.journal import Journal
@@ -104,12 +107,33 @@ class Transcription:
         """
         journal = self._journal
         if journal.finished:
+            self._tell_about()
             yield from journal.segments
             return
         begin = journal.rewind()
         yield from tuple(journal.segments)
-        files = () if isinstance(self._source, Path) else (self._source,)
-        for event in engine.ask(self._request(begin), files):
+        with ExitStack() as opened:
+            yield from self._heard(engine, begin, self._files(opened))
+        journal.finish()
+        self._tell_about()
+
+    def _files(self, opened: ExitStack) -> tuple[int, ...]:
+        """Return the descriptor of what is no plain file: a path like /dev/fd/63 is ours alone."""
+        if not isinstance(self._source, Path):
+            return (self._source,)
+        if not self._once:
+            return ()
+        try:
+            file = opened.enter_context(open(self._source, "rb", buffering=0))
+        except OSError as error:
+            what = f"{shown(self.name)} cannot be read: {error.strerror}"
+            raise BadInput(what, "check the file's name") from None
+        return (file.fileno(),)
+
+    def _heard(self, engine: EngineClient, begin: int, files: tuple[int, ...]) -> Iterator[Event]:
+        """Yield what the engine hears, and write it down."""
+        journal = self._journal
+        for event in engine.ask(self._request(begin, bool(files)), files):
             match event:
                 case Segment():
                     if (kept := journal.add(event)) is not None:
@@ -122,15 +146,13 @@ class Transcription:
                 case HeardSummary():
                     self.summary = event
             yield event
-        journal.finish()
-        self._tell_about()
 
-    def _request(self, begin: int) -> TranscriptionRequest:
+    def _request(self, begin: int, opened: bool) -> TranscriptionRequest:
         options = self._options
-        if isinstance(self._source, Path):
-            source = SoundSource(os.path.abspath(self._source), name=self.name)
-        else:
+        if opened:
             source = SoundSource(file=0, name=self.name)
+        else:
+            source = SoundSource(os.path.abspath(str(self._source)), name=self.name)
         return TranscriptionRequest(
             source,
             language=options.language,

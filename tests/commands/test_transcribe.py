@@ -69,6 +69,13 @@ def test_every_way_in_gives_the_same_words(tmp_path: Path) -> None:
     assert hear(stdin=data).out == f"{ASKED}\n", "stdin is heard where no file is named"
     bare = samples("capital-of-france")
     assert hear("-", "--sample-rate", "16000", stdin=bare).out == f"{ASKED}\n"
+    # A path that is this process's alone, and a folder, which is nobody's sound.
+    line = f"{' '.join(command('transcribe', '-m', 'tiny'))} <(cat {QUESTION})"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, env=_environment(), timeout=120
+    )
+    assert done.stdout == f"{ASKED}\n".encode(), done.stderr
+    assert hear(str(tmp_path)).code == 2
     odd = tmp_path / "-o 'na\u00efve' %d.flac"
     odd.write_bytes(data)
     assert hear("--", str(odd)).out == f"{ASKED}\n"
@@ -172,7 +179,7 @@ def test_a_cut_run_goes_on_and_ends_as_an_uncut_one(tmp_path: Path) -> None:
     flags = ["transcribe", "-m", "tiny", str(sound), "--resume"]
     process = subprocess.Popen(command(*flags), stdout=subprocess.PIPE, env=_environment())
     assert process.stdout is not None
-    begun = process.stdout.read(30)
+    begun = process.stdout.read(900)  # more than the first piece, which is a minute
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
@@ -181,6 +188,10 @@ def test_a_cut_run_goes_on_and_ends_as_an_uncut_one(tmp_path: Path) -> None:
     assert (rest.code, rest.out) == (0, whole)
     began = time.monotonic()
     assert hear(str(sound), "--resume").out == whole, "it is known by now"
+    told = hear(str(sound), "--resume", "-F", "json").json
+    assert told["language"] == "en" and told["duration"] == pytest.approx(len(bare) / 32000)
+    clip = (str(sound), "--clip", "0-8")
+    assert hear(*clip).out == hear(*clip, "--resume").out != whole
     assert time.monotonic() - began < 20
 
 
