@@ -124,7 +124,7 @@ class Transcription:
         if not self._once:
             return ()
         try:
-            file = opened.enter_context(open(self._source, "rb", buffering=0))
+            file = opened.enter_context(self._source.open("rb", buffering=0))
         except OSError as error:
             what = f"{shown(self.name)} cannot be read: {error.strerror}"
             raise BadInput(what, "check the file's name") from None
