@@ -44,6 +44,7 @@ class ModelFile(NamedTuple):
 
     name: str  # as the user gave it
     path: Path  # of a split model, the part that was named
+    more: tuple[Path, ...] = ()  # what goes with it: a projector, an encoder
 
 
 class Reference(NamedTuple):
@@ -101,7 +102,7 @@ def _from_path(name: str) -> ModelFile:
     raise UnknownModel(f"there is no model file {shown(name)}", meant)
 
 
-def resolve(name: str, kind: str = "text", tiny: Path | None = None) -> ModelFile | Reference:
+def resolve(name: str, tiny: Path = TINY) -> ModelFile | Reference:
     """Return the file, or the place on the hub, that a model's name stands for.
 
     A file that is returned exists; whether it is a model is for `gguf.check` to say.
@@ -110,10 +111,8 @@ def resolve(name: str, kind: str = "text", tiny: Path | None = None) -> ModelFil
     ----------
     name : str
         As given with `-m`.
-    kind : str
-        Of engine: says which of the models in the package `tiny` is.
-    tiny : Path or None
-        What `tiny` stands for, if not for that.
+    tiny : Path
+        What `tiny` stands for: which of the models in the package.
 
     Raises
     ------
@@ -121,7 +120,6 @@ def resolve(name: str, kind: str = "text", tiny: Path | None = None) -> ModelFil
         No such file and no such name; with a did-you-mean for a near miss.
     """
     if name == "tiny":
-        tiny = tiny or {"hear": TINY_HEAR}.get(kind, TINY)
         if not tiny.exists():
             raise UnknownModel("the tiny model is missing from this installation", "reinstall it")
         return ModelFile(name, tiny)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from localai.catalog.hub import cache
-from localai.catalog.names import ModelFile, Reference, hub_place
+from localai.catalog.names import TINY_HEAR, ModelFile, Reference, hub_place, is_path
+from localai.catalog.names import resolve as meaning_of
+from localai.catalog.source import Offer
 from localai.errors import UnknownModel
 from localai.formats.text import closest, shown
+
+if TYPE_CHECKING:
+    from localai.catalog.hub.repository import HubFile
 
 SIZES: Final[dict[str, tuple[str, int, str]]] = {
     # name: (repository, bytes of the model about, what it is good for); all MIT
@@ -52,6 +57,37 @@ class _Named(Protocol):
 
 
 _File = TypeVar("_File", bound=_Named)
+
+
+class WhisperModels:
+    """The source of hearing models, with the methods of `source.ModelSource`."""
+
+    def __init__(self, role: str = "hear") -> None:
+        self._role = role
+
+    def resolve(self, name: str) -> ModelFile | Reference:
+        """Return a model's folder, or the repository that it would be fetched from."""
+        if name == "tiny" or is_path(name):
+            return meaning_of(name, TINY_HEAR)
+        model = reference(name)
+        return on_disk(model) or model
+
+    def offered(self) -> str:
+        """Return the size that does everyday work on a CPU."""
+        return DEFAULT
+
+    def about(self, reference: Reference) -> Offer | None:
+        """Return what is known of a size."""
+        size = SIZES.get(_ALIASES.get(reference.name.lower(), reference.name.lower()))
+        return Offer(reference.name, size[1], size[2], "MIT") if size else None
+
+    def needed(self, files: Sequence[HubFile], reference: Reference) -> Sequence[HubFile]:
+        """Return the files of a repository that the engine reads."""
+        return needed(files, reference.repo)
+
+    def model(self, reference: Reference, paths: Sequence[Path]) -> ModelFile:
+        """Return the folder that the files lie in."""
+        return ModelFile(reference.name, paths[0].parent)
 
 
 def reference(name: str) -> Reference:

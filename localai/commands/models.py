@@ -10,7 +10,7 @@ import click
 from localai import settings
 from localai.catalog import default_model, inventory, names
 from localai.catalog.gguf.parts import load_path
-from localai.catalog.resolve import on_disk
+from localai.catalog.gguf_models import on_disk
 from localai.commands.click_ext import group, option
 from localai.engines.registry import ENGINES
 from localai.errors import BadInput, UnknownModel

@@ -19,7 +19,7 @@ from localai.types import ModelSpec
 
 
 def spec_for(
-    console: Console, given: dict[str, Any], own: str = "", kind: str = "text"
+    console: Console, given: dict[str, Any], own: str = "", role: str = "text"
 ) -> ModelSpec:
     """Return what to load: a model that was named is fetched if need be, else one is offered.
 
@@ -27,8 +27,10 @@ def spec_for(
     ----------
     own : str
         The model that a prompt file or a character asks for.
+    role : str
+        What it is to do: "text", "hear".
     """
-    return model_spec(partial(obtain, console), options.model_options(given), own, kind)
+    return model_spec(partial(obtain, console), options.model_options(given), own, role)
 
 
 def engine_for(console: Console, given: Mapping[str, Any], spec: ModelSpec) -> EngineClient:

@@ -6,7 +6,7 @@ import click
 
 from localai.catalog import names
 from localai.catalog.gguf.parts import load_path
-from localai.catalog.resolve import on_disk
+from localai.catalog.gguf_models import on_disk
 from localai.commands.click_ext import command, option
 from localai.errors import BadInput, LocalaiError, UnknownModel
 from localai.formats.text import nearest, shown

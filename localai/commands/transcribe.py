@@ -92,7 +92,7 @@ def transcribe(ctx: click.Context, /, **given: Any) -> int:
     targets = _targets(files, given)
     if len(files) == 1 and files[0] != "-" and not Path(files[0]).exists():
         raise BadInput(f"there is no file {shown(files[0])}", "check its name")
-    spec = spec_for(console, given, kind="hear")
+    spec = spec_for(console, given, role="hear")
     failed = 0
     with engine_for(console, given, spec) as engine:
         for name in files:

@@ -18,6 +18,7 @@ from localai.formats.serialization import from_plain
 from localai.types import Emit, ModelSpec
 
 if TYPE_CHECKING:
+    from localai.catalog.source import ModelSource
     from localai.engines.base import Engine
 
 _COMMON = (
@@ -46,6 +47,8 @@ class EngineKind(NamedTuple):
         Options of a `ModelSpec`: those that tell two workers apart, and those that do not.
     roles : tuple of str
         For what a default model may be set (`[models]` in the config file).
+    models : str
+        `module:Class` with the methods of `catalog.source.ModelSource`: what names stand for.
     estimate : str
         `module:function` of a spec and the GPUs' total bytes by name, giving the bytes that a
         worker will take by device (`cpu` and the GPUs' names).
@@ -60,6 +63,7 @@ class EngineKind(NamedTuple):
     identity: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    models: str = "localai.catalog.gguf_models:GgufModels"
     estimate: str = "localai.engines.estimate:on_cpu"
     library: str = ""  # what Python imports
     package: str = ""  # what pip installs
@@ -121,6 +125,7 @@ ENGINES: dict[str, EngineKind] = {
         identity=("gpu_layers",),
         hints=("threads",),
         roles=("hear",),
+        models="localai.catalog.whisper:WhisperModels",
         library="faster_whisper",
         package="faster-whisper",
         does="writes down speech",
@@ -174,6 +179,32 @@ def _row(kind: str) -> EngineKind:
     if row is None or not row.engine:
         raise EngineMissing(f"there is no engine for {kind!r}")
     return row
+
+
+def kind_for(role: str) -> str:
+    """Return the kind of engine whose models have a role.
+
+    Raises
+    ------
+    EngineMissing
+        There is none.
+    """
+    for kind, row in engines().items():
+        if role in row.roles:
+            return kind
+    raise EngineMissing(f"there is no engine for {role!r}")
+
+
+def models_for(role: str) -> ModelSource:
+    """Return what the names of models of a role stand for.
+
+    Raises
+    ------
+    EngineMissing
+        There is no engine for it.
+    """
+    kind = kind_for(role)
+    return cast("ModelSource", _import(engines()[kind].models, kind)(role))
 
 
 def identity(spec: ModelSpec) -> tuple[Any, ...]:

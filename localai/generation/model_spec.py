@@ -8,12 +8,12 @@ from typing import NamedTuple
 from localai import settings
 from localai.catalog.gguf.parts import load_path
 from localai.catalog.names import ModelFile
-from localai.engines.registry import ENGINES
+from localai.engines.registry import engines, kind_for
 from localai.errors import UnknownModel
 from localai.types import ModelSpec
 
 Obtain = Callable[["ModelOptions", str, str], ModelFile]
-"""Gives the file of a model of a name (empty: the one that is offered) and of a kind."""
+"""Gives the files of a model of a name (empty: the one that is offered) and of a role."""
 
 
 class ModelOptions(NamedTuple):
@@ -28,7 +28,7 @@ class ModelOptions(NamedTuple):
 
 
 def model_spec(
-    obtain: Obtain, options: ModelOptions, own: str = "", kind: str = "text"
+    obtain: Obtain, options: ModelOptions, own: str = "", role: str = "text"
 ) -> ModelSpec:
     """Return what to load.
 
@@ -38,6 +38,8 @@ def model_spec(
         Finds a model's file, or fetches it (`generation.obtain`).
     own : str
         The model that a prompt file or a character asks for.
+    role : str
+        What it is to do, as in a row of `engines.registry`.
 
     Raises
     ------
@@ -47,8 +49,9 @@ def model_spec(
     chosen = settings.load()
     if options.model == "":
         raise UnknownModel("the model's name is empty", "localai models")
-    model = obtain(options, options.model or own or chosen.model(kind) or "", kind)
-    row = ENGINES[kind]
+    model = obtain(options, options.model or own or chosen.model(role) or "", role)
+    kind = kind_for(role)
+    row = engines()[kind]
     known = (*row.identity, *row.hints)
     asked = {
         "gpu_layers": options.gpu_layers or chosen.gpu_layers,
@@ -57,7 +60,7 @@ def model_spec(
     }
     return ModelSpec(
         kind,
-        files=(str(load_path(model.path)),),
+        files=tuple(str(load_path(path)) for path in (model.path, *model.more)),
         name=model.name,
         options={name: value for name, value in asked.items() if value and name in known},
     )

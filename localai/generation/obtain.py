@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localai import settings
-from localai.catalog.name_cache import remember
 from localai.catalog.names import ModelFile, Reference
-from localai.catalog.resolve import offer, resolve
+from localai.engines.registry import models_for
 from localai.errors import Interrupted, Unavailable
 from localai.formats.text import shown
 from localai.formats.units import amount
@@ -23,18 +22,19 @@ from localai.terminal.progress import ProgressLine
 
 if TYPE_CHECKING:
     from localai.catalog.hub.repository import HubFile, Repository
+    from localai.catalog.source import ModelSource, Offer
 
 
-def obtain(console: Console, options: ModelOptions, name: str, kind: str = "text") -> ModelFile:
-    """Return the file of a model, fetched with progress if it is not on disk.
+def obtain(console: Console, options: ModelOptions, name: str, role: str = "text") -> ModelFile:
+    """Return the files of a model, fetched with progress if they are not on disk.
 
     Parameters
     ----------
     name : str
         As given with `-m`; empty: nobody named one. Then one is offered: it is fetched only after
         a yes on a terminal, or with `yes`.
-    kind : str
-        Of model that is offered.
+    role : str
+        What it is to do, as in a row of `engines.registry`.
 
     Raises
     ------
@@ -43,7 +43,8 @@ def obtain(console: Console, options: ModelOptions, name: str, kind: str = "text
     NotEnoughMemory
         It is too large for this machine; nothing was fetched.
     """
-    meant = resolve(name or offer(kind), kind)
+    source = models_for(role)
+    meant = source.resolve(name or source.offered())
     if isinstance(meant, ModelFile):
         return meant
     if options.offline or settings.load().offline:
@@ -51,58 +52,39 @@ def obtain(console: Console, options: ModelOptions, name: str, kind: str = "text
             f"{shown(meant.name)} is not on disk, and --offline forbids fetching it",
             "leave --offline out, or use -m tiny",
         )
-    if meant.row:  # its size is known: nobody need be asked
+    about = source.about(meant)
+    if about is not None and about.bytes:  # its size is known: the hub need not be asked
         from localai.catalog.fit_check import refuse_too_large
 
-        refuse_too_large(meant.name, meant.row.download)
-    if not name and not options.yes:
-        _ask(console, meant, kind)
-    return _fetched(console, meant, kind)
+        refuse_too_large(meant.name, about.bytes)
+    if not name and not options.yes and about is not None:
+        _ask(console, about, role)
+    return _fetched(console, meant, source)
 
 
-def _ask(console: Console, reference: Reference, kind: str) -> None:
+def _ask(console: Console, offer: Offer, role: str) -> None:
     """Offer a model that nobody named, on a terminal; in a pipe nothing is fetched unasked."""
-    name, size, good_for, licence = _offer_of(reference)
+    name, size = offer.name, amount(offer.bytes)
     if not can_ask(console):
-        pull = f"localai models pull {name}" + (f" --kind {kind}" if kind != "text" else "")
+        pull = f"localai models pull {name}" + (f" --kind {role}" if role != "text" else "")
         raise Unavailable(
-            f"no model was named, and the one to begin with, {name} ({amount(size)}), "
-            "is not on disk",
+            f"no model was named, and the one to begin with, {name} ({size}), is not on disk",
             f"{pull}, or add -y to fetch it now, or -m tiny to do without",
         )
-    console.talk(f"No model is set. {name} suits this machine: {good_for}.")
-    if not confirm(console, f"Fetch it now ({amount(size)}, {licence})?"):
+    console.talk(f"No model is set. {name} suits this machine: {offer.good_for}.")
+    if not confirm(console, f"Fetch it now ({size}, {offer.licence})?"):
         raise Interrupted("nothing was fetched", "-m tiny needs no download")
 
 
-def _offer_of(reference: Reference) -> tuple[str, int, str, str]:
-    """Return name, bytes, use and licence of a model that is offered."""
-    if (row := reference.row) is not None:
-        return row.name, row.download, row.good_for, row.licence
-    from localai.catalog import whisper
-
-    _, size, good_for = whisper.SIZES[reference.name]
-    return reference.name, size, good_for, "MIT"
-
-
-def _fetched(console: Console, reference: Reference, kind: str) -> ModelFile:
+def _fetched(console: Console, reference: Reference, source: ModelSource) -> ModelFile:
     from localai.catalog.fit_check import refuse_too_large
     from localai.catalog.hub import repository
-    from localai.catalog.hub.select import choose
 
     found = repository.look(reference.repo, revision=reference.revision)
-    if kind == "hear":
-        from localai.catalog import whisper
-
-        parts = whisper.needed(found.files, reference.repo)
-        folder = _with_progress(console, reference.name, found, parts)[0].parent
-        return ModelFile(reference.name, folder)
-    files = choose(found.files, reference.wanted, reference.repo)
+    files = source.needed(found.files, reference)
     total = sum(file.bytes or 0 for file in files)
     refuse_too_large(reference.name, total, reference.repo, found.files)
-    paths = _with_progress(console, reference.name, found, files)
-    remember(reference.name, paths[0])
-    return ModelFile(reference.name, paths[0])
+    return source.model(reference, _with_progress(console, reference.name, found, files))
 
 
 def _with_progress(

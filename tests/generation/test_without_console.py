@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from localai.catalog.gguf_models import GgufModels
 from localai.catalog.names import ModelFile
-from localai.catalog.resolve import resolve
 from localai.chat import open as opening
 from localai.chat.model_handle import ModelHandle
 from localai.generation import build
@@ -22,13 +22,13 @@ from tests.conftest import ROOT
 
 CODE = """
 import sys
-from localai.catalog.resolve import resolve
+from localai.catalog.gguf_models import GgufModels
 from localai.generation import build
 from localai.generation.build import GenerateOptions
 from localai.generation.model_spec import ModelOptions, model_spec
 from localai.pool.client import open_engine
 from localai.types import Text
-spec = model_spec(lambda options, name, kind: resolve(name), ModelOptions("tiny"))
+spec = model_spec(lambda options, name, role: GgufModels().resolve(name), ModelOptions("tiny"))
 request = build.request(GenerateOptions(temperature=0.0), "What is the capital of France?")
 with open_engine(spec, warm=False, keep_alive=0, warn=print) as engine:
     print("".join(event.text for event in engine.ask(request) if isinstance(event, Text)))
@@ -38,7 +38,7 @@ assert not wrong, wrong
 
 
 def obtain(options: ModelOptions, name: str, kind: str) -> ModelFile:
-    found = resolve(name)
+    found = GgufModels().resolve(name)
     assert isinstance(found, ModelFile)
     return found
 

@@ -1,0 +1,89 @@
+"""Models of GGUF files: known names, repositories of the hub, and files on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localai.catalog.name_cache import recall, remember
+from localai.catalog.names import ModelFile, Reference
+from localai.catalog.names import resolve as meaning_of
+from localai.errors import UnknownModel
+
+if TYPE_CHECKING:
+    from localai.catalog.hub.repository import HubFile
+    from localai.catalog.source import Offer
+
+
+class GgufModels:
+    """The source of text models, with the methods of `source.ModelSource`.
+
+    Parameters
+    ----------
+    role : str
+        For what a model is wanted, which decides what is offered.
+    """
+
+    def __init__(self, role: str = "text") -> None:
+        self._role = role
+
+    def resolve(self, name: str) -> ModelFile | Reference:
+        """Return a model's file, or the place on the hub that it would be fetched from."""
+        if path := recall(name):
+            return ModelFile(name, path)
+        meant = meaning_of(name)
+        if isinstance(meant, ModelFile):
+            return meant
+        if found := on_disk(meant):
+            remember(name, found.path)
+            return found
+        return meant
+
+    def offered(self) -> str:
+        """Return the largest known model that fits into this machine's free memory."""
+        from localai.catalog import known
+        from localai.system.memory import free_memory
+
+        row = known.default_for(self._role, free_memory())
+        if row is None:
+            raise UnknownModel(
+                "no model was named, and none of the known ones fits into the free memory",
+                "add -m tiny or -m FILE.gguf",
+            )
+        return row.name
+
+    def about(self, reference: Reference) -> Offer | None:
+        """Return what the table of known models says."""
+        from localai.catalog.source import Offer
+
+        row = reference.row
+        return Offer(row.name, row.download, row.good_for, row.licence) if row else None
+
+    def needed(self, files: Sequence[HubFile], reference: Reference) -> Sequence[HubFile]:
+        """Return the file that is wanted, or all its parts."""
+        from localai.catalog.hub.select import choose
+
+        return choose(files, reference.wanted, reference.repo)
+
+    def model(self, reference: Reference, paths: Sequence[Path]) -> ModelFile:
+        """Return the model, whose name the next call finds at once."""
+        remember(reference.name, paths[0])
+        return ModelFile(reference.name, paths[0])
+
+
+def on_disk(reference: Reference) -> ModelFile | None:
+    """Return a model's file if the cache has it whole."""
+    from localai.catalog.hub import cache  # which names of files need not wait for
+
+    if reference.row:
+        path = cache.find(reference.repo, reference.row.file)
+        return ModelFile(reference.name, path) if path else None
+    from localai.catalog.hub.select import choose
+
+    whole = [each for each in cache.stored(reference.repo) if not each.partial]
+    try:
+        parts = choose(whole, reference.wanted, reference.repo)
+    except UnknownModel:
+        return None
+    return ModelFile(reference.name, parts[0].path)
