@@ -32,6 +32,9 @@ SHORT_TEXTS: Final = 64  # texts of an array that is kept
 DEFAULT_ALIGNMENT: Final = 32  # bytes
 ALIGNMENTS: Final = tuple(1 << power for power in range(3, 21))
 
+# clip.cpp asserts the types of its numbers; the last one is that of `clip.minicpmv_version` alone.
+_CLIP_TYPES: Final = ("uint32", "float32", "bool", "int32")
+
 # What people give us instead, by the first bytes.
 _LOOKS: Final = (
     (b"version https://git-lfs", "it is a Git LFS pointer, so the model itself was not fetched"),
@@ -169,6 +172,8 @@ def _value(cursor: Cursor, key: str) -> Value:
     if key in ("split.no", "split.count") and VALUE_TYPES[kind].name != "uint16":
         # llama.cpp asserts this type instead of checking it.
         raise bad(cursor.path, f"{key} has the wrong type, so the header is damaged")
+    if key.startswith("clip.") and VALUE_TYPES[kind].name not in _CLIP_TYPES:
+        raise bad(cursor.path, f"{shown(key)[:80]} has the wrong type, so the header is damaged")
     return _number(cursor, kind)
 
 
