@@ -173,7 +173,8 @@ class Projector:
         library, count = mtmd(), ctypes.c_size_t()
         if library.mtmd_input_chunk_get_type(chunk) == library.MTMD_INPUT_CHUNK_TYPE_TEXT:
             texts = library.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(count))
-            return np.array(texts[: count.value], np.int32)
+            # A mark that the vocabulary lacks is -1 there.
+            return np.array([each for each in texts[: count.value] if each >= 0], np.int32)
         count = library.mtmd_input_chunk_get_n_tokens(chunk)
         self._refuse_long(chunk, count)
         ids = image_ids(key, count, library.mtmd_input_chunk_get_n_pos(chunk))
