@@ -6,6 +6,7 @@ only for kinds whose encoder is a plain vision transformer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,15 @@ from localai.catalog.gguf.reader import read_header
 from localai.errors import BadModel
 
 _ANEW: Final = "fetch the projector again, or take the one that came with the model"
-_PLAIN: Final = frozenset(("mlp", "gemma3", "idefics3", "qwen3vl_merger"))
+_LINEAR: Final = {"mm.0.weight", "mm.0.bias", "mm.2.weight", "mm.2.bias"}
+# Of `mlp` there are old files whose encoder is another, so only what all of them have is asked for.
+_OWN_TENSORS: Final[Mapping[str, set[str]]] = {
+    "mlp": {"mm.0.weight", "mm.0.bias"},
+    "gemma3": {"mm.input_projection.weight", "mm.soft_emb_norm.weight"},
+    "idefics3": {"mm.model.fc.weight"},
+    "qwen3vl_merger": {"v.patch_embd.bias", "v.patch_embd.weight.1", *_LINEAR},
+}
+_PLAIN: Final = frozenset(_OWN_TENSORS)
 _BOTH_WAYS: Final = frozenset(("gemma3", "gemma4v", "gemma4uv", "deepseek4v"))
 _FLAGS: Final = ("has_vision_encoder", "has_audio_encoder", "use_gelu", "use_silu")
 
@@ -135,8 +144,16 @@ def _check_shapes(header: Header, width: int, layers: int, patches: int) -> None
     if found != set(range(layers)):
         raise _absurd(header, "vision.block_count", layers)
     wanted: dict[str, tuple[int, ...]] = {"v.position_embd.weight": (width, patches)}
+    if "v.class_embd" in shapes:  # of the encoders of LLaVA
+        wanted = {"v.position_embd.weight": (width, patches + 1)}
     for layer in range(layers):
         wanted |= _layer_shapes(f"v.blk.{layer}.", width)
+    needed = _needed_tensors(header, layers)
+    if kind(header) == "mlp" and "mm.3.weight" not in shapes:  # which Yi's has instead
+        needed |= _LINEAR
+    missing = sorted(needed - set(shapes))
+    if missing:
+        raise bad(header.path, f"{missing[0]} is missing, so the file is damaged", _ANEW)
     for name, shape in wanted.items():
         if shapes.get(name, shape) != shape:
             reason = f"{name} has the shape {list(shapes[name])}, not {list(shape)}"
@@ -144,11 +161,18 @@ def _check_shapes(header: Header, width: int, layers: int, patches: int) -> None
 
 
 def _layer_shapes(block: str, width: int) -> dict[str, tuple[int, ...]]:
-    norms = {f"{block}{norm}.{part}": (width,) for norm in ("ln1", "ln2") for part in _PARTS}
-    out: dict[str, tuple[int, ...]] = {f"{block}attn_out.weight": (width, width)}
-    for name in ("attn_q", "attn_k", "attn_v"):
-        out |= {f"{block}{name}.weight": (width, width), f"{block}{name}.bias": (width,)}
-    return norms | out | {f"{block}attn_out.bias": (width,)}
+    vectors = [f"{block}{norm}.{part}" for norm in ("ln1", "ln2") for part in ("weight", "bias")]
+    vectors += [f"{block}{name}.bias" for name in ("attn_q", "attn_k", "attn_v", "attn_out")]
+    squares = [f"{block}{name}.weight" for name in ("attn_q", "attn_k", "attn_v", "attn_out")]
+    return dict.fromkeys(vectors, (width,)) | dict.fromkeys(squares, (width, width))
 
 
-_PARTS: Final = ("weight", "bias")
+def _needed_tensors(header: Header, layers: int) -> set[str]:
+    """Return the tensors that the library takes to be there without a look."""
+    which = kind(header)
+    parts = ["attn_qkv"] if which == "qwen3vl_merger" else ["attn_q", "attn_k", "attn_v"]
+    parts += ["ln1", "ln2", "attn_out", "ffn_up", "ffn_down"]
+    found = {f"v.blk.{layer}.{part}.weight" for layer in range(layers) for part in parts}
+    if which == "qwen3vl_merger":
+        found |= {f"v.blk.{layer}.attn_qkv.bias" for layer in range(layers)}
+    return found | _OWN_TENSORS[which] | {"v.patch_embd.weight", "v.position_embd.weight"}

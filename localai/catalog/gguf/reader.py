@@ -13,7 +13,7 @@ from typing import Final
 
 from localai.catalog.gguf.cursor import Cursor, bad, opened
 from localai.catalog.gguf.header import Header, Scalar, SkippedArray, TensorInfo, Value
-from localai.catalog.gguf.types import ARRAY, STRING, TENSOR_TYPES, VALUE_TYPES
+from localai.catalog.gguf.types import ARRAY, STRING, TENSOR_TYPES, VALUE_TYPES, is_clip_type
 from localai.errors import BadModel
 from localai.formats.text import shown
 
@@ -31,9 +31,6 @@ SHORT: Final = 1024  # numbers of an array that is kept
 SHORT_TEXTS: Final = 64  # texts of an array that is kept
 DEFAULT_ALIGNMENT: Final = 32  # bytes
 ALIGNMENTS: Final = tuple(1 << power for power in range(3, 21))
-
-# clip.cpp asserts the types of its numbers; the last one is that of `clip.minicpmv_version` alone.
-_CLIP_TYPES: Final = ("uint32", "float32", "bool", "int32")
 
 # What people give us instead, by the first bytes.
 _LOOKS: Final = (
@@ -172,7 +169,7 @@ def _value(cursor: Cursor, key: str) -> Value:
     if key in ("split.no", "split.count") and VALUE_TYPES[kind].name != "uint16":
         # llama.cpp asserts this type instead of checking it.
         raise bad(cursor.path, f"{key} has the wrong type, so the header is damaged")
-    if key.startswith("clip.") and VALUE_TYPES[kind].name not in _CLIP_TYPES:
+    if key.startswith("clip.") and not is_clip_type(key, VALUE_TYPES[kind].name):
         raise bad(cursor.path, f"{shown(key)[:80]} has the wrong type, so the header is damaged")
     return _number(cursor, kind)
 
