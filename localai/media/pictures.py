@@ -8,7 +8,6 @@ to sRGB and eight bits, and shrunk to what a model looks at. Memory is bounded: 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import warnings
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from localai.errors import BadInput
 from localai.formats.text import shown
+from localai.media.pixels import Pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,24 +40,16 @@ _HEIF: Final = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _EXIF_IFD, _TAKEN, _CHANGED = 0x8769, 36867, 306  # Exif: its own table, DateTimeOriginal, DateTime
 
 
-class Picture(NamedTuple):
-    """A decoded picture."""
+class DecodedPicture(NamedTuple):
+    """A picture, and what its file says of it."""
 
-    width: int  # pixels
-    height: int
-    rgb: bytes  # sRGB, rows from the top, 3 bytes a pixel
+    pixels: Pixels  # sRGB
     original: tuple[int, int]  # width and height before it was shrunk, upright
     frames: int = 1  # more than one: an animation, of which this is the first
     taken: str = ""  # the day it was taken, "2024-05-01", where EXIF tells
 
-    @property
-    def digest(self) -> str:
-        """A hash of what is seen (SHA-256, hexadecimal)."""
-        size = f"{self.width}x{self.height}:".encode()
-        return hashlib.sha256(size + self.rgb).hexdigest()
 
-
-def open_picture(source: Path | bytes, name: str, detail: Detail = "low") -> Picture:
+def open_picture(source: Path | bytes, name: str, detail: Detail = "low") -> DecodedPicture:
     """Decode a picture.
 
     Parameters
@@ -152,7 +144,7 @@ def _kind(head: bytes) -> str:
     return "its content is of no known kind"
 
 
-def _decoded(image: Image, name: str, longest: int) -> Picture:
+def _decoded(image: Image, name: str, longest: int) -> DecodedPicture:
     from PIL import ImageOps
 
     width, height = image.size
@@ -168,7 +160,7 @@ def _decoded(image: Image, name: str, longest: int) -> Picture:
     if (upright.size[0] > upright.size[1]) != (image.size[0] > image.size[1]):
         width, height = height, width
     flat = _rgb(_shrunk(upright, longest))
-    return Picture(*flat.size, flat.tobytes(), (width, height), frames, taken)
+    return DecodedPicture(Pixels(*flat.size, flat.tobytes()), (width, height), frames, taken)
 
 
 def _shrunk(image: Image, longest: int) -> Image:

@@ -27,7 +27,7 @@ ROWS = (
     ("__main__",),
     ("cli",),
     ("commands",),
-    ("chat", "transcription", "batch", "seance", "diagnostics", "server", "discord"),
+    ("chat", "transcription", "captioning", "batch", "seance", "diagnostics", "server", "discord"),
     ("generation", "pool"),
     ("engines", "prompts", "characters"),
     ("resources", "catalog", "terminal", "media"),
