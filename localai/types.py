@@ -32,11 +32,23 @@ SAMPLING_BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+class Picture(NamedTuple):
+    """A decoded picture: RGB, a byte each, row by row from the top, in an open file.
+
+    `file` is the place of its descriptor among those that travel with the request.
+    """
+
+    file: int
+    width: int  # pixels
+    height: int
+
+
 class Message(NamedTuple):
-    """One turn of a conversation; `content` is untrusted text."""
+    """One turn of a conversation; `content` is untrusted text, its pictures stand before it."""
 
     role: Role
     content: str
+    pictures: tuple[Picture, ...] = ()
 
 
 class Sampling(NamedTuple):
@@ -82,12 +94,18 @@ class TextRequest(NamedTuple):
     think: bool | None = None  # False asks the template not to think; None leaves it to the model
     truncate: Cut | None = None  # which end of the last message may be cut away when it is too long
     context: int | None = None  # tokens of context, at least
+    image_tokens: int | None = None  # of each picture, at most; None: as the model likes
     interactive: bool = True  # goes before batch work
 
     @property
     def length(self) -> int:
         """How many characters of text it holds."""
         return sum(len(m.content) for m in self.messages) + len(self.raw or "") + len(self.prefill)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All pictures of its messages, in their order."""
+        return tuple(picture for message in self.messages for picture in message.pictures)
 
 
 class Usage(NamedTuple):

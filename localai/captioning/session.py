@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,10 +11,9 @@ from localai.captioning.tasks import CaptionTask
 from localai.formats.answer import Answer
 from localai.generation import build
 from localai.generation.build import GenerateOptions
+from localai.generation.pictures import Attachments
 from localai.media.pictures import DecodedPicture, Detail, open_picture
-from localai.media.pixels import share
 from localai.pool.engine_client import EngineClient
-from localai.types import Picture
 
 if TYPE_CHECKING:
     from localai.prompts.files import Prompt
@@ -117,16 +115,13 @@ class Describer:
         LocalaiError
             What went wrong in the engine.
         """
-        *before, last = self._request.messages
-        size = Picture(0, picture.pixels.width, picture.pixels.height)
-        request = self._request._replace(messages=(*before, last._replace(pictures=(size,))))
-        answer, descriptor = Answer(model), share(picture.pixels)
-        try:
-            with closing(engine.ask(request, (descriptor,))) as events:  # type: ignore[type-var]
-                for event in events:
-                    answer.take(event)
-        finally:
-            os.close(descriptor)
+        answer = Answer(model)
+        with (
+            Attachments([picture.pixels]) as attached,
+            closing(engine.ask(attached.to(self._request), attached.files)) as events,  # type: ignore[type-var]
+        ):
+            for event in events:
+                answer.take(event)
         answer.refuse_thinking_alone()
         text = self._prefix + self._task.finish(answer.content)
         return Caption(source, text, picture, answer)

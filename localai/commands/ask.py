@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ from localai.terminal.output_file import output_to
 
 if TYPE_CHECKING:
     from localai.formats.answer import Answer
+    from localai.types import TextRequest
 
 
 @command(context_settings={"max_content_width": 100})
@@ -36,6 +38,13 @@ if TYPE_CHECKING:
     "-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT and --stop."
 )
 @option("-I", "--no-stdin", is_flag=True, help="Leave stdin alone: for loops that read it.")
+@option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="FILE",
+    help="A picture that the question is about; may be given again.",
+)
 @option("--raw", is_flag=True, help="Continue the text, without a chat template.")
 @option(
     "--think",
@@ -128,11 +137,26 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
         raise BadInput(what, "give it as an argument or on stdin")
     request = build.request(asked, text, prompt, card)
     own = (prompt and prompt.model) or (card and card.model) or ""
-    spec = spec_for(console, given, own)
+    if given["images"]:
+        from localai.generation.pictures import Attachments, load
+
+        with Attachments(load(given["images"])) as shown:
+            return _answered(console, given, shown.to(request), own, shown.files)
+    return _answered(console, given, request, own)
+
+
+def _answered(
+    console: Console,
+    given: dict[str, Any],
+    request: TextRequest,
+    own: str,
+    files: Sequence[int] = (),
+) -> Answer:
+    spec = spec_for(console, given, own, role="vision" if files else "text")
     silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:
-        deltas = engine.ask(request)
+        deltas = engine.ask(request, files)
         # The engine is at work: what shows its answer is imported meanwhile.
         from localai.terminal.answer import print_answer
 

@@ -15,6 +15,7 @@ from localai.engines.llama.slots import Slot, TokenBuffer
 from localai.types import Events, Finished, FinishReason, TextRequest, Usage
 
 if TYPE_CHECKING:
+    from localai.engines.llama.projector import ImageChunk
     from localai.engines.llama.structured_output import (
         TokenMatcher,  # imports a library that few jobs need
     )
@@ -42,6 +43,7 @@ class Job:
     shared_prefix: int = 0  # leading tokens that the next use will share
     marks: Mapping[int, bytes] = field(default_factory=dict)  # control tokens that mark thinking
     cut: int = 0  # tokens that were cut away from the prompt
+    images: Mapping[int, ImageChunk] = field(default_factory=dict)  # by the place of their first id
     slot: Slot | None = None
     cancelled: bool = False
     prefill_boundaries: set[int] = field(
