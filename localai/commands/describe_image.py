@@ -195,6 +195,8 @@ def _describe_all(
             except LocalaiError as error:
                 if len(sources) == 1 or error.code in _FATAL:
                     raise
-                console.warn(f"{shown(source.name)}: {error.what}")
+                name = shown(source.name)
+                named = error.what.startswith(name)
+                console.warn(error.what if named else f"{name}: {error.what}")
                 failed += 1
     return failed
