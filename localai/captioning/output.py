@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from localai.captioning.file_names import from_pattern, slug
 from localai.captioning.rename import Planner, Renaming, apply, write_undo
-from localai.captioning.session import Caption
+from localai.captioning.session import PictureCaption
 from localai.captioning.sources import PictureSource
 from localai.errors import BadInput, LocalaiError
 from localai.formats.text import shown
@@ -22,7 +22,7 @@ class CaptionOutput(Protocol):
     def check(self, source: PictureSource) -> None:
         """Raise BadInput where there is no place for what will be said of a picture."""
 
-    def put(self, caption: Caption) -> None:
+    def put(self, caption: PictureCaption) -> None:
         """Take one; raises LocalaiError where it cannot be kept."""
 
     def finish(self) -> int:
@@ -46,7 +46,7 @@ class Lines:
     def check(self, source: PictureSource) -> None:
         """Do nothing: there is always a place."""
 
-    def put(self, caption: Caption) -> None:
+    def put(self, caption: PictureCaption) -> None:
         """Print it."""
         name, text = caption.source.name, caption.text
         if self._console.stdout.terminal and not self._nul:
@@ -72,7 +72,7 @@ class JsonOutput:
     def check(self, source: PictureSource) -> None:
         """Do nothing: there is always a place."""
 
-    def put(self, caption: Caption) -> None:
+    def put(self, caption: PictureCaption) -> None:
         """Print it, or keep it for the array."""
         if self._many and not self._lines:
             self._kept.append(caption.as_json())
@@ -103,7 +103,7 @@ class Sidecars:
             what = f"{shown(path)} exists already"
             raise BadInput(what, "use --force to overwrite it, or --skip-existing")
 
-    def put(self, caption: Caption) -> None:
+    def put(self, caption: PictureCaption) -> None:
         """Write it."""
         path = self._path(caption.source)
         try:
@@ -140,7 +140,7 @@ class Renamer:
     def check(self, source: PictureSource) -> None:
         """Do nothing: there is always a place."""
 
-    def put(self, caption: Caption) -> None:
+    def put(self, caption: PictureCaption) -> None:
         """Show the name that a picture is to get."""
         path = caption.source.path
         assert path is not None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from localai.prompts.files import Prompt
 
 
-class Caption(NamedTuple):
+class PictureCaption(NamedTuple):
     """What was said of a picture."""
 
     source: PictureSource
@@ -105,7 +105,7 @@ class Describer:
 
     def describe(
         self, engine: EngineClient, model: str, source: PictureSource, picture: DecodedPicture
-    ) -> Caption:
+    ) -> PictureCaption:
         """Return what the model says of a picture.
 
         Raises
@@ -124,4 +124,4 @@ class Describer:
                 answer.take(event)
         answer.refuse_thinking_alone()
         text = self._prefix + self._task.finish(answer.content)
-        return Caption(source, text, picture, answer)
+        return PictureCaption(source, text, picture, answer)
