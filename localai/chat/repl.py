@@ -35,7 +35,7 @@ def run(view: ChatView, *, as_json: bool = False) -> None:
     reader = reader_of(view)
     if console.stdin.terminal:
         if view.session.transcript.turns:
-            console.talk(view.session.reminder(), dim=True)
+            console.talk(view.session.transcript.reminder(), dim=True)
         if view.visible:
             console.use_markdown()
     if not view.session.transcript.turns:

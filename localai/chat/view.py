@@ -78,6 +78,7 @@ class ChatView:
                     self.session.models.name,
                     show=visible,
                     think=think,
+                    loaded=self.session.models.engine.ready(),
                     begin=begin,
                     told=self._told,
                 )

@@ -79,6 +79,10 @@ constraints = _stack(
     option("--json-object", is_flag=True, help="The answer is some JSON object."),
 )  # fmt: skip
 
+no_stdin = option(
+    "-I", "--no-stdin", is_flag=True, help="Leave stdin alone: for loops that read it."
+)
+
 talk = _stack(
     option("--json", "as_json", is_flag=True, help="One JSON object instead of text; errors too."),
     option("--stats", is_flag=True, help="Speeds and counts on stderr."),
@@ -86,8 +90,12 @@ talk = _stack(
     option("--no-color", is_flag=True, help="No colour."),
 )  # fmt: skip
 
+unbuffered = option(
+    "--unbuffered", is_flag=True, help="In a pipe, too, write each token as it comes."
+)
+
 output = _stack(
-    option("--unbuffered", is_flag=True, help="In a pipe, too, write each token as it comes."),
+    unbuffered,
     option("-o", "--output", metavar="FILE", help="Write there instead of stdout; - is stdout."),
     option("--force", is_flag=True, help="Overwrite the file of -o."),
 )  # fmt: skip
