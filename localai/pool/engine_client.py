@@ -257,8 +257,9 @@ class EventStream:
                 self._client._leave(self._connection)
                 self._begin()
             except WorkerLost:
-                self._open = False
-                raise self._client._lost(self._connection) from None
+                error = self._client._lost(self._connection)
+                self.close()
+                raise error from None
             except LocalaiError:
                 self._end()
                 raise
