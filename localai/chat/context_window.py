@@ -21,6 +21,8 @@ _MOST_COUNTED = 1024  # messages whose tokens are remembered
 _LEAST_ANSWER = 8  # the part of the context that is kept free for an answer
 _SUMMARY_SHARE = 0.5  # of the context, what one summary may be made of
 _ANY = "?"  # a question
+_SAID = ("user", "assistant", "more", "part", "note")  # after which the last prompt still counts
+Messages = tuple[Message, ...]
 
 # What any template takes, and the same as `ask -c` gives: what is evaluated once serves both.
 _SHAPE = partial(fold, mid_system=False, user_first=True, alternate=True)
@@ -47,6 +49,7 @@ class ContextWindow:
         self._counted: dict[tuple[tuple[Message, ...], str], int] = {}
         self._before: FittedMessages | None = None
         self._told = (0, 0)
+        self._asked: Messages | None = None  # what the model was last asked
         self._used: TokenCount | None = None  # by what was said so far
 
     def count(self, messages: tuple[Message, ...], prefill: str = "") -> int:
@@ -97,13 +100,19 @@ class ContextWindow:
         self._before = fitted
         return fitted.messages, fitted.fixed
 
-    def change(self) -> None:
-        """Measure anew: something was said."""
+    def asked(self, messages: Messages) -> None:
+        """Take what the model is asked: with the answer, that is what it has in mind then."""
+        self._asked = messages
+
+    def change(self, kind: str) -> None:
+        """Measure anew: something has happened in the chat (`transcript`)."""
         self._used = None
+        if kind not in _SAID:
+            self._asked = None
 
     def forget(self) -> None:
         """Fit anew: turns were taken back, or the model is another one."""
-        self._before, self._used, self._told = None, None, (0, 0)
+        self._before, self._asked, self._used, self._told = None, None, None, (0, 0)
 
     def left(self) -> str:
         """Return what has left since this was last asked, in words; empty: nothing."""
@@ -123,15 +132,22 @@ class ContextWindow:
         context: int,
         options: Mapping[str, Any],
     ) -> TokenCount:
-        """Return what the next question will stand behind, and its own template's text."""
+        """Return what the model has in mind: what it was last asked, and its answer.
+
+        Before the first question: what that will stand behind, without what it will call for.
+        """
         if self._used is None:
-            before = self._before
-            nudge = "" if transcript.spoken else _ANY  # an engine is never asked nothing
-            fitted, _ = self.messages(transcript, participants, context, options, nudge=nudge)
-            found = self._measure(fitted, "", True)
+            before, nudge = self._before, ""
+            if self._asked and transcript.answer:
+                shown = (*self._asked, _message(transcript.answer))
+            else:
+                quiet = replace(participants, character=None)  # no knowledge is called for
+                nudge = "" if transcript.spoken else _ANY  # an engine is never asked nothing
+                shown, _ = self.messages(transcript, quiet, context, options, nudge=nudge)
+            found = self._measure(shown, "", True)
             parts = dict(found.parts)
-            asked = parts.pop("input", 0) if nudge else 0
-            self._used = TokenCount(found.tokens - asked, context, found.text, parts)
+            unasked = parts.pop("input", 0) if nudge else 0
+            self._used = TokenCount(found.tokens - unasked, context, found.text, parts)
             self._before = before
         return self._used
 

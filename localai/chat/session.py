@@ -71,7 +71,7 @@ class ChatSession:
     def record(self, event: Record) -> None:
         """Let something happen, and keep it: from the first word of the user on."""
         self.transcript.apply(event)
-        self.window.change()
+        self.window.change(event["kind"])
         self.unsaid.append(event)
         if self.journal and (self.journal.begun or event["kind"] in ("user", "note")):
             self.keep()
@@ -227,6 +227,7 @@ class ChatSession:
     def _listen(self, without: int, prefill: str) -> Events:
         try:
             messages, fixed = self.messages(without, prefill=prefill)
+            self.window.asked(messages)
             request = self._request(messages, fixed)._replace(prefill=prefill)
             stream = self.models.engine.ask(request)
             try:

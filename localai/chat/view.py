@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 
 from localai.chat.session import ChatSession, Events
@@ -11,6 +11,7 @@ from localai.chat.transcript import INTERRUPTED
 from localai.formats.answer import Answer
 from localai.terminal.answer import Think, print_answer
 from localai.terminal.console import Console
+from localai.terminal.streams import Stream
 from localai.terminal.tty_modes import unechoed
 
 
@@ -28,6 +29,8 @@ class ChatView:
         Speeds and counts are told after each answer.
     as_json : bool
         Each answer is written as one JSON object.
+    hold : callable
+        What a terminal does with keys meanwhile.
     """
 
     console: Console
@@ -36,6 +39,7 @@ class ChatView:
     named: bool = False
     stats: bool = False
     as_json: bool = False
+    hold: Callable[[Stream], AbstractContextManager[None]] = unechoed
     _speaking: bool = False
     _told: set[str] = field(default_factory=set)  # notices that were shown
 
@@ -71,7 +75,7 @@ class ChatView:
     ) -> Answer:
         think: Think = self.session.settings.get("think", "auto")
         try:
-            with closing(events), unechoed(self.console.stdin):
+            with closing(events), self.hold(self.console.stdin):
                 return print_answer(
                     events,
                     self.console,

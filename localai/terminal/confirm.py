@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from localai.terminal.console import Console
+from localai.terminal.tty_modes import by_line
 
 
 def can_ask(console: Console) -> bool:
@@ -19,7 +20,16 @@ def confirm(console: Console, question: str) -> bool:
         return False
     console.clear_status()
     console.stderr.send(f"{question} [Y/n] ".encode())
-    answer = os.read(number, 1024)  # a line: the terminal hands out no less
+    with by_line(console.stdin):
+        answer = _line(number)
     if not answer:
         console.talk("")
     return answer.decode("utf-8", "replace").strip().lower() in ("", "y", "yes") and bool(answer)
+
+
+def _line(number: int) -> bytes:
+    """Read a line with its end, and nothing of what was typed behind it."""
+    found = b""
+    while not found.endswith((b"\n", b"\r")) and (key := os.read(number, 1)):
+        found += key
+    return found
