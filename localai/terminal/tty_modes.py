@@ -29,16 +29,19 @@ def held(stdin: Stream) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def by_line(stdin: Stream) -> Iterator[None]:
-    """Let a terminal hand out echoed lines during the block, as it does to begin with."""
-    with _mode(stdin, on=("ECHO", "ICANON", "ICRNL")):
-        yield
+def holds(stdin: Stream) -> bool:
+    """Whether a terminal holds keys now: it echoes nothing, and Enter is no line break."""
+    number = stdin.number()
+    if not stdin.terminal or number is None:
+        return False
+    import termios
+
+    return not int(termios.tcgetattr(number)[3]) & termios.ICANON
 
 
 @contextlib.contextmanager
-def _mode(stdin: Stream, on: Sequence[str] = (), off: Sequence[str] = ()) -> Iterator[None]:
-    """Switch modes of a terminal, by their names in `termios`."""
+def _mode(stdin: Stream, off: Sequence[str]) -> Iterator[None]:
+    """Switch off modes of a terminal, by their names in `termios`."""
     number = stdin.number()
     if not stdin.terminal or number is None:
         yield
@@ -47,10 +50,9 @@ def _mode(stdin: Stream, on: Sequence[str] = (), off: Sequence[str] = ()) -> Ite
 
     before = termios.tcgetattr(number)
     changed = [*before]
-    for name in (*on, *off):
+    for name in off:
         place = 0 if name == "ICRNL" else 3  # modes of the input, modes of the line
-        bit = getattr(termios, name)
-        changed[place] = changed[place] | bit if name in on else changed[place] & ~bit
+        changed[place] &= ~getattr(termios, name)
     termios.tcsetattr(number, termios.TCSADRAIN, changed)
     try:
         yield
