@@ -17,6 +17,12 @@ from localai.pool.worker_connection import WorkerConnection, WorkerLost, WorkerR
 from localai.types import Event, Events, ModelSpec, TokenCount
 
 
+class RequestsReturned(LocalaiError):
+    """A worker leaves and gives back what it has not begun: another one will take it."""
+
+    name = "requests_returned"
+
+
 class EngineClient(ABC):
     """A worker as a command sees it; for one thread.
 
@@ -90,15 +96,19 @@ class EngineClient(ABC):
 
         Raises
         ------
+        RequestsReturned
+            The worker leaves, and has begun none of those that have not ended: send them again.
         LocalaiError
-            How the worker has ended.
+            How the worker has ended; what has not ended is lost with it.
         """
         connection = self._connection()
         try:
             return connection.receive()
         except WorkerRetired:
-            self._leave(connection)
-            raise LocalaiError("the model was stopped meanwhile", "try again") from None
+            self._current = None
+            connection.close()
+            self._retired()
+            raise RequestsReturned("the model was stopped meanwhile", "try again") from None
         except WorkerLost:
             raise self._lost(connection) from None
 
