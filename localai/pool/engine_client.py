@@ -17,10 +17,8 @@ from localai.pool.worker_connection import WorkerConnection, WorkerLost, WorkerR
 from localai.types import Event, Events, ModelSpec, TokenCount
 
 
-class RequestsReturned(LocalaiError):
+class RequestsReturned(Exception):
     """A worker leaves and gives back what it has not begun: another one will take it."""
-
-    name = "requests_returned"
 
 
 class EngineClient(ABC):
@@ -108,7 +106,7 @@ class EngineClient(ABC):
             self._current = None
             connection.close()
             self._retired()
-            raise RequestsReturned("the model was stopped meanwhile", "try again") from None
+            raise RequestsReturned from None
         except WorkerLost:
             raise self._lost(connection) from None
 
