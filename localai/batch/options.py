@@ -22,6 +22,7 @@ class OutputFile(NamedTuple):
     path: Path
     overwrite: bool
     retry_failed: bool
+    apart: Path | None = None  # where failures go, if not there
 
 
 def layout_for(
@@ -66,10 +67,10 @@ def journal_for(output: OutputFile) -> Iterator[BatchJournal]:
     ours = there and (output.retry_failed or output.overwrite)
     if path.is_dir():
         raise BadInput(f"{shown(path)} is a folder", "name a file: -o answers.jsonl")
-    if path.exists() and not (there or output.overwrite):
-        raise BadInput(
-            f"{shown(path)} exists already", "use --force to overwrite it, or another name"
-        )
+    for each in filter(None, (path, output.apart)):
+        if each.exists() and not (there or output.overwrite):
+            what = f"{shown(each)} exists already"
+            raise BadInput(what, "use --force to overwrite it, or another name")
     journal = BatchJournal.open(beside)
     try:
         if path.exists() and not (journal.writing or ours or output.overwrite):
@@ -98,9 +99,11 @@ def finish(
     journal.will_write()
     write_output(output.path, layout, journal.in_order(rows))
     if not failed:
+        if output.apart:  # of an earlier try
+            output.apart.unlink(missing_ok=True)
         journal.remove()
         return
-    where = shown(os.path.basename(output.path))
+    where = shown(os.path.basename(output.apart or output.path))
     raise SomeFailed(
         f"{failed} of {rows} rows failed; {where} says why",
         "the same command with --retry-failed does them again",

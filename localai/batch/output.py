@@ -27,6 +27,8 @@ _NAMES = uuid.UUID("7c9e9f4e-0d3f-4d0c-9d53-1f1f4b1c7a11")  # of the ids of answ
 class OutputLayout(Protocol):
     """How a row and its answer are written down."""
 
+    keeps_apart: bool  # failures go to a file of their own
+
     def record(self, row: BatchRow, answer: RowAnswer) -> Record:
         """Return what is kept of a row's answer."""
 
@@ -36,12 +38,11 @@ class OutputLayout(Protocol):
     def line(self, record: Record) -> str:
         """Return a row's line, with its newline."""
 
-    def apart(self, record: Record) -> bool:
-        """Whether the row goes to the file of errors, where there is one."""
-
 
 class JsonLines:
     """One object a row: id, answer, finish_reason, usage, seed, error."""
+
+    keeps_apart = False
 
     def record(self, row: BatchRow, answer: RowAnswer) -> Record:
         """Return the row's object."""
@@ -54,10 +55,6 @@ class JsonLines:
     def line(self, record: Record) -> str:
         """Return the object as a line of JSON."""
         return json.dumps({key: record[key] for key in _KEYS}, ensure_ascii=False) + "\n"
-
-    def apart(self, record: Record) -> bool:
-        """Return False: errors stand in their row."""
-        return False
 
 
 class CsvColumns:
@@ -77,6 +74,8 @@ class CsvColumns:
     BadInput
         The input has a column of that name.
     """
+
+    keeps_apart = False
 
     def __init__(self, columns: Iterable[str], answer: str, delimiter: str = ",") -> None:
         self._columns = list(columns)
@@ -100,10 +99,6 @@ class CsvColumns:
         fields = [_field(columns.get(name)) for name in self._columns]
         return self._row([*fields, record["answer"] or "", error["message"] if error else ""])
 
-    def apart(self, record: Record) -> bool:
-        """Return False: errors stand in their row."""
-        return False
-
     def _row(self, fields: list[str]) -> str:
         text = io.StringIO()
         csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerow(fields)
@@ -118,6 +113,8 @@ class OpenAiLines:
     model : str
         What answers.
     """
+
+    keeps_apart = True
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -145,10 +142,6 @@ class OpenAiLines:
         """Return the object as a line of JSON."""
         keys = ("id", "custom_id", "response", "error")
         return json.dumps({key: record[key] for key in keys}, ensure_ascii=False) + "\n"
-
-    def apart(self, record: Record) -> bool:
-        """Whether the row has failed."""
-        return record["error"] is not None
 
     def _body(self, row: BatchRow, answer: RowAnswer, name: str) -> Record:
         if answer.error is not None:
@@ -196,7 +189,7 @@ def write_output(path: Path, layout: OutputLayout, records: Iterable[Mapping[str
                 output.write(layout.head().encode())
                 for record in records:
                     line = layout.line(dict(record)).encode("utf-8", "backslashreplace")
-                    if not layout.apart(dict(record)):
+                    if not (layout.keeps_apart and record["error"]):
                         output.write(line)
                         continue
                     if errors is None:

@@ -14,8 +14,13 @@ from localai.errors import BadInput
 from localai.formats.text import shown
 from localai.generation import build
 from localai.generation.build import GenerateOptions
-from localai.generation.openai_body import is_batch_line, messages_of, request_of_body
-from localai.types import Constraint, TextRequest
+from localai.generation.openai_body import (
+    constraint_of_body,
+    is_batch_line,
+    messages_of,
+    request_of_body,
+)
+from localai.types import Constraint, Sampling, TextRequest
 
 if TYPE_CHECKING:
     from localai.characters.card import Character
@@ -34,6 +39,8 @@ class RowRequests:
         What was asked for, of all rows.
     model : str
         What tells the model from others: another one's answers are other answers.
+    remote : bool
+        Another server answers: OpenAI's lines are its own affair.
 
     Raises
     ------
@@ -41,7 +48,8 @@ class RowRequests:
         What was asked for contradicts itself, or a file cannot be read.
     """
 
-    def __init__(self, options: GenerateOptions, model: str) -> None:
+    def __init__(self, options: GenerateOptions, model: str, *, remote: bool = False) -> None:
+        self._remote = remote
         self.prompt: Prompt | None = build.prompt_file(options)
         self.card: Character | None = build.character(options)
         self.constraint: Constraint | None = build.constraint_of(options, self.prompt)
@@ -80,6 +88,8 @@ class RowRequests:
 
     def _request(self, row: BatchRow) -> TextRequest:
         columns = row.columns
+        if is_batch_line(columns) and self._remote:
+            return _passed_on(columns["body"])
         if is_batch_line(columns):
             base = build.request(self._options, "")
             request = request_of_body(columns["url"], columns["body"], base)
@@ -135,6 +145,22 @@ def _input(row: BatchRow, *, needed: bool) -> Any:
     raise BadInput(
         f"row {row.id}: it has no column {INPUT!r}; it has: {has}",
         "name one of them input, or write a prompt file with {{column}} in it: -p NAME",
+    )
+
+
+def _passed_on(body: Any) -> TextRequest:
+    """Return what is known of a body that goes on as it is: its order, chance, and form."""
+    if not isinstance(body, dict):
+        raise BadInput("`body` is not a JSON object")
+    greedy = body.get("temperature") == 0
+    try:
+        constraint = constraint_of_body(body)
+    except BadInput:  # of a kind that is the server's alone
+        constraint = None
+    return TextRequest(
+        raw=json.dumps(body, ensure_ascii=False),
+        sampling=Sampling(temperature=0.0 if greedy else 1.0),
+        constraint=constraint,
     )
 
 

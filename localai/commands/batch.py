@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from localai.commands.click_ext import command, option
 from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import BoundedNumber
 from localai.errors import BadInput, ExitCode, Interrupted, SomeFailed
+from localai.formats.text import shown
 from localai.terminal.console import Console
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from localai.batch.run import BatchProgress, BatchRun, RowEngine
     from localai.batch.source import RowSource
 
+_ENDPOINT_ROWS = 32  # that another server is asked at a time
 _STREAM_WINDOW = 256  # rows; with more, the first would come late
 
 
@@ -56,6 +59,11 @@ _STREAM_WINDOW = 256  # rows; with more, the first would come late
     type=BoundedNumber(1, 256),
     metavar="N",
     help="Rows that are answered at a time.",
+)
+@option(
+    "--endpoint",
+    metavar="URL",
+    help="Let another server answer (vLLM, llama-server); its key: LOCALAI_API_KEY.",
 )
 @options.model
 @option(
@@ -97,7 +105,7 @@ def batch(ctx: click.Context, /, **given: Any) -> int:
     A row's prompt is its column `input` (or `prompt`, `text`, `question`, or its only one), a
     conversation in `messages`, or what -p makes of its columns. Answers come in the input's order,
     as JSON lines (id, answer, finish_reason, usage, seed, error) or as CSV with a column added.
-    OpenAI's batch files are read and written as they are.
+    OpenAI's batch files are read and written as they are, failures to FILE.errors.
 
     What is finished is kept in FILE.journal: after Ctrl-C, a crash or a power cut the same command
     goes on where it stopped. A row that fails says why and does not stop the others (exit 6).
@@ -140,7 +148,7 @@ def _opened(console: Console, name: str, given: dict[str, Any]) -> tuple[RowSour
 def _requests(given: dict[str, Any], model: str) -> RowRequests:
     from localai.batch.row_requests import RowRequests
 
-    return RowRequests(options.generation(given), model)
+    return RowRequests(options.generation(given), model, remote=bool(given["endpoint"]))
 
 
 def _show_first(console: Console, given: dict[str, Any], first: BatchRow) -> int:
@@ -164,6 +172,8 @@ def _run(console: Console, given: dict[str, Any], source: RowSource, first: Batc
     from localai.batch.places import places
     from localai.system.files import file_version
 
+    if given["endpoint"]:
+        return _run_elsewhere(console, given, source, first)
     drafts = _requests(given, "")
     own = (drafts.prompt and drafts.prompt.model) or (drafts.card and drafts.card.model) or ""
     spec = spec_for(console, given, own)
@@ -171,10 +181,31 @@ def _run(console: Console, given: dict[str, Any], source: RowSource, first: Batc
     requests.job(first)  # what is wrong with it is told before anything is loaded
     layout = layout_for(given["form"], given["output"] or "", first, given["column"], spec.name)
     chosen = places(spec, given["concurrency"])
-    rows = f"{source.total} rows" if source.total else "rows as they come"
-    console.talk(f"{spec.name}: {rows}, up to {chosen.sequences} at a time")
+    console.talk(f"{spec.name}: {_rows(source)}, up to {chosen.sequences} at a time")
     with engine_for(console, given, chosen.spec) as engine:
         answering = EngineRows(engine, spec.name, chosen.in_flight, console.warn)
+        return _answer(console, given, source, requests, answering, layout)
+
+
+def _run_elsewhere(
+    console: Console, given: dict[str, Any], source: RowSource, first: BatchRow
+) -> int:
+    """Let another server answer."""
+    from localai.batch.endpoint import parse_endpoint
+    from localai.batch.endpoint_rows import EndpointRows
+    from localai.batch.options import layout_for
+    from localai.settings import endpoint_key
+
+    if given["offline"]:
+        raise BadInput("--endpoint asks another server, and --offline forbids it", "use one")
+    endpoint = parse_endpoint(given["endpoint"], endpoint_key())
+    model = given["model"] or endpoint.model()
+    requests = _requests(given, f"{endpoint.address} {model}")
+    requests.job(first)
+    layout = layout_for(given["form"], given["output"] or "", first, given["column"], model)
+    most = given["concurrency"] or _ENDPOINT_ROWS
+    console.talk(f"{shown(model)} at {endpoint.address}: {_rows(source)}, up to {most} at a time")
+    with closing(EndpointRows(endpoint, model, most)) as answering:
         return _answer(console, given, source, requests, answering, layout)
 
 
@@ -189,13 +220,15 @@ def _answer(
     """Answer all rows into a file or to stdout."""
     from localai.batch.options import finish, journal_for
     from localai.batch.run import BatchRun, JournalStore, StreamStore
+    from localai.terminal.output_file import output_to
 
-    output = _output(given)
+    output = _output(given, layout)
     if output is None:
         write = lambda text: console.write_bytes(text.encode("utf-8", "backslashreplace"))  # noqa: E731
         store = StreamStore(layout, write)
         run = BatchRun(source, requests, answering, store, layout, _STREAM_WINDOW)
-        _follow(console, given, run, "")
+        with output_to(console, given["output"], overwrite=True):
+            _follow(console, given, run, "")
         if run.failed:
             raise SomeFailed(f"{run.failed} of {run.rows} rows failed")
         return ExitCode.DONE
@@ -207,9 +240,10 @@ def _answer(
     return ExitCode.DONE
 
 
-def _output(given: dict[str, Any]) -> OutputFile | None:
+def _output(given: dict[str, Any], layout: OutputLayout) -> OutputFile | None:
     """Return the file of -o; None: stdout, a pipe or a device, which are written as rows finish."""
     from localai.batch.options import OutputFile
+    from localai.batch.output import errors_file
 
     name = given["output"]
     if name in (None, "-"):
@@ -217,7 +251,10 @@ def _output(given: dict[str, Any]) -> OutputFile | None:
     if name == "":
         raise BadInput("-o names no file", "-o FILE")
     path = Path(os.path.realpath(name))
-    return OutputFile(path, given["force"], given["retry_failed"])
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return None
+    apart = errors_file(path) if layout.keeps_apart else None
+    return OutputFile(path, given["force"], given["retry_failed"], apart)
 
 
 def _follow(console: Console, given: dict[str, Any], run: BatchRun, hint: str) -> None:
@@ -235,6 +272,11 @@ def _follow(console: Console, given: dict[str, Any], run: BatchRun, hint: str) -
         raise Interrupted(f"stopped after {done.done}{of} rows", hint) from None
     if given["stats"]:
         console.talk(_stats(run.progress(), time.monotonic() - begin))
+
+
+def _rows(source: RowSource) -> str:
+    count = source.total
+    return "rows as they come" if count is None else f"{count} row{'s' * (count != 1)}"
 
 
 def _stats(progress: BatchProgress, seconds: float) -> str:

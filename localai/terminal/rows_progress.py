@@ -11,6 +11,7 @@ from localai.terminal.console import Console
 from localai.terminal.progress import ProgressLine
 
 _ENOUGH = 20  # rows, to estimate the rest by
+_WORTH_TELLING = 5.0  # seconds that are left
 
 
 class RowsProgress:
@@ -51,7 +52,6 @@ class RowsProgress:
             if total > done:
                 seconds = self._clock() - self._begin
                 left = (total - done) * seconds / answered
-                self._console.talk(
-                    f"{done} of {total} rows; at this rate {span(left)} more, "
-                    f"{span(left + seconds)} in all"
-                )
+                if left >= _WORTH_TELLING:
+                    whole = f"{span(left)} more, {span(left + seconds)} in all"
+                    self._console.talk(f"{done} of {total} rows; at this rate {whole}")

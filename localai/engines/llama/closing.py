@@ -37,7 +37,8 @@ def way_to_end(matcher: LLMatcher, tables: TokenTables, most: int) -> list[int] 
     matcher : LLMatcher
         Where the answer stands; stays there.
     """
-    ahead, way, used = matcher.deep_copy(), [], Counter[int]()
+    ahead, used = matcher.deep_copy(), Counter[int]()
+    way: list[int] = []
     bits = np.zeros_like(tables.text_bits)
     while not ahead.is_error() and len(way) <= most:
         if ahead.is_accepting():
