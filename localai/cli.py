@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
     "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
     "transcribe": ("localai.commands.transcribe:transcribe", "Write down speech."),
+    "speak": ("localai.commands.speak:speak", "Speak a text, aloud or into a file."),
     "spirit": ("localai.commands.spirit:spirit", "Hold a seance: a voice out of the noise."),
     "models": ("localai.commands.models:models", "Show, fetch and choose models."),
     "chat": ("localai.commands.chat:chat", "Talk with a model or a character."),

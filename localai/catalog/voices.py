@@ -28,7 +28,6 @@ PIPER: Final[dict[str, tuple[int, str, str]]] = {
     # name: (bytes about, what it is good for, licence of the recordings)
     "en_US-joe-medium": (63_201_294, "English, a man", "CC0-1.0"),
     "en_US-ljspeech-medium": (63_531_379, "English, a woman", "public domain"),
-    "en_GB-northern_english_male-medium": (63_201_294, "English, a man from the north", "CC-BY-SA-4.0"),
     "de_DE-thorsten-medium": (63_201_294, "German, a man", "CC0-1.0"),
     "de_DE-thorsten-low": (63_104_526, "German, a man; quick", "CC0-1.0"),
     "fr_FR-siwis-medium": (63_201_294, "French, a woman", "CC-BY-4.0"),
@@ -45,7 +44,7 @@ class VoiceModels:
 
     def resolve(self, name: str) -> ModelFile | Reference:
         """Return what a voice is made of, or where it would be fetched from."""
-        base, _, variant = name.partition(":")
+        base = name.partition(":")[0]
         if name == "tiny":  # no voice ships with the package: whichever is there
             return self.resolve(self.offered())
         if base == "espeak":
@@ -54,7 +53,7 @@ class VoiceModels:
             return ModelFile(name, _program(base))
         if name.lower().endswith(".onnx") or "/" in name:
             return _piper_file(Path(name).expanduser(), name)
-        if (row := PIPER.get(base)) is not None:
+        if base in PIPER:
             reference = Reference(name, _REPO, _place(base))
             return on_disk(reference) or reference
         known = ("espeak", *SYSTEM, *PIPER)

@@ -81,7 +81,7 @@ def spirit(ctx: click.Context, /, **given: Any) -> int:
     options.apply(console, given)
     from localai.seance import holding
 
-    showing = _taken(holding.Showing, given)
+    showing = _taken(holding.Showing, given)._replace(lines=given["count"])
     if given["model"] == "tiny" and not showing.hear:
         showing = showing._replace(hear="tiny")
     sound = _taken_sound(given)

@@ -49,7 +49,7 @@ class PiperConfig(NamedTuple):
     ids: Mapping[str, list[int]]
     scales: tuple[float, float, float]
     speakers: Mapping[str, int]
-    count: int  # of speakers
+    voices: int  # how many speakers it has
 
 
 class PiperVoice:
@@ -114,7 +114,7 @@ class PiperVoice:
             return 0
         if variant in self.config.speakers:
             return self.config.speakers[variant]
-        if variant.isdecimal() and int(variant) < self.config.count:
+        if variant.isdecimal() and int(variant) < self.config.voices:
             return int(variant)
         names = ", ".join(list(self.config.speakers)[:10]) or "one speaker alone"
         raise BadInput(f"this voice has no speaker {shown(variant)[:40]}", f"it has {names}")
@@ -188,7 +188,7 @@ def read_config(path: Path) -> PiperConfig:
                 for name, usual in (("noise_scale", 0.667), ("length_scale", 1), ("noise_w", 0.8))
             ),  # type: ignore[arg-type]  # three of them
             speakers={str(k): int(v) for k, v in (data.get("speaker_id_map") or {}).items()},
-            count=int(data.get("num_speakers", 1)),
+            voices=int(data.get("num_speakers", 1)),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise wrong from None

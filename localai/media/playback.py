@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from localai.errors import LocalaiError, Unavailable
 from localai.media.wav import as_bytes
+from localai.system.descriptors import muted_stderr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,7 @@ class Player(ABC):
     def _take(self, data: bytes) -> None:
         """Hand over 16-bit samples."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (not every player holds one)
         """Let go of the device."""
 
 
@@ -101,17 +102,16 @@ class MiniaudioPlayer(Player):
         # Not its null device, which is always there and swallows everything.
         real = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUSTOM")]
         try:
-            if not miniaudio.Devices(real).get_playbacks():
-                raise Unavailable("there is no sound device")
-            self._device: Any = miniaudio.PlaybackDevice(
-                output_format=miniaudio.SampleFormat.SIGNED16, nchannels=1, sample_rate=rate,
-                buffersize_msec=60, backends=real, app_name="localai",
-            )  # fmt: skip
-            feed = self._feed()
-            next(feed)
-            self._device.start(feed)
-        except miniaudio.MiniaudioError as error:
-            raise Unavailable(f"there is no sound device: {error}") from None
+            with muted_stderr():
+                self._device: Any = miniaudio.PlaybackDevice(
+                    output_format=miniaudio.SampleFormat.SIGNED16, nchannels=1, sample_rate=rate,
+                    buffersize_msec=60, backends=real, app_name="localai",
+                )  # fmt: skip
+                feed = self._feed()
+                next(feed)
+                self._device.start(feed)
+        except miniaudio.MiniaudioError:
+            raise Unavailable("there is no sound device") from None
 
     def _feed(self) -> Any:
         """Give the device what it asks for: as much as there is, then silence."""
@@ -208,7 +208,7 @@ def open_player(rate: int) -> Player:
     Unavailable
         There is no sound device, or nothing that plays; says what would.
     """
-    hint = "--silent or --record FILE need none"
+    hint = "plug one in, or write a file instead"
     try:
         return MiniaudioPlayer(rate)
     except ImportError:

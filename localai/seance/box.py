@@ -14,14 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from localai.seance.band import Band, Direction, Sweep
-from localai.seance.events import Placed
+from localai.seance.events import WordPlaced
 from localai.seance.radio import Samples, murmur, noise, resampled, through_radio
 
 RATE = 22_050  # Hz
 _LOOP = 7.0  # seconds of noise that are made and repeated
 _EDGE = 0.005  # seconds in which a step's noise rises and falls
-_STATIC, _STATIONS, _VOICE = 0.09, 0.05, 0.55  # loudness of each
-_DUCKED = 0.45  # of the noise while somebody speaks
+_STATIC, _STATIONS, _VOICE = 0.09, 0.05, 0.75  # loudness of each
+_DUCKED = 0.3  # of the noise while somebody speaks
 _STATION_SHARE = 0.25  # of the steps on which a far station is heard
 _GAP = 1.0  # seconds between two things that are said
 _WORD_SECONDS = 0.38  # of a word that nobody speaks aloud
@@ -55,7 +55,7 @@ class BoxStep(NamedTuple):
     samples: Samples
     voice: Samples
     level: float
-    words: tuple[Placed, ...]
+    words: tuple[WordPlaced, ...]
 
 
 class _Utterance:
@@ -81,13 +81,16 @@ class SpiritBox:
         self._rest = 0.0  # seconds to wait before something else may be said
         self._place = 0  # in the loops
         self._wobble = 1.0
-        self.tune(settings.band, settings.direction)
+        self.band, self.sweep = (
+            settings.band,
+            Sweep(settings.band, settings.direction, self._chance),
+        )
+        self.tune(settings.band)
 
-    def tune(self, band: Band, direction: Direction | None = None) -> None:
+    def tune(self, band: Band) -> None:
         """Change the band; the sweep begins anew in it."""
         with self._lock:
-            way = direction or self.sweep.direction
-            self.band, self.sweep = band, Sweep(band, way, self._chance)
+            self.band, self.sweep = band, Sweep(band, self.sweep.direction, self._chance)
             if self._sounding:
                 self._noise = noise(_LOOP, RATE, *band.sound, seed=self._seed)
                 self._far = murmur(_LOOP, RATE, *band.sound, seed=self._seed + 1)
@@ -138,7 +141,9 @@ class SpiritBox:
             clipped = np.clip(samples, -1.0, 1.0).astype(np.float32)
             return BoxStep(begun, frequency, clipped, dry, level, words)
 
-    def _voice(self, count: int, frequency: float) -> tuple[Samples, Samples, tuple[Placed, ...]]:
+    def _voice(
+        self, count: int, frequency: float
+    ) -> tuple[Samples, Samples, tuple[WordPlaced, ...]]:
         """Return the next samples of what is said, with and without the radio, and its words."""
         wet, dry = np.zeros(count, np.float32), np.zeros(count, np.float32)
         self._rest = max(0.0, self._rest - count / RATE)
@@ -151,7 +156,9 @@ class SpiritBox:
         words = []
         while current.words and current.words[0][0] < current.at + count:
             start, word = current.words.popleft()
-            words.append(Placed(word, round(self.time + (start - current.at) / RATE, 3), frequency))
+            words.append(
+                WordPlaced(word, round(self.time + (start - current.at) / RATE, 3), frequency)
+            )
         current.at += count
         if current.at >= current.length:
             self._said.popleft()

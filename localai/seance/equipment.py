@@ -86,7 +86,7 @@ def performer(
     about = {
         "seed": seed,
         "model": model,
-        "voice": wishes.voice or "",
+        "voice": speech.name if speech else "",
         "band": wishes.band,
         "unit": band.unit,
         "step": wishes.step,

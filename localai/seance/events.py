@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Asked(NamedTuple):
+class QuestionAsked(NamedTuple):
     """A question has been taken; what was said before it counts no more."""
 
     text: str
@@ -14,7 +14,7 @@ class Asked(NamedTuple):
     translated: str = ""  # as the model is asked it, where it knows another language
 
 
-class Answered(NamedTuple):
+class AnswerGiven(NamedTuple):
     """The voice has said something.
 
     Attributes
@@ -40,7 +40,7 @@ class Answered(NamedTuple):
     original: str = ""
 
 
-class Placed(NamedTuple):
+class WordPlaced(NamedTuple):
     """A word has been heard on the sweep: it begins at this time and on this frequency."""
 
     text: str

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from localai.catalog.names import TINY
 from localai.errors import BadInput
 from localai.seance import equipment, opening
-from localai.seance.box import BoxStep
 from localai.seance.equipment import Engines, SoundWishes
-from localai.seance.events import Answered, Asked
 from localai.seance.hearing import Question, heard
 from localai.seance.live import LiveSeance
 from localai.seance.log import read
@@ -31,7 +30,7 @@ class Showing(NamedTuple):
     once: str | None = None
     audio: tuple[str, ...] = ()
     hear: str | None = None  # the hearing model
-    count: int | None = None
+    lines: int | None = None  # a question
     plain: bool = False
     calm: bool = False
     as_json: bool = False
@@ -58,6 +57,9 @@ def hold(
     scripted = showing.once is not None or bool(showing.audio) or not console.stdin.terminal
     with ExitStack() as opened:
         spec = engines.spec(model, "text")
+        if spec.files[0] == str(TINY) and wishes.prompts is None:
+            same = wishes._replace(seed=plan.options.seed, seed_image=None)
+            plan = opening.plan(same._replace(prompts=str(TINY.with_name("spirit.yaml"))))
         performer = equipment.performer(engines, plan, sound, spec.name, opened, live=not scripted)
         view = PlainView(console, plan, as_json=showing.as_json)
         view.begin()
@@ -65,7 +67,7 @@ def hold(
         engine = opened.enter_context(engines.engine(spec))
         seance = plan.begin(engine)
         if scripted:
-            for event in performer.perform(answers(seance, questions, showing.count or 1)):
+            for event in performer.perform(answers(seance, questions, showing.lines or 1)):
                 view.show(event)
             return
         player = equipment.player(sound, console.warn, opened)
@@ -75,7 +77,7 @@ def hold(
             player,
             view.show_live,
             console.warn,
-            showing.count,
+            showing.lines,
         )
         live.volume = sound.volume / 100
         with live:

@@ -17,15 +17,15 @@ from typing import NamedTuple
 from localai.errors import LocalaiError
 from localai.media.playback import MutedPlayer, Player
 from localai.seance.box import RATE, BoxStep
-from localai.seance.events import Answered, Asked
+from localai.seance.events import AnswerGiven, QuestionAsked
 from localai.seance.hearing import Question
 from localai.seance.performer import Performer
-from localai.speech.session import Clip
+from localai.speech.session import SpokenClip
 
 _BLOCK = RATE // 20  # samples that are played before somebody may interrupt
 _LOOK = 0.05  # seconds between two looks at whether somebody has interrupted
 
-Answers = Callable[[Question, Callable[[], bool]], Iterator[Asked | Answered]]
+Answers = Callable[[Question, Callable[[], bool]], Iterator[QuestionAsked | AnswerGiven]]
 """Gives the events of a question, until its second argument says that nobody listens."""
 
 
@@ -33,8 +33,8 @@ class _Ready(NamedTuple):
     """Something to be said, of one question."""
 
     generation: int
-    event: Asked | Answered
-    clip: Clip | None
+    event: QuestionAsked | AnswerGiven
+    clip: SpokenClip | None
 
 
 class LiveSeance:
@@ -64,7 +64,7 @@ class LiveSeance:
         answers: Answers,
         performer: Performer,
         player: Player,
-        show: Callable[[Asked | Answered | BoxStep], None],
+        show: Callable[[QuestionAsked | AnswerGiven | BoxStep], None],
         warn: Callable[[str], None],
         count: int | None = None,
     ) -> None:

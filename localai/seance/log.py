@@ -15,7 +15,7 @@ from localai.errors import BadInput, LocalaiError
 from localai.formats.serialization import from_plain, to_plain
 from localai.formats.text import decode, json_safe, shown
 from localai.seance.band import BANDS
-from localai.seance.events import Answered, Asked, Placed
+from localai.seance.events import AnswerGiven, QuestionAsked, WordPlaced
 from localai.system.files import read_regular
 
 _LIMIT = 1 << 28  # bytes of a log that is replayed
@@ -45,7 +45,7 @@ class SeanceLog:
     ) -> None:
         self._about = dict(about)
         self._last: dict[str, Any] = {}
-        self._labelled: Placed | None = None
+        self._labelled: WordPlaced | None = None
         with ExitStack() as opened:
             self._file = _created(path, force, opened)
             self._labels = _created(labels, force, opened)
@@ -64,17 +64,17 @@ class SeanceLog:
         self._label(None)
         self._opened.close()
 
-    def asked(self, event: Asked, elapsed: float) -> None:
+    def asked(self, event: QuestionAsked, elapsed: float) -> None:
         """Write down a question."""
         self._last = {"question": event.text}
         self._write({"event": "asked", "elapsed": elapsed, **to_plain(event)})
 
-    def answered(self, event: Answered, elapsed: float, frequency: float) -> None:
+    def answered(self, event: AnswerGiven, elapsed: float, frequency: float) -> None:
         """Write down what was said: where on the dial and how long after the beginning."""
         line = {"elapsed": elapsed, "frequency": frequency, **self._last, "answer": event.text}
         self._write({"event": "answered", **line, **to_plain(event)})
 
-    def word(self, placed: Placed) -> None:
+    def word(self, placed: WordPlaced) -> None:
         """Write down a word's label."""
         self._label(placed)
 
@@ -82,7 +82,7 @@ class SeanceLog:
         """Write down that somebody has heard something here."""
         self._write({"event": "mark", "elapsed": elapsed, "frequency": frequency})
 
-    def _label(self, placed: Placed | None) -> None:
+    def _label(self, placed: WordPlaced | None) -> None:
         before, self._labelled = self._labelled, placed
         if before is None or self._labels is None:
             return
@@ -119,7 +119,7 @@ def _created(path: Path | None, force: bool, opened: ExitStack) -> TextIO | None
 class ReplayedLog(NamedTuple):
     """What a log tells: the events in order, and the seed and band of the seance."""
 
-    events: tuple[Asked | Answered, ...]
+    events: tuple[QuestionAsked | AnswerGiven, ...]
     seed: int
     band: str
 
@@ -150,10 +150,10 @@ def read(path: Path) -> ReplayedLog:
     )
 
 
-def _parsed(line: str, where: str) -> tuple[Asked | Answered | None, dict[str, Any]]:
+def _parsed(line: str, where: str) -> tuple[QuestionAsked | AnswerGiven | None, dict[str, Any]]:
     try:
         data = json.loads(line)
-        kind = {"asked": Asked, "answered": Answered}.get(data["event"])
+        kind: Any = {"asked": QuestionAsked, "answered": AnswerGiven}.get(data["event"])
         if kind is None:  # where it begins, a mark
             return None, data
         fields = {name: data[name] for name in kind._fields if name in data}

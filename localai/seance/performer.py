@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 from localai.errors import LocalaiError
 from localai.seance.box import RATE, BoxStep, SpiritBox
-from localai.seance.events import Answered, Asked
+from localai.seance.events import AnswerGiven, QuestionAsked
 from localai.seance.log import SeanceLog
 from localai.seance.recording import Recordings
-from localai.speech.session import Clip, Speech
+from localai.speech.session import Speech, SpokenClip
 
 _SOUND = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|\*[^*]*\*")  # [sighs]: no voice should read it
 
@@ -37,9 +37,9 @@ class Performer:
         self.box, self._speech, self._log = box, speech, log
         self._recordings, self._warn = recordings, warn
 
-    def spoken(self, event: Asked | Answered) -> Clip | None:
+    def spoken(self, event: QuestionAsked | AnswerGiven) -> SpokenClip | None:
         """Return the sound of what was said, of the voice's own thread."""
-        if self._speech is None or not isinstance(event, Answered):
+        if self._speech is None or not isinstance(event, AnswerGiven):
             return None
         text = _SOUND.sub(" ", event.text)
         if not any(char.isalnum() for char in text):
@@ -51,10 +51,10 @@ class Performer:
             self._warn(f"there is no voice: {error.what}")
             return None
 
-    def begin(self, event: Asked | Answered, clip: Clip | None) -> None:
+    def begin(self, event: QuestionAsked | AnswerGiven, clip: SpokenClip | None) -> None:
         """Let something be said from the next step on; a question silences what was said before."""
         box = self.box
-        if isinstance(event, Asked):
+        if isinstance(event, QuestionAsked):
             box.clear()
             self._log.asked(event, round(box.time, 3))
             return
@@ -73,7 +73,9 @@ class Performer:
         """Note that somebody has heard something here."""
         self._log.mark(round(self.box.time, 3), self.box.sweep.frequency)
 
-    def perform(self, events: Iterator[Asked | Answered]) -> Iterator[Asked | Answered]:
+    def perform(
+        self, events: Iterator[QuestionAsked | AnswerGiven]
+    ) -> Iterator[QuestionAsked | AnswerGiven]:
         """Yield events, each before it is said; the sound is made as fast as can be."""
         for event in events:
             clip = self.spoken(event)

@@ -120,7 +120,7 @@ def _text(node: Node) -> str:
     if len(text) > _LONGEST:
         raise node.error(f"this text has more than {_LONGEST} characters", "shorten it")
     if bad := next((c for c in text if not c.isprintable() and c not in "\n\t"), ""):
-        raise node.error(f"the text holds a character that nobody sees: {ascii(bad)}")
+        raise node.error(f"the text holds a character that nobody sees: {bad!a}")
     return text
 
 

@@ -29,7 +29,7 @@ def band_pass(samples: Samples, rate: int, low: float, high: float) -> Samples:
     rise = np.clip((at - low) / (low * _EDGE), 0, 1)
     fall = np.clip((high - at) / (high * _EDGE), 0, 1)
     kept = 0.25 * (1 - np.cos(np.pi * rise)) * (1 - np.cos(np.pi * fall))
-    return np.fft.irfft(spectrum * kept, len(samples)).astype(np.float32)
+    return np.asarray(np.fft.irfft(spectrum * kept, len(samples)), np.float32)
 
 
 def noise(seconds: float, rate: int, low: float, high: float, seed: int) -> Samples:
@@ -66,7 +66,7 @@ def resampled(samples: Samples, rate: int, wanted: int) -> Samples:
     places = np.arange(count) * (rate / wanted)
     if wanted < rate:
         samples = band_pass(samples, rate, 20.0, wanted / 2)
-    return np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+    return np.asarray(np.interp(places, np.arange(len(samples)), samples), np.float32)
 
 
 def through_radio(samples: Samples, rate: int, low: float, high: float, seed: int) -> Samples:

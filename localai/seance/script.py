@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 
-from localai.seance.events import Answered, Asked
+from localai.seance.events import AnswerGiven, QuestionAsked
 from localai.seance.hearing import Question
 from localai.seance.session import Seance
 
 
 def answers(
     seance: Seance, questions: Iterable[Question], count: int
-) -> Iterator[Asked | Answered]:
+) -> Iterator[QuestionAsked | AnswerGiven]:
     """Yield each question with its answer and what follows, `count` lines in all for each."""
     for question in questions:
         with closing(seance.ask(question.text, question.language)) as events:  # type: ignore[type-var]

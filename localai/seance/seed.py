@@ -46,8 +46,9 @@ def image_seed(path: Path) -> int:
             context = read.streams.video[0].codec_context
             if context.width * context.height > _LARGEST:
                 raise BadInput(f"{shown(path)} is too large for a seed", "give a smaller picture")
-            frame = next(read.decode(video=0))
-            return int(frame.to_ndarray(format="rgb24")[..., 0].sum()) % 2**31
-    except (*decoding_errors(), StopIteration) as error:
+            for frame in read.decode(video=0):
+                return int(frame.to_ndarray(format="rgb24")[..., 0].sum()) % 2**31
+            raise ValueError
+    except decoding_errors() as error:
         why = getattr(error, "strerror", None) or "it is no picture"
         raise BadInput(f"{shown(path)} gives no seed: {why}", hint) from None

@@ -1,4 +1,4 @@
-"""The seance: a question, an answer out of a base model, then its monologue until the next question.
+"""The seance: a question, an answer out of a base model, its monologue until the next question.
 
 The flow is that of a spirit box of a museum: the question stands in a text that a model continues
 which was never taught to chat; of what it says the first line counts, and one sentence of it,
@@ -9,12 +9,13 @@ is forgotten. Knows no console, no sound and no clock.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from localai.errors import TooLong
 from localai.formats.sentences import sentences
-from localai.seance.events import SILENCE, Answered, Asked
+from localai.seance.events import SILENCE, AnswerGiven, QuestionAsked
 from localai.seance.prompts import SpiritPrompts
 from localai.seance.translation import translation
 from localai.types import Event, Sampling, Text, TextRequest
@@ -23,6 +24,8 @@ SAMPLING = Sampling(temperature=1.1, top_k=50, top_p=1.0, min_p=0.0)
 """How a spirit chooses its words unless it is told otherwise."""
 
 _CONTEXT = 2048  # tokens that a seance makes do with
+# Something said four times on end. Small models loop so, and would go on with nothing else.
+_LOOP = re.compile(r"(.{2,60}?)\1{3,}")
 
 
 class TextEngine(Protocol):
@@ -63,7 +66,7 @@ class Seance:
 
     def ask(
         self, question: str, language: str, interrupted: Callable[[], bool] = lambda: False
-    ) -> Iterator[Asked | Answered]:
+    ) -> Iterator[QuestionAsked | AnswerGiven]:
         """Yield the question, its answer, and then the monologue, without end.
 
         Parameters
@@ -86,7 +89,7 @@ class Seance:
         asked = heard
         if foreign:
             asked = self._translated(heard, language, spoken, (number, -1), interrupted)
-        yield Asked(heard, language, number, asked if foreign else "")
+        yield QuestionAsked(heard, language, number, asked if foreign else "")
         said: list[str] = []
         turn = 0
         while not interrupted():
@@ -101,7 +104,7 @@ class Seance:
                     return
             if line:
                 said.append(line)
-            yield Answered(text, line, language, number, turn, original if foreign else "")
+            yield AnswerGiven(text, line, language, number, turn, original if foreign else "")
             turn += 1
 
     def _line(
@@ -168,7 +171,7 @@ class Seance:
             if close is not None:
                 close()
         lines = text.strip().splitlines()
-        return " ".join(lines[0].split()) if lines else ""
+        return _without_loop(" ".join(lines[0].split())) if lines else ""
 
     def _sentence(self, line: str, place: tuple[int, int]) -> str:
         """Return one sentence of a line at random."""
@@ -191,3 +194,8 @@ class Seance:
         careful = self.options.sampling._replace(temperature=0.0)
         request = self._request(raw, place, sampling=careful, stop=(stop,))
         return self._first_line(request, interrupted) or text
+
+
+def _without_loop(line: str) -> str:
+    """Return a line in which what goes round is said once, and then falters."""
+    return " ".join(_LOOP.sub(r"\1 ... ", line).split())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from localai.types import ModelSpec
 
 
-class Clip(NamedTuple):
+class SpokenClip(NamedTuple):
     """What a voice has said: samples (n,) from -1 to 1, and their rate in Hz."""
 
     samples: NDArray[np.float32]
@@ -75,11 +75,16 @@ class Speech:
         self.close()
 
     @property
+    def name(self) -> str:
+        """What the voice is called."""
+        return self._spec.name
+
+    @property
     def plays_itself(self) -> bool:
         """Whether the voice gives no samples, but plays what it says."""
         return Path(self._spec.files[0]).name == "spd-say"
 
-    def say(self, text: str, language: str = "") -> Clip | None:
+    def say(self, text: str, language: str = "") -> SpokenClip | None:
         """Return a text as sound; None where there is none, or the voice has played it itself.
 
         Raises
@@ -93,7 +98,7 @@ class Speech:
             if isinstance(event, FileReady):
                 path = Path(event.path)
                 try:
-                    clip = Clip(*wav.read(path))
+                    clip = SpokenClip(*wav.read(path))
                 finally:
                     path.unlink(missing_ok=True)
         return clip
