@@ -80,8 +80,9 @@ def spirit(ctx: click.Context, /, **given: Any) -> int:
     console: Console = ctx.obj
     options.apply(console, given)
     from localai.seance import holding
+    from localai.seance.showing import Showing
 
-    showing = _taken(holding.Showing, given)._replace(lines=given["count"])
+    showing = _taken(Showing, given)._replace(lines=given["count"])
     if given["model"] == "tiny" and not showing.hear:
         showing = showing._replace(hear="tiny")
     sound = _taken_sound(given)
@@ -106,10 +107,10 @@ def replay(ctx: click.Context, /, log: str, **given: Any) -> int:
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
-    from localai.seance import holding
+    from localai.seance import replaying
 
-    showing = _taken(holding.Showing, given)
-    holding.replay(console, _engines(console, given), log, _taken_sound(given), showing)
+    engines, sound = _engines(console, given), _taken_sound(given)
+    replaying.replay(console, engines, log, sound, as_json=given["as_json"])
     return ExitCode.DONE
 
 

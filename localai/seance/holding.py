@@ -1,39 +1,21 @@
-"""Holds a seance as it was asked for: for a script, as plain lines, or on a screen."""
+"""Holds a seance as it was asked for; for a script, its questions in and its answers out."""
 
 from __future__ import annotations
 
-import os
-import select
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 from localai.catalog.names import TINY
 from localai.errors import BadInput
 from localai.seance import equipment, opening
 from localai.seance.equipment import Engines, SoundWishes
 from localai.seance.hearing import Question, heard
-from localai.seance.live import LiveSeance
-from localai.seance.log import read
 from localai.seance.opening import SeancePlan, SeanceWishes
 from localai.seance.plain_view import PlainView
 from localai.seance.script import answers, typed
+from localai.seance.showing import Showing
 from localai.terminal.console import Console
-
-_LOOK = 0.2  # seconds between two looks at whether the seance has failed
-
-
-class Showing(NamedTuple):
-    """How a person wants to see it, and what for a script is asked."""
-
-    once: str | None = None
-    audio: tuple[str, ...] = ()
-    hear: str | None = None  # the hearing model
-    lines: int | None = None  # a question
-    plain: bool = False
-    calm: bool = False
-    as_json: bool = False
 
 
 def hold(
@@ -70,18 +52,9 @@ def hold(
             for event in performer.perform(answers(seance, questions, showing.lines or 1)):
                 view.show(event)
             return
-        player = equipment.player(sound, console.warn, opened)
-        live = LiveSeance(
-            lambda question, stale: seance.ask(question.text, question.language, stale),
-            performer,
-            player,
-            view.show_live,
-            console.warn,
-            showing.lines,
-        )
-        live.volume = sound.volume / 100
-        with live:
-            _plainly(console, live, plan.language_of)
+        from localai.seance import interactive  # with a screen's library, which no script needs
+
+        interactive.hold(console, plan, seance, performer, view, sound, showing, opened)
 
 
 def _questions(
@@ -102,61 +75,3 @@ def _questions(
         if not text.strip():
             raise BadInput("there is no question", "--once TEXT, --audio FILE, or a line on stdin")
         yield from typed(text.splitlines(), plan.language_of)
-
-
-def _plainly(console: Console, live: LiveSeance, language_of: Callable[[str], str]) -> None:
-    """Take questions from a terminal, a line each, until its end."""
-    console.talk("Ask something; each line is a question. Ctrl-D or Ctrl-C ends the seance.")
-    for line in _lines(console):
-        live.raise_failure()
-        if line is not None and (text := line.strip()):
-            live.ask(Question(text, language_of(text)))
-
-
-def _lines(console: Console) -> Iterator[str | None]:
-    """Yield the lines of stdin as they are typed, and None now and then meanwhile."""
-    number = console.stdin.number()
-    assert number is not None  # it is a terminal
-    data = b""
-    while True:
-        if not select.select([number], [], [], _LOOK)[0]:
-            yield None
-            continue
-        piece = os.read(number, 4096)
-        if not piece:
-            return
-        data += piece
-        *lines, data = data.split(b"\n")
-        yield from (line.decode("utf-8", "replace") for line in lines)
-
-
-def replay(
-    console: Console, engines: Engines, log: str, sound: SoundWishes, showing: Showing
-) -> None:
-    """Play the seance of a log again, as it was said; no model is asked.
-
-    Raises
-    ------
-    BadInput
-        The log cannot be read.
-    """
-    told = read(Path(log))
-    events, sound = told.events, sound._replace(band=told.band)
-    plan = opening.plan(SeanceWishes(seed=told.seed))
-    with ExitStack() as opened:
-        aloud = not sound.silent and console.stdout.terminal
-        performer = equipment.performer(engines, plan, sound, "replay", opened, live=aloud)
-        view = PlainView(console, plan, as_json=showing.as_json)
-        view.begin()
-        if not aloud:
-            for event in performer.perform(iter(events)):
-                view.show(event)
-            return
-        player = equipment.player(sound, console.warn, opened)
-        for event in events:
-            clip = performer.spoken(event)
-            performer.begin(event, clip)
-            view.show(event)
-            while performer.box.busy:
-                player.play(performer.step().samples * (sound.volume / 100))
-        player.drain()

@@ -25,6 +25,9 @@ from localai.speech.session import SpokenClip
 _BLOCK = RATE // 20  # samples that are played before somebody may interrupt
 _LOOK = 0.05  # seconds between two looks at whether somebody has interrupted
 
+Shown = QuestionAsked | AnswerGiven | BoxStep
+"""What whoever shows a seance is told of."""
+
 Answers = Callable[[Question, Callable[[], bool]], Iterator[QuestionAsked | AnswerGiven]]
 """Gives the events of a question, until its second argument says that nobody listens."""
 
@@ -64,7 +67,7 @@ class LiveSeance:
         answers: Answers,
         performer: Performer,
         player: Player,
-        show: Callable[[QuestionAsked | AnswerGiven | BoxStep], None],
+        show: Callable[[Shown], None],
         warn: Callable[[str], None],
         count: int | None = None,
     ) -> None:
@@ -84,9 +87,12 @@ class LiveSeance:
         ]
 
     def __enter__(self) -> LiveSeance:
+        return self
+
+    def begin(self) -> None:
+        """Switch the box on."""
         for thread in self._threads:
             thread.start()
-        return self
 
     def __exit__(
         self,
@@ -96,7 +102,8 @@ class LiveSeance:
     ) -> None:
         self._closed.set()
         for thread in self._threads:
-            thread.join(3.0)
+            if thread.ident is not None:
+                thread.join(3.0)
 
     @property
     def performer(self) -> Performer:

@@ -35,7 +35,7 @@ class Performer:
         warn: Callable[[str], None],
     ) -> None:
         self.box, self._speech, self._log = box, speech, log
-        self._recordings, self._warn = recordings, warn
+        self._recordings, self.warn = recordings, warn
 
     def spoken(self, event: QuestionAsked | AnswerGiven) -> SpokenClip | None:
         """Return the sound of what was said, of the voice's own thread."""
@@ -48,7 +48,7 @@ class Performer:
             return self._speech.say(text, event.language)
         except LocalaiError as error:
             self._speech = None
-            self._warn(f"there is no voice: {error.what}")
+            self.warn(f"there is no voice: {error.what}")
             return None
 
     def begin(self, event: QuestionAsked | AnswerGiven, clip: SpokenClip | None) -> None:
