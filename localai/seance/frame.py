@@ -134,9 +134,8 @@ def _dial(state: ScreenState, width: int) -> list[Line]:
     """Return the numbers, the ruler and the needle on it."""
     inner = max(10, width - 8)
     band = state.band
-    share = (state.frequency - band.low) / (band.high - band.low)
-    at = min(inner - 1, max(0, round(share * (inner - 1))))
-    marks = max(2, min(11, inner // 12 + 1))
+    at = min(inner - 1, max(0, round(_share(state) * (inner - 1))))
+    marks = 11 if inner >= 80 else 6  # every 2 MHz, or every 4
     numbers, ruler = [" "] * (inner + 8), ["─"] * inner
     for mark in range(marks):
         place = round(mark * (inner - 1) / (marks - 1))
@@ -169,19 +168,33 @@ def _static(state: ScreenState, width: int, height: int, now: float) -> list[Lin
         return []
     beat = int(now * (_CALM if state.calm else FLASHES))
     draw = random.Random(f"{state.seed}/{0 if state.paused else beat}")
-    lines: list[Line] = [
-        [("static", "".join(draw.choices(_GRAINS, k=width)))] for _ in range(height)
-    ]
+    near = _beam(state, width)
+    lines: list[Line] = []
+    for _ in range(height):
+        grains = "".join(draw.choices(_GRAINS, k=width))
+        lines.append([("static", grains[: near.start]), ("static-bright", grains[near]),
+                      ("static", grains[near.stop :])])  # fmt: skip
     words = _folded(state, min(width - 8, 64), now) if width > 12 else []
     top = max(0, (height - len(words)) // 2)
     for at, shown in enumerate(words[-height:]):
         length = sum(cells(text) for _, text in shown) + 2
         left = (width - length) // 2
-        grains = lines[top + at][0][1]
+        grains = "".join(text for _, text in lines[top + at])
         lines[top + at] = [
             ("static", grains[:left] + " "), *shown, ("static", " " + grains[left + length :])
         ]  # fmt: skip
     return lines
+
+
+def _beam(state: ScreenState, width: int) -> slice:
+    """Return the columns below the needle: what is received there is a little brighter."""
+    at = 4 + round((max(10, width - 8) - 1) * _share(state))
+    return slice(max(0, at - 3), max(0, at + 4))
+
+
+def _share(state: ScreenState) -> float:
+    """Return how far along its band a seance is, 0 to 1."""
+    return (state.frequency - state.band.low) / (state.band.high - state.band.low)
 
 
 def _folded(state: ScreenState, width: int, now: float) -> list[Line]:
