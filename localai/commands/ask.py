@@ -10,6 +10,7 @@ from localai.commands import options
 from localai.commands.click_ext import command, option
 from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import unescape
+from localai.commands.spoken import listening
 from localai.errors import BadInput, ExitCode, LocalaiError, Undecided
 from localai.generation import build
 from localai.terminal.console import Console
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @option("--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures.")
 @options.sampling
 @options.engine
+@options.speaking
 @options.output
 @options.talk
 @click.pass_context
@@ -131,8 +133,8 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
     spec = spec_for(console, given, own)
     silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
-    with target, engine_for(console, given, spec) as engine:
-        deltas = engine.ask(request)
+    heard = listening(console, given)
+    with target, engine_for(console, given, spec) as engine, heard(engine.ask(request)) as deltas:
         # The engine is at work: what shows its answer is imported meanwhile.
         from localai.terminal.answer import print_answer
 

@@ -95,6 +95,12 @@ output = stack(
 )  # fmt: skip
 
 
+speaking = stack(
+    option("--speak", is_flag=True, help="Speak the answer while it comes."),
+    option("--voice", metavar="VOICE", help="Speak with this voice: espeak, FILE.onnx, say."),
+)
+
+
 def model_options(given: dict[str, Any]) -> ModelOptions:
     """Return what was said of the model and the machine."""
     return ModelOptions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
 from localai.errors import LocalaiError
@@ -15,6 +15,9 @@ from localai.speech.session import Speech
 from localai.types import Event, Text
 
 _END = None
+
+Voices = Callable[[], AbstractContextManager[Speech]]
+"""Gives a voice, and takes it back."""
 
 
 class SpokenAnswer:
@@ -26,12 +29,12 @@ class SpokenAnswer:
     Parameters
     ----------
     speech : callable
-        Gives the voice; called in the thread that speaks.
+        Gives the voice, in the thread that speaks.
     warn : callable
         Told, in one line, why nothing is heard.
     """
 
-    def __init__(self, speech: Callable[[], Speech], warn: Callable[[str], None]) -> None:
+    def __init__(self, speech: Voices, warn: Callable[[str], None]) -> None:
         self._speech, self._warn = speech, warn
         self._sentences: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
@@ -94,3 +97,12 @@ class SpokenAnswer:
                 player.play(clip.samples[at : at + block])
         if player is not None and not self._stopped.is_set():
             player.drain()
+
+
+@contextmanager
+def spoken(
+    speech: Voices, warn: Callable[[str], None], events: Iterator[Event]
+) -> Iterator[Iterator[Event]]:
+    """Give events that are spoken while they pass; wait at the end until all has been said."""
+    with SpokenAnswer(speech, warn) as answer:
+        yield answer.listen(events)
