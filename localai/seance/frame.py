@@ -85,7 +85,7 @@ def frame(state: ScreenState, width: int, height: int, now: float) -> list[Line]
         Seconds of a clock that only runs forward.
     """
     if not state.begun:
-        return _welcome(state, width, height)
+        return _welcome(state, width, height)[:height]
     head = [_title(state, width), *_dial(state, width)]
     if height >= 18 and width >= 40:
         head += [[], *_number(state, width)]
