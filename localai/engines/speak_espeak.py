@@ -15,7 +15,7 @@ from typing import Any
 
 from localai.engines.speak_system import run_program
 from localai.errors import BadInput, EngineMissing, LocalaiError
-from localai.formats.text import shown
+from localai.formats.text import nearest, shown
 from localai.media.speech import SpeakRequest
 
 _WORDS_A_MINUTE = 155
@@ -33,10 +33,12 @@ class Espeak:
 
     def __init__(self, path: Path) -> None:
         self._program = None if path.is_dir() else path
+        self._data = path
         self._process: subprocess.Popen[str] | None = None
 
     def speak(self, request: SpeakRequest, path: Path, cancelled: Callable[[], bool]) -> None:
         """Write a text as a WAV file."""
+        self._refuse_unknown(request.variant)
         voice = (request.language or "en") + (f"+{request.variant}" if request.variant else "")
         rate = max(80, min(450, round(_WORDS_A_MINUTE * request.speed)))
         pitch = max(0, min(99, round(50 * request.pitch)))
@@ -54,6 +56,21 @@ class Espeak:
             asked = [str(self._program), "-q", "--ipa", "-v", voice, "--stdin"]
             return " ".join(run_program(asked, text, lambda: False).split("\n")).strip()
         return self._ask({"phonemes": text, "voice": voice})["phonemes"]
+
+    def _refuse_unknown(self, timbre: str) -> None:
+        """Refuse a timbre that is not there: the library would take its usual one."""
+        if not timbre or self._program:
+            return
+        try:
+            known = [each.name for each in (self._data / "voices" / "!v").iterdir()]
+        except OSError:
+            return
+        if timbre not in known:
+            hint = (
+                nearest(timbre, known)
+                or "whisper, croak and Storm are some; `espeak` alone is plain"
+            )
+            raise BadInput(f"espeak-ng has no voice {shown(timbre)[:40]}", hint)
 
     def close(self) -> None:
         """End its process."""
