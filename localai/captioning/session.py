@@ -118,7 +118,7 @@ class Describer:
         answer = Answer(model)
         with (
             Attachments([picture.pixels]) as attached,
-            closing(engine.ask(attached.to(self._request), attached.files)) as events,  # type: ignore[type-var]
+            closing(engine.ask(attached.to(self._request), attached.files)) as events,
         ):
             for event in events:
                 answer.take(event)
