@@ -64,4 +64,4 @@ def load(names: Sequence[str]) -> list[Pixels]:
     """
     from localai.media import pictures  # with Pillow
 
-    return [pictures.load(Path(name).expanduser()) for name in names]
+    return [pictures.open_picture(Path(name).expanduser(), name).pixels for name in names]

@@ -162,7 +162,7 @@ class ChatTemplate:
         masked = []
         for message in messages:
             seen = "".join(masks.stand_for(pictures[each]) for each in message.pictures)
-            text = masks.hide(message.content, self._spelled(message.content))
+            text = masks.hide(message.content, self.spelled(message.content))
             masked.append(Message(message.role, seen + text))
         rendered = self.render(masked, answer=answer, think=think)
         return self._ids(masks.split(rendered))
@@ -214,7 +214,7 @@ class ChatTemplate:
             if len(t) > 2 and not (t[0].isalnum() or t[-1].isalnum() or t.isspace())
         }
 
-    def _spelled(self, text: str) -> set[str]:
+    def spelled(self, text: str) -> set[str]:
         """Return the markers that an untrusted text spells out."""
         found = {marker for marker in self._own_markers if marker in text}
         rest = text

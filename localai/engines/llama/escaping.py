@@ -54,9 +54,14 @@ class Placeholders:
         return self.stand_for(match[0])
 
     def stand_for(self, hidden: str | list[int]) -> str:
-        """Return a place holder for a spelled marker, or for the token ids of a picture."""
+        """Return a new place holder for a text, or for the token ids of a picture."""
         self._hidden.append(hidden)
         return f"{self._open}{len(self._hidden) - 1}{self._close}"
+
+    def restore(self, rendered: str) -> str:
+        """Return a rendered text with what was hidden in its places again."""
+        parts = (part for part, _ in self.split(rendered))
+        return "".join(part if isinstance(part, str) else "" for part in parts)
 
     def split(self, rendered: str) -> list[tuple[str | list[int], bool]]:
         """Return the rendered text in parts, each (text or ids, whether it was hidden)."""

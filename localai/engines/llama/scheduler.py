@@ -213,25 +213,30 @@ class Scheduler:
         """Add the token chosen for a job, and those that its constraint forces after it."""
         job.last = time.perf_counter()
         job.first = job.first or job.last
-        thinking = job.parser.thinking
         ended = self._vocab.is_end(token)
+        matcher = None if job.parser.thinking else job.matcher
+        if matcher and not ended and (rest := job.instead(token)):
+            self._force(job, rest)
+            self._finish(job, "length")
+            return
         if not ended:
             self._append(job, token)
-        if job.matcher and not thinking:
-            job.matcher.accept(token)
+        if matcher:
+            matcher.accept(token)
             if not ended:
-                self._force(job)
+                self._force(job, matcher.forced())
         if ended or job.parser.stopped or (job.matcher and job.matcher.finished):
             self._finish(job, "stop")
         elif job.full:
             self._finish(job, "length")
         elif job.repeats:
+            self._force(job, job.way_to_end())
             self._finish(job, "repetition")
 
-    def _force(self, job: Job) -> None:
-        assert job.matcher is not None
-        for token in job.matcher.forced():
-            if job.full:
+    def _force(self, job: Job, tokens: list[int]) -> None:
+        """Add tokens that the model has no say in, as far as the answer may grow."""
+        for token in tokens:
+            if job.full or not job.matcher:
                 return
             job.matcher.accept(token)
             job.sampler.accept(token)
@@ -248,6 +253,7 @@ class Scheduler:
             return
         youngest = self._active[-1]
         if len(self._active) == 1:
+            self._force(youngest, youngest.way_to_end())
             self._finish(youngest, "length")
             return
         self._preempt(youngest, forget=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from localai.engines.llama.context import Run
-from localai.engines.llama.job import Job
+from localai.engines.llama.job import Job, step_order
 
 Plan = list[tuple[Job, Run]]
 
@@ -24,10 +24,7 @@ def plan_step(active: Sequence[Job], room: int, *, images: bool) -> Plan:
     images : bool
         Whether it is a picture's turn before that of texts.
     """
-    turn = active
-    if len(turn) > 1:
-        interactive = [job for job in turn if job.request.interactive]
-        turn = sorted(interactive or turn, key=lambda job: job.pending > 1)
+    turn = step_order(active)
     pictures = [job for job in turn if job.images and _place(job) in job.images]
     texts = [job for job in turn if job not in pictures] if pictures else turn
     if pictures and (images or not texts):
