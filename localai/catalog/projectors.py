@@ -7,12 +7,19 @@ looked for beside the link, not where that leads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from localai.catalog.gguf.parts import link_chain
+from localai.errors import UnknownModel
+from localai.formats.text import shown
+
+if TYPE_CHECKING:
+    from localai.catalog.hub.repository import HubFile
+    from localai.catalog.names import Reference
 
 MARK: Final = "mmproj"
 _PREFERRED: Final = ("f16", "bf16", "q8_0", "f32")  # small numbers lose what a picture shows
@@ -36,16 +43,42 @@ def beside(path: Path) -> Path | None:
     return None
 
 
+def choose(files: Sequence[HubFile], model: str, reference: Reference) -> HubFile:
+    """Return the projector of a repository that goes with a model's file.
+
+    Raises
+    ------
+    UnknownModel
+        The repository holds none.
+    """
+    folder, _, name = model.rpartition("/")
+    row = reference.row
+    found = {each.name: each for each in files if is_projector(each.name)}
+    if row and row.projector in found:
+        return found[row.projector]
+    near = [each for each in found if each.rpartition("/")[0] == folder] or list(found)
+    if not near:
+        raise UnknownModel(
+            f"{shown(reference.repo)} holds no projector (mmproj*.gguf): it cannot see pictures",
+            "take a model that sees: localai models",
+        )
+    return found[best(near, name)]
+
+
 def best(names: Iterable[str], model: str) -> str:
     """Return which of some projectors suits a model's file: named most like it, then by type."""
     return min(names, key=lambda name: (-_alike(name, model), _type(name), name))
 
 
 def _alike(name: str, model: str) -> int:
-    """Return how many leading letters a projector's name, without its mark, has of a model's."""
-    bare = name.lower().removeprefix(MARK).lstrip("-_.")
-    pairs = zip(bare, model.lower(), strict=False)
+    """Return how many leading letters a projector's name has of a model's, types left out."""
+    bare = _bare(name.rpartition("/")[2].lower()).removeprefix(MARK).lstrip("-_.")
+    pairs = zip(bare, _bare(model.lower()), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[-_.]?(b?f16|f32|i?q\d\w*)?\.gguf$", "", name)
 
 
 def _type(name: str) -> int:
