@@ -188,8 +188,8 @@ class ChatSession:
 
     def aside(self, messages: tuple[Message, ...], max_tokens: int) -> Events:
         """Let the model answer something else; the chat does not hear of it."""
-        sent = self.attached.sent(self._request(messages, 0, max_tokens))
-        yield from self.models.engine.ask(*sent)
+        request = self._request(messages, 0, max_tokens)
+        yield from self.models.engine.ask(*self.attached.sent(request))
 
     def _answer(self, *, instead_of: int = 0, prefill: str = "") -> Events:
         """Yield the model's answer to what is open, and keep it.
@@ -258,15 +258,11 @@ class ChatSession:
         prefill : str
             The beginning of the answer.
         """
-        return self.window.messages(
-            self.transcript,
-            self.participants,
-            self.models.context,
-            self.settings,
-            without=without,
-            nudge=nudge,
-            prefill=prefill,
-        )
+        return self.window.messages(*self._about, without=without, nudge=nudge, prefill=prefill)
+
+    @property
+    def _about(self) -> tuple[Transcript, Participants, int, dict[str, Any]]:
+        return self.transcript, self.participants, self.models.context, self.settings
 
     def meter(self) -> tuple[str, float]:
         """Return `312/4096` and how full that is, 0 to 1; empty until the model is loaded."""
@@ -278,8 +274,7 @@ class ChatSession:
 
     def used(self) -> TokenCount:
         """Return what the next question will stand behind; waits until the model can count."""
-        about = (self.transcript, self.participants, self.models.context, self.settings)
-        return self.window.used(*about)
+        return self.window.used(*self._about)
 
     def _measure(self, messages: tuple[Message, ...], prefill: str, itemize: bool) -> TokenCount:
         think = sampling_options.think(self.settings)

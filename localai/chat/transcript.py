@@ -23,8 +23,8 @@ class Turn:
 
     role: Role
     text: str
-    pictures: tuple[str, ...] = ()  # their paths
     finish: str = ""  # of an answer: "stop", "length", "repetition" or "interrupted"
+    pictures: tuple[str, ...] = ()  # their paths
 
 
 def _paths(value: object) -> tuple[str, ...]:
@@ -58,10 +58,10 @@ class Transcript:
             self._keep_parts()
         match event:
             case {"kind": "user" | "note" as role, "text": str(text), **more}:
-                self.turns.append(Turn(role, text, _paths(more.get("pictures"))))
+                self.turns.append(Turn(role, text, pictures=_paths(more.get("pictures"))))
             case {"kind": "assistant", "text": str(text), **more}:
                 finish = str(more.get("finish", "stop"))
-                self.turns.append(Turn("assistant", text, finish=finish))
+                self.turns.append(Turn("assistant", text, finish))
             case {"kind": "part", "text": str(text)}:
                 self._parts.append(text)
             case {"kind": "more", "text": str(text), **more} if self.answer:
@@ -75,7 +75,7 @@ class Transcript:
             if self.answer:
                 self._lengthen(text, INTERRUPTED)
             else:
-                self.turns.append(Turn("assistant", text, finish=INTERRUPTED))
+                self.turns.append(Turn("assistant", text, INTERRUPTED))
         self._parts.clear()
 
     def _change(self, event: Event) -> None:
