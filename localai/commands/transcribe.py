@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from localai.transcription.session import TranscribeOptions, Transcription
     from localai.types import ModelSpec
 
+_SHORT = 1 << 20  # bytes: half a minute of a WAV file, a minute of MP3
+
 
 @command(context_settings={"max_content_width": 100})
 @click.argument("files", metavar="FILE...", nargs=-1)
@@ -169,15 +171,25 @@ def _one(
     if there and not given["force"]:
         raise BadInput(f"{shown(there[0])} exists already", "use --force to overwrite it")
     split = given["channels"] == "split"
+    if alone and _is_short(name):
+        asked = asked._replace(interactive=True)
     with _opened(spec, name, asked, split=split) as hearing:
         streamed = not split and "txt" in paths and paths["txt"] is None
         HeardView(console, show=streamed).listen(hearing, engine)
+        if split and hearing.channels == 1:
+            console.warn(f"{shown(name)} has one channel: there is nothing to split")
         if not streamed:
             force = given["force"]
             about = hearing.about
             transcript_files.write(console, paths, hearing.segments, layout, about, force=force)
         if given["stats"] and hearing.summary:
             console.talk(stats(hearing.summary))
+
+
+def _is_short(name: str) -> bool:
+    """Whether a sound goes before those that take long."""
+    path = Path(name)
+    return name != "-" and path.is_file() and path.stat().st_size < _SHORT
 
 
 @contextmanager

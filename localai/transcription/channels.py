@@ -75,6 +75,11 @@ class ChannelsTranscription:
         return self._heard[0].about
 
     @property
+    def channels(self) -> int:
+        """How many channels the sound has; 1 until one has been heard."""
+        return self._heard[0].channels
+
+    @property
     def segments(self) -> list[Segment]:
         """What was heard so far, in the order of its times; who speaks is a channel's number."""
         if len(self._heard) == 1:
