@@ -38,7 +38,7 @@ def test_a_spoken_question_is_heard_answered_and_the_answer_understood(
     question, voice, log = tmp_path / "question.wav", tmp_path / "voice.wav", tmp_path / "log.jsonl"
     assert run("speak", "-o", str(question), ASKED).code == 0
     done = run(
-        "spirit", *three, "--audio", str(question), "--languages", "en,de", "--seed", "11",
+        "spirit", *three, "--audio", str(question), "--languages", "en,de", "--seed", "12",
         "--count", "2", "--record", str(tmp_path / "all.wav"), "--record-voice", str(voice),
         "--log", str(log), timeout=280,
     )  # fmt: skip
@@ -56,7 +56,7 @@ def test_a_spoken_question_is_heard_answered_and_the_answer_understood(
 
 def test_a_typed_german_question_is_answered_in_german(three: tuple[str, ...]) -> None:
     lines = ""
-    for seed in range(3):
+    for seed in range(2):
         done = run("spirit", *three, "--seed", str(seed), "--count", "3", "--once",
                    "Wo hast du gewohnt, als du ein Kind warst?", "--silent", timeout=280)  # fmt: skip
         assert done.code == 0 and "[de]" in done.err
@@ -66,7 +66,7 @@ def test_a_typed_german_question_is_answered_in_german(three: tuple[str, ...]) -
 
 def test_two_seances_at_one_seed_are_the_same(three: tuple[str, ...]) -> None:
     def seance(seed: int) -> Any:
-        done = run("spirit", *three, "--silent", "--cold", "--seed", str(seed), "--count", "4",
+        done = run("spirit", *three, "--silent", "--cold", "--seed", str(seed), "--count", "3",
                    "--once", "Who are you?", timeout=280)  # fmt: skip
         assert done.code == 0
         return done.out
@@ -75,9 +75,9 @@ def test_two_seances_at_one_seed_are_the_same(three: tuple[str, ...]) -> None:
 
 
 def test_a_card_is_the_spirit(three: tuple[str, ...]) -> None:
-    done = run("spirit", *three, "--silent", "-c", "ghost", "--seed", "2", "--count", "4",
+    done = run("spirit", *three, "--silent", "-c", "ghost", "--seed", "2", "--count", "3",
                "--once", "What do you remember of the house?", timeout=280)  # fmt: skip
-    assert done.code == 0 and len(done.out.splitlines()) == 4
+    assert done.code == 0 and len(done.out.splitlines()) == 3
     assert "<" not in done.out and "{{" not in done.out
 
 
