@@ -17,6 +17,7 @@ from localai.catalog.placement.layout import on_cpu
 from localai.catalog.placement.plan import PlacementRequest
 from localai.catalog.placement.sizes import ModelMemory
 
+CONTEXT = 4096  # tokens, for which a model's memory is told
 _MORE = 1 << 30  # bytes for a context of ordinary length and the process itself, as in `known`
 
 
@@ -123,7 +124,7 @@ def facts(name: str, path: Path) -> dict[str, Any]:
     header = check(path)
     needs = on_cpu(
         ModelMemory.of(header),
-        PlacementRequest().load(min(header.context_length or 4096, 4096), "f16"),
+        PlacementRequest().load(min(header.context_length or CONTEXT, CONTEXT), "f16"),
     )
     return {
         "model": name,
@@ -136,7 +137,7 @@ def facts(name: str, path: Path) -> dict[str, Any]:
         "layers": header.block_count,
         "context": header.context_length,
         "vocabulary": header.vocabulary,
-        "memory": needs.total,  # bytes, with a context of 4,096 tokens, on the CPU
+        "memory": needs.total,  # bytes, with that context, on the CPU
         "template": "yes" if header.chat_template else "none: a base model, or ChatML",
         "licence": header.text("general.license") or None,
     }

@@ -43,6 +43,7 @@ _SAMPLING = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed
 )
 @options.sampling
 @options.engine
+@options.unbuffered
 @options.talk
 @click.pass_context
 def chat(ctx: click.Context, /, **given: Any) -> int:
@@ -62,6 +63,8 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
+    if not given["unbuffered"]:
+        console.write_by("line")
     from localai.chat import open, repl, script  # with YAML and more, which --help need not
     from localai.chat.view import ChatView
 
