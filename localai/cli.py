@@ -19,7 +19,10 @@ from localai.terminal.signals import fill_closed_streams, leave_tidily_on_signal
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
     "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
+    "batch": ("localai.commands.batch:batch", "Answer every row of a file."),
     "transcribe": ("localai.commands.transcribe:transcribe", "Write down speech."),
+    "speak": ("localai.commands.speak:speak", "Speak a text, aloud or into a file."),
+    "spirit": ("localai.commands.spirit:spirit", "Hold a seance: a voice out of the noise."),
     "models": ("localai.commands.models:models", "Show, fetch and choose models."),
     "chat": ("localai.commands.chat:chat", "Talk with a model or a character."),
     "sessions": ("localai.commands.sessions:sessions", "List, show, search and remove chats."),

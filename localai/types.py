@@ -139,6 +139,7 @@ class Usage(NamedTuple):
     first_token_seconds: float  # from arrival to the first sampled token
     seed: int
     most_tokens: int | None = None  # that the answer might have; None: as the context has room
+    closed: bool = False  # completed, to keep its form, while there were tokens left for it
 
 
 class Text(NamedTuple):

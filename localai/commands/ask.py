@@ -10,6 +10,7 @@ from localai.commands import options
 from localai.commands.click_ext import command, option
 from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import unescape
+from localai.commands.spoken import listening
 from localai.errors import BadInput, ExitCode
 from localai.generation import build
 from localai.terminal.console import Console
@@ -17,6 +18,8 @@ from localai.terminal.output_file import output_to
 
 if TYPE_CHECKING:
     from localai.formats.answer import Answer
+    from localai.pool.engine_client import EngineClient
+    from localai.types import TextRequest
 
 
 @command(context_settings={"max_content_width": 100})
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 @option("--show-prompt", is_flag=True, help="Show what the model would get, without asking it.")
 @options.sampling
 @options.engine
+@options.speaking
 @options.output
 @options.talk
 @click.pass_context
@@ -114,8 +118,14 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer | None
         raise BadInput(what, "give it as an argument or on stdin")
     request = build.request(asked, text, prompt, card)
     own = (prompt and prompt.model) or (card and card.model) or ""
+    return _answered(console, given, request, own)
+
+
+def _answered(
+    console: Console, given: dict[str, Any], request: TextRequest, own: str
+) -> Answer | None:
+    """Return the answer to a request; `own` is the model that a prompt or a card asks for."""
     spec = spec_for(console, given, own)
-    silent = given["as_json"] or given["test"]
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:
         if given["show_prompt"]:
@@ -123,7 +133,20 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer | None
 
             show_prompt(console, engine, request, spec.name, as_json=given["as_json"])
             return None
-        deltas = engine.ask(request)
+        answer = _printed(console, given, request, engine, spec.name)
+    if remark := answer.remark():
+        console.warn(remark)
+    if given["stats"]:
+        console.talk(answer.stats())
+    return answer
+
+
+def _printed(
+    console: Console, given: dict[str, Any], request: TextRequest, engine: EngineClient, model: str
+) -> Answer:
+    """Return the answer, printed while it comes."""
+    silent = given["as_json"] or given["test"]
+    with listening(console, given)(engine.ask(request)) as events:
         # The engine is at work: what shows its answer is imported meanwhile.
         from localai.terminal.answer import print_answer
 
@@ -131,19 +154,9 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer | None
             console.use_markdown()
         if not given["unbuffered"]:
             console.write_by("answer" if request.constraint else "line")
-        answer = print_answer(
-            deltas,
-            console,
-            spec.name,
-            show=not silent,
-            think=given["think"],
-            loaded=engine.ready(),
-        )
+        think, loaded = given["think"], engine.ready()
+        answer = print_answer(events, console, model, show=not silent, think=think, loaded=loaded)
         if given["as_json"]:
             console.write_json(answer.as_json())
         answer.refuse_thinking_alone()
-    if remark := answer.remark():
-        console.warn(remark)
-    if given["stats"]:
-        console.talk(answer.stats())
     return answer

@@ -90,7 +90,7 @@ def request(
     system = options.system
     if system is None and prompt:
         system = prompt.system
-    constraint = _constraint(options, prompt)
+    constraint = constraint_of(options, prompt)
     if card:
         messages, fixed = _acted(card, options, system, question)
     else:
@@ -198,8 +198,14 @@ def _sampling(options: GenerateOptions, prompt: Prompt | None, card: Character |
     return Sampling(**{name: value for name, value in asked.items() if value is not None})
 
 
-def _constraint(options: GenerateOptions, prompt: Prompt | None) -> Constraint | None:
-    """Return the one constraint that was asked for; a flag goes before the prompt file's."""
+def constraint_of(options: GenerateOptions, prompt: Prompt | None) -> Constraint | None:
+    """Return the one constraint that was asked for; a flag goes before the prompt file's.
+
+    Raises
+    ------
+    BadInput
+        There are several, or it is wrong.
+    """
     flags = [name for name in _CONSTRAINTS if getattr(options, name) not in (None, False)]
     if len(flags) > 1:
         named = " and ".join("--" + flag.replace("_", "-") for flag in flags)

@@ -20,6 +20,10 @@ from localai.types import LAST, Event, Events, Finished, ModelSpec, TokenCount
 _STOP_SECONDS = 1.0  # that somebody who has stopped an answer waits to hear what it has cost
 
 
+class RequestsReturned(Exception):
+    """A worker leaves and gives back what it has not begun: another one will take it."""
+
+
 class EngineClient(ABC):
     """A worker as a command sees it; for one thread.
 
@@ -88,15 +92,19 @@ class EngineClient(ABC):
 
         Raises
         ------
+        RequestsReturned
+            The worker leaves, and has begun none of those that have not ended: send them again.
         LocalaiError
-            How the worker has ended.
+            How the worker has ended; what has not ended is lost with it.
         """
         connection = self._connection()
         try:
             return connection.receive()
         except WorkerRetired:
-            self._leave(connection)
-            raise LocalaiError("the model was stopped meanwhile", "try again") from None
+            self._current = None
+            connection.close()
+            self._retired()
+            raise RequestsReturned from None
         except WorkerLost:
             raise self._lost(connection) from None
 

@@ -149,7 +149,9 @@ class WorkerConnection:
 
         Raises
         ------
-        WorkerRetired, WorkerLost
+        WorkerRetired
+            The worker has ended all that it had begun, and will not begin the others.
+        WorkerLost
             The worker is no more.
         """
         while True:
@@ -161,7 +163,7 @@ class WorkerConnection:
                     self._forget(name)
             if found:
                 return found
-            if self._retired:
+            if self._retired and self._retired >= self._arrived.keys():
                 raise WorkerRetired
             self._read()
 
