@@ -20,6 +20,8 @@ OTHERS = [
     ("chat", "-m", "tiny", "--no-save", "-n", "2", "--script", "script.txt"),
     ("transcribe", "-m", "tiny", SPOKEN),
     ("transcribe", "-m", "tiny", "-F", "srt", "-o", "out/", SPOKEN),
+    ("spirit", "-m", "tiny", "--silent", "--once", "Hi", "--count", "1"),
+    ("batch", "-m", "tiny", "-n", "2", "script.txt"),
     ("warm", "tiny"),
     ("ps",),
     ("stop", "--all"),
