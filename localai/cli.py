@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
     "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
     "transcribe": ("localai.commands.transcribe:transcribe", "Write down speech."),
+    "sd": ("localai.commands.sd:sd", "Draw pictures of what words say."),
     "models": ("localai.commands.models:models", "Show, fetch and choose models."),
     "chat": ("localai.commands.chat:chat", "Talk with a model or a character."),
     "sessions": ("localai.commands.sessions:sessions", "List, show, search and remove chats."),

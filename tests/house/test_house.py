@@ -28,6 +28,7 @@ ROWS = (
     ("cli",),
     ("commands",),
     ("chat", "transcription", "batch", "seance", "diagnostics", "server", "discord"),
+    ("drawing",),
     ("generation", "pool"),
     ("engines", "prompts", "characters"),
     ("resources", "catalog", "terminal", "media"),
