@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from localai.chat.painter import Painter
 from localai.chat.session import ChatSession, Events
 from localai.chat.transcript import INTERRUPTED
 from localai.formats.answer import Answer
@@ -36,6 +37,7 @@ class ChatView:
     named: bool = False
     stats: bool = False
     as_json: bool = False
+    painter: Painter | None = None  # draws for `/sd`
     _speaking: bool = False
     _told: set[str] = field(default_factory=set)  # notices that were shown
 

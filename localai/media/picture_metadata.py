@@ -92,7 +92,7 @@ def _read(file: Path | BinaryIO) -> GenerationParameters | None:
     from PIL import Image, ImageFile
 
     with Image.open(file) as image:
-        texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
+        texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
         if isinstance(image, ImageFile.ImageFile) and image.format == "PNG" and not texts:
             image.load()  # texts may also come behind the pixels
             texts = dict(getattr(image, "text", {}))
