@@ -20,30 +20,22 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from stable_diffusion_cpp import stable_diffusion_cpp as native
 
 from localai.engines.ggml import devices
+from localai.engines.sd_talk import TALK, WARN, Previewed, Progressed
 from localai.errors import BadModel, LocalaiError, NotEnoughMemory
 from localai.media.drawing import SAMPLERS, SCHEDULERS, LoraUse
 
-_KEPT: Final = 2000  # log lines: a LoRA that does not fit has one a tensor
-_WARN, _ERROR = 2, 3  # sd_log_level_t
-_PLACE: Final = re.compile(r"^[\w.]+:\d+ *- ")  # "stable-diffusion.cpp:299  - "
 _MEMORY: Final = re.compile(r"alloc|out of memory|not enough memory|too less memory", re.I)
 _APPLIED: Final = re.compile(
     r"\((\d+) / \d+\) LoRA tensors have been applied, lora_file_path = (.*)"
 )
 PREVIEW_PROJECTED, PREVIEW_DECODED = 1, 2  # preview_t: projected latents, decoded by TAESD
 LORA_AT_RUNTIME: Final = 2  # lora_apply_mode_t
-
-Progressed = Callable[[int, int], None]
-"""Told how many steps of how many are done."""
-Previewed = Callable[[int, int, bytes], None]
-"""Told width, height and RGB bytes of a picture on its way."""
 
 
 class RawImage(NamedTuple):
@@ -73,65 +65,6 @@ class GenerateParams(NamedTuple):
     vae_tiling: bool = False
 
 
-class _Talk:
-    """What the library says: permanent callbacks, and who hears them now."""
-
-    def __init__(self) -> None:
-        self.lines: deque[tuple[int, str]] = deque(maxlen=_KEPT)
-        self.sampling = False  # progress is told of loading, of sampling and of decoding alike
-        self.progress: Progressed | None = None
-        self.preview: Previewed | None = None
-        self._log = native.sd_log_callback(self._take_line)
-        self._progress = native.sd_progress_callback(self._take_progress)
-        self._preview = native.sd_preview_callback(self._take_preview)
-        native.sd_set_log_callback(self._log, None)
-        native.sd_set_progress_callback(self._progress, None)
-        self.show_previews(0)
-
-    def show_previews(self, mode: int) -> None:
-        """Ask for previews of a kind from now on; 0: none."""
-        native.sd_set_preview_callback(self._preview, mode, 1, True, False, None)
-
-    def begin(self, progress: Progressed | None, preview: Previewed | None) -> None:
-        """Forget what was said, and tell these from now on."""
-        self.lines.clear()
-        self.sampling = False
-        self.progress, self.preview = progress, preview
-
-    def last(self, level: int = _ERROR) -> str:
-        """Return the last line of at least a level, or nothing."""
-        found = (text for at, text in reversed(self.lines) if at >= level)
-        return next(found, "")
-
-    def said(self, pattern: re.Pattern[str]) -> list[re.Match[str]]:
-        """Return where the lines of what was said have a pattern."""
-        return [found for _, text in self.lines if (found := pattern.search(text))]
-
-    # Called by the library; an exception in one of them would be lost.
-
-    def _take_line(self, level: int, text: bytes | None, _: Any) -> None:
-        line = _PLACE.sub("", (text or b"").decode("utf-8", "replace").strip())
-        if line.startswith("generating image:"):
-            self.sampling = True
-        elif line.startswith("sampling completed"):
-            self.sampling = False
-        self.lines.append((level, line))
-        if level >= _ERROR:  # for the last words, should the process end
-            os.write(2, f"{line}\n".encode("utf-8", "replace"))
-
-    def _take_progress(self, step: int, steps: int, _: float, __: Any) -> None:
-        if self.sampling and self.progress is not None and 0 <= step <= steps:
-            self.progress(step, steps)
-
-    def _take_preview(self, _: int, count: int, frames: Any, __: bool, ___: Any) -> None:
-        if self.preview is not None and count > 0 and frames:
-            frame = frames[0]
-            if frame.data and frame.channel == 3:
-                size = frame.width * frame.height * 3
-                self.preview(frame.width, frame.height, ctypes.string_at(frame.data, size))
-
-
-_talk = _Talk()
 _libc = ctypes.CDLL(None)
 _libc.free.argtypes = [ctypes.c_void_p]
 
@@ -180,7 +113,7 @@ class DiffusionContext:
             if not hasattr(type(record), name):
                 raise AttributeError(name)  # ctypes would take it for an attribute of its own
             setattr(record, name, value)
-        _talk.begin(None, None)
+        TALK.begin(None, None)
         self._pointer = native.new_sd_ctx(ctypes.byref(record))
         if not self._pointer:  # a NULL pointer is an object, and not None
             raise _not_loaded(next(iter(paths.values()), "the model"))
@@ -203,12 +136,12 @@ class DiffusionContext:
         """
         record = _initialised(native.sd_img_gen_params_t(), "sd_img_gen_params_init")
         kept = _fill(record, params)
-        _talk.begin(progress, preview)
-        _talk.show_previews(preview_mode if preview else 0)
+        TALK.begin(progress, preview)
+        TALK.show_previews(preview_mode if preview else 0)
         try:
             images = native.generate_image(self._pointer, ctypes.byref(record))
         finally:
-            _talk.show_previews(0)
+            TALK.show_previews(0)
         del kept
         image = _taken(images, "the picture could not be drawn")
         _check_loras(params.loras)
@@ -239,7 +172,7 @@ class Upscaler:
     """
 
     def __init__(self, path: str, threads: int) -> None:
-        _talk.begin(None, None)
+        TALK.begin(None, None)
         self._pointer = native.new_upscaler_ctx(os.fsencode(path), False, False, threads, 128)
         if not self._pointer:
             raise _not_loaded(path)
@@ -247,7 +180,7 @@ class Upscaler:
 
     def enlarge(self, image: RawImage) -> RawImage:
         """Return a picture `factor` times as wide and high."""
-        _talk.begin(None, None)
+        TALK.begin(None, None)
         pixels, kept = _image(image)
         found = native.upscale(self._pointer, pixels, self.factor)
         del kept
@@ -319,9 +252,9 @@ def _pixels(image: Any, failure: str) -> RawImage:
 
 
 def _not_loaded(path: str) -> LocalaiError:
-    if _talk.said(_MEMORY):
+    if TALK.said(_MEMORY):
         return _no_memory()
-    why = _talk.last() or _talk.last(_WARN) or "it does not say why"
+    why = TALK.last() or TALK.last(WARN) or "it does not say why"
     return BadModel(
         f"stable-diffusion.cpp cannot load {path}: {why}",
         "the file may be damaged or lack a part: fetch it anew, or take another model",
@@ -329,9 +262,9 @@ def _not_loaded(path: str) -> LocalaiError:
 
 
 def _failed(what: str) -> LocalaiError:
-    if _talk.said(_MEMORY):
+    if TALK.said(_MEMORY):
         return _no_memory()
-    why = _talk.last()
+    why = TALK.last()
     return LocalaiError(f"{what}: {why}" if why else what, "try another size, or fewer steps")
 
 
@@ -345,7 +278,7 @@ def _no_memory() -> NotEnoughMemory:
 def _check_loras(loras: Sequence[LoraUse]) -> None:
     """Refuse a LoRA of which the library used nothing: it says so in its log alone."""
     told: dict[str, int] = {}
-    for found in _talk.said(_APPLIED):  # text encoder, diffusion model and VAE count alone
+    for found in TALK.said(_APPLIED):  # text encoder, diffusion model and VAE count alone
         told[found[2]] = told.get(found[2], 0) + int(found[1])
     for lora in loras:
         if told.get(lora.path) == 0:
