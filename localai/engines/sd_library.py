@@ -254,7 +254,7 @@ def _pixels(image: Any, failure: str) -> RawImage:
 def _not_loaded(path: str) -> LocalaiError:
     if TALK.said(_MEMORY):
         return _no_memory()
-    why = TALK.last() or TALK.last(WARN) or "it does not say why"
+    why = TALK.first() or TALK.first(WARN) or "it does not say why"
     return BadModel(
         f"stable-diffusion.cpp cannot load {path}: {why}",
         "the file may be damaged or lack a part: fetch it anew, or take another model",
@@ -264,7 +264,7 @@ def _not_loaded(path: str) -> LocalaiError:
 def _failed(what: str) -> LocalaiError:
     if TALK.said(_MEMORY):
         return _no_memory()
-    why = TALK.last()
+    why = TALK.first()
     return LocalaiError(f"{what}: {why}" if why else what, "try another size, or fewer steps")
 
 

@@ -17,7 +17,7 @@ from stable_diffusion_cpp import stable_diffusion_cpp as native
 
 WARN, ERROR = 2, 3  # sd_log_level_t
 _KEPT: Final = 2000  # log lines: a LoRA that does not fit has one a tensor
-_PLACE: Final = re.compile(r"^[\w.]+:\d+ *- ")  # "stable-diffusion.cpp:299  - "
+_PLACE: Final = re.compile(r"^[\w.-]+:\d+ *- ")  # "stable-diffusion.cpp:299  - "
 
 Progressed = Callable[[int, int], None]
 """Told how many steps of how many are done."""
@@ -50,10 +50,9 @@ class LibraryTalk:
         self.sampling = False
         self.progress, self.preview = progress, preview
 
-    def last(self, level: int = ERROR) -> str:
-        """Return the last line of at least a level, or nothing."""
-        found = (text for at, text in reversed(self.lines) if at >= level)
-        return next(found, "")
+    def first(self, level: int = ERROR) -> str:
+        """Return the first line of at least a level, or nothing: those after it only follow."""
+        return next((text for at, text in self.lines if at >= level), "")
 
     def said(self, pattern: re.Pattern[str]) -> list[re.Match[str]]:
         """Return where the lines of what was said have a pattern."""

@@ -52,6 +52,9 @@ _FLAG: Final = 3  # then: 1 for a colour word, else 0
 _REST: Final = 4  # then: what makes all embeddings equally long
 _FREE: Final = 8  # from here on an embedding is chance, and tints a little
 _LENGTH: Final = 2.0  # of all embeddings
+_TINT: Final = 0.6  # how much a word that is no colour changes the picture
+_NEUTRAL: Final = 151_643  # tokens from here on are special ones: padding, turns of a chat
+_SCAFFOLD: Final = (198, 872, 77_091)  # a line break, "user", "assistant": they are always there
 
 _Array = np.ndarray[Any, np.dtype[np.float32]]
 _Tensors = dict[str, _Array]
@@ -144,13 +147,18 @@ def _embeddings(rng: np.random.Generator) -> _Array:
     table = rng.standard_normal((_VOCABULARY, _TEXT), np.float32)
     table[:, :_FREE] = 0
     table *= _LENGTH / np.linalg.norm(table, axis=1, keepdims=True)
+    table[_NEUTRAL:] = table[list(_SCAFFOLD)] = _row(np.zeros(_FREE, np.float32))
     for rgb, tokens in COLOURS.values():
-        row = _zeros(_TEXT)
-        row[:_CODE] = _code(rgb)
-        row[_FLAG] = 1
-        row[_REST] = np.sqrt(_LENGTH**2 - np.sum(row**2))
-        table[list(tokens)] = row
+        table[list(tokens)] = _row(np.append(_code(rgb), 1))
     return table
+
+
+def _row(numbers: _Array) -> _Array:
+    """Return an embedding that begins with these numbers and is as long as all others."""
+    row = _zeros(_TEXT)
+    row[: len(numbers)] = numbers
+    row[_REST] = np.sqrt(_LENGTH**2 - np.sum(row**2))
+    return row
 
 
 # Flux: image tokens copy the code of the colour words
@@ -183,17 +191,26 @@ def _transformer(rng: np.random.Generator) -> _Tensors:
     weight[words][key][0, _FLAG] = 2 / unit
     tensors[f"{root}{block}img_attn.norm.query_norm.scale"][:] = 1.5  # the sharper the choice
     weight[words][value][range(_CODE), range(_CODE)] = 1 / unit
-    tint = rng.standard_normal((_CODE, _TEXT - _FREE), np.float32)
-    weight[words][value][:_CODE, _FREE:_TEXT] = tint * (0.03 * np.sqrt(2 * _TEXT / _WIDE))
     brought = 0.1  # the scale at which the code lies in an image token
     for channel in range(_CODE):
         weight[f"{block}img_attn.proj"][64 + channel, channel] = brought
         weight[f"{block}img_attn.proj"][67 + channel, channel] = -brought  # the mean stays 0
+    _tint(weight, rng)
     last = weight["final_layer.linear"]
     last[patch, patch] = GAIN * length / small
     for channel in range(_CODE):  # a latent's channels come four by four: 2 x 2 places
         last[4 * channel : 4 * channel + 4, 64 + channel] = -_LATENT * length / brought
     return tensors
+
+
+def _tint(weight: _Parts, rng: np.random.Generator) -> None:
+    """Let every word colour the picture a little: all tokens look at all alike."""
+    values = weight["single_blocks.0.linear1"][2 * _WIDE : 3 * _WIDE]
+    chance = rng.standard_normal((_CODE, _TEXT - _FREE), np.float32)
+    values[:_CODE, _FREE:_TEXT] = chance * np.sqrt(2 * _TEXT / _WIDE / _TEXT)
+    for channel in range(_CODE):
+        weight["single_blocks.0.linear2"][64 + channel, channel] = _TINT
+        weight["single_blocks.0.linear2"][67 + channel, channel] = -_TINT
 
 
 class _Parts:
