@@ -33,8 +33,8 @@ class PictureName(NamedTuple):
 
 def slug(prompt: str) -> str:
     """Return a prompt as a part of a file's name: "A red fox!" is `a-red-fox`."""
-    plain = unicodedata.normalize("NFKD", re.sub(r"<[^<>]*>", " ", prompt))
-    words = re.findall(r"[a-z0-9]+", plain.encode("ascii", "ignore").decode().lower())
+    plain = unicodedata.normalize("NFKD", re.sub(r"<[^<>]*>", " ", prompt).casefold())
+    words = re.findall(r"[a-z0-9]+", plain.encode("ascii", "ignore").decode())
     found = ""
     for word in words:
         if found and len(found) + 1 + len(word) > _LONGEST:

@@ -92,7 +92,9 @@ def test_four_pictures_are_four_single_ones(client: Any, tmp_path: Path) -> None
     four = draw(client, tmp_path, seed=7, pictures=4)
     singles = [draw(client, tmp_path, seed=7 + at) for at in range(4)]
     assert four.pixels == [each.pixels[0] for each in singles]
-    assert [path.read_bytes() for path in four.paths] == [each.paths[0].read_bytes() for each in singles]
+    assert [path.read_bytes() for path in four.paths] == [
+        each.paths[0].read_bytes() for each in singles
+    ]
     assert four.seeds == [7, 8, 9, 10]
     assert [parse(each.parameters).settings["Seed"] for each in four.drawn] == ["7", "8", "9", "10"]
 
@@ -140,7 +142,15 @@ def test_a_picture_may_come_by_a_descriptor(client: Any, tmp_path: Path) -> None
     for _ in range(2):
         with file.open("rb") as opened:
             init = InitImage("stdin", file=0)
-            found = draw(client, tmp_path, "house", init=init, strength=0.01, steps=10, files=(opened.fileno(),))
+            found = draw(
+                client,
+                tmp_path,
+                "house",
+                init=init,
+                strength=0.01,
+                steps=10,
+                files=(opened.fileno(),),
+            )
         assert close(mean(found.paths[0]), (0, 0, 255))
     with pytest.raises(LocalaiError, match="descriptor"):
         draw(client, tmp_path, init=InitImage("stdin", file=3))
@@ -154,7 +164,9 @@ def test_a_picture_may_come_by_a_descriptor(client: Any, tmp_path: Path) -> None
         {"strength": 2.0}, {"upscale": 0}, {"upscale": 99}, {"clip_skip": 0}, {"width": 8192, "height": 8192, "upscale": 9},
     ],
 )  # fmt: skip
-def test_settings_out_of_bounds_are_refused(client: Any, tmp_path: Path, change: dict[str, Any]) -> None:
+def test_settings_out_of_bounds_are_refused(
+    client: Any, tmp_path: Path, change: dict[str, Any]
+) -> None:
     with pytest.raises(BadInput):
         draw(client, tmp_path, **change)
     assert draw(client, tmp_path).paths, "and the worker goes on"
@@ -179,7 +191,10 @@ def test_strange_prompts_are_drawn(client: Any, tmp_path: Path) -> None:
 
 def test_an_ancestral_sampler_keeps_its_noise(client: Any, tmp_path: Path) -> None:
     """The binding's class sets eta to 0, which makes `euler_a` a plain `euler`."""
-    assert draw(client, tmp_path, sampler="euler_a").pixels != draw(client, tmp_path, sampler="euler").pixels
+    assert (
+        draw(client, tmp_path, sampler="euler_a").pixels
+        != draw(client, tmp_path, sampler="euler").pixels
+    )
 
 
 def test_callbacks_outlive_the_call(client: Any, tmp_path: Path) -> None:
@@ -187,7 +202,9 @@ def test_callbacks_outlive_the_call(client: Any, tmp_path: Path) -> None:
     for preview in (True, False, True, False):
         found = draw(client, tmp_path, preview=preview)
         assert bool(found.previews) == preview
-    assert draw(client, tmp_path, loras=(LoraUse("l", str(lora(tmp_path / "l.safetensors"))),)).paths
+    assert draw(
+        client, tmp_path, loras=(LoraUse("l", str(lora(tmp_path / "l.safetensors"))),)
+    ).paths
 
 
 def test_a_failed_load_is_told_and_ends_nothing(tiny_folder: Path, tmp_path: Path) -> None:
@@ -311,7 +328,11 @@ def test_progress_counts_the_steps_of_all_pictures(client: Any, tmp_path: Path) 
     from localai.types import Progress
 
     found = draw(client, tmp_path, steps=5, pictures=3)
-    told = [(each.done, each.total) for each in found.events if isinstance(each, Progress) and each.total]
+    told = [
+        (each.done, each.total)
+        for each in found.events
+        if isinstance(each, Progress) and each.total
+    ]
     assert told[-1] == (15, 15) and {total for _, total in told} == {15}
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 

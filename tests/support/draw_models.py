@@ -170,4 +170,6 @@ def mean(source: Path | bytes) -> tuple[int, int, int]:
 def nearest_colour(rgb: tuple[int, int, int]) -> str:
     """The colour word of the tiny model that is nearest to a colour."""
     table = {name: colour for name, (colour, _) in draw_model.COLOURS.items()}
-    return min(table, key=lambda name: sum((a - b) ** 2 for a, b in zip(rgb, table[name], strict=True)))
+    return min(
+        table, key=lambda name: sum((a - b) ** 2 for a, b in zip(rgb, table[name], strict=True))
+    )

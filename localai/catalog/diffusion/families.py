@@ -78,9 +78,11 @@ def family_of(parts: Iterable[ModelPart]) -> Family:
     BadModel
         There is none, or it is of a family that is not drawn here.
     """
-    part = next((each for each in parts if each.role in ("checkpoint", "diffusion")), None)
+    found = tuple(parts)
+    part = next((each for each in found if each.role in ("checkpoint", "diffusion")), None)
     if part is None:
-        raise BadModel("none of the files is a diffusion model", "name the model's own file first")
+        only = ", ".join(f"{shown(each.path)} is {ROLE_NAMES[each.role]}" for each in found)
+        raise BadModel(f"there is no diffusion model: {only}", "name the model's own file")
     name = _name(_own(part.shapes), part.shapes)
     if name in FAMILIES:
         return FAMILIES[name]
