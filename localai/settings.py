@@ -77,8 +77,7 @@ def hub_environment() -> HubEnvironment:
         given = _first(os.environ, *names)
         return Path(os.path.expanduser(os.path.expandvars(given))) if given else otherwise
 
-    home = place(("XDG_CACHE_HOME",), Path.home() / ".cache") / "huggingface"
-    home = place(("HF_HOME",), home)
+    home = place(("HF_HOME",), place(("XDG_CACHE_HOME",), Path.home() / ".cache") / "huggingface")
     token = _first(os.environ, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") or ""
     with suppress(OSError, ValueError):  # nobody has logged in
         token = token or place(("HF_TOKEN_PATH",), home / "token").read_text("utf-8")
@@ -154,6 +153,11 @@ def engine_modules() -> tuple[str, ...]:
     return tuple(filter(None, os.environ.get("LOCALAI_ENGINES", "").split(",")))
 
 
+def endpoint_key() -> str | None:
+    """Return the key for another server (`LOCALAI_API_KEY`)."""
+    return _first(os.environ, "LOCALAI_API_KEY")
+
+
 def debugging() -> bool:
     """Whether errors show their traceback (`LOCALAI_DEBUG`), even a config file's."""
     return _truth(os.environ.get("LOCALAI_DEBUG", ""))
@@ -186,14 +190,12 @@ def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]
     asked : mapping or None
         The `engine_environment` of the command that asks for it; None: this process's own.
 
-    A native assertion must not start a debugger (`GGML_NO_BACKTRACE`), and the interpreter finds
-    this very package whatever the working folder holds.
+    A native assertion starts no debugger, and this very package is found in any working folder.
     """
     package_root = str(Path(__file__).resolve().parent.parent)
     base = dict(os.environ)
     if asked is not None:
-        foreign = [name for name in base if name.startswith(_ENGINE_VARIABLES)]
-        base = {name: base[name] for name in base if name not in foreign} | dict(asked)
+        base = {n: v for n, v in base.items() if not n.startswith(_ENGINE_VARIABLES)} | dict(asked)
     path = base.get("PYTHONPATH", "")
     if package_root in path.split(os.pathsep):
         package_root, path = path, ""
@@ -230,8 +232,7 @@ def _config(path: Path) -> dict[str, Any]:
 def _models(environ: Mapping[str, str], file: Mapping[str, Any]) -> dict[str, str]:
     found = dict(file.get("models", {}))
     everything = environ.get("LOCALAI_MODEL", "")
-    text = everything or environ.get("LLM_MODEL_FILE", "")
-    if text:
+    if text := everything or environ.get("LLM_MODEL_FILE", ""):
         found["text"] = text
     if everything == "tiny":
         found = {_EVERY_KIND: "tiny"}
@@ -274,8 +275,7 @@ def _keep_alive(environ: Mapping[str, str], file: Mapping[str, Any]) -> float:
     value = _first(environ, "LOCALAI_KEEP_ALIVE") or _text(file, "keep_alive")
     if not value:
         return _KEEP_ALIVE
-    seconds = duration(value)
-    if seconds is None:
+    if (seconds := duration(value)) is None:
         what = f"LOCALAI_KEEP_ALIVE (or `keep_alive` in the config file) is {value[:40]!r}"
         raise BadInput(what, "it can be 300, 5m, 1h, 0 (leave at once) or -1 (stay)")
     return seconds

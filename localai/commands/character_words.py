@@ -38,7 +38,7 @@ def character_words(console: Console, given: dict[str, Any], what: str) -> str:
     request = build.request(asked, told, None, card)
     text = {**given, "model": "tiny" if given["model"] == "tiny" else None}
     spec = spec_for(console, text, card.model or "")
-    with engine_for(console, given, spec) as engine, closing(engine.ask(request)) as events:  # type: ignore[type-var]
+    with engine_for(console, given, spec) as engine, closing(engine.ask(request)) as events:
         answer = print_answer(events, console, spec.name, show=False, think="off")
     if words := image_prompt.keywords(answer.content):
         return words

@@ -75,7 +75,7 @@ class Drawing:
             The engine failed, or a file cannot be written; pictures before it stay.
         """
         drawn: Drawn | None = None
-        with closing(engine.ask(self._request, files)) as events:  # type: ignore[type-var]
+        with closing(engine.ask(self._request, files)) as events:
             for event in events:
                 if isinstance(event, Drawn):
                     drawn = event

@@ -81,7 +81,7 @@ ENGINES: dict[str, EngineKind] = {
         events=("localai.types:Text", "localai.types:Thinking", "localai.types:TokenCount"),
         files=("*.gguf",),
         identity=("gpu_layers", "cache_type"),
-        hints=("threads", "context"),
+        hints=("threads", "context", "sequences"),
         roles=("text", "vision"),
         estimate="localai.engines.estimate:on_gpu",
         library="llama_cpp",
@@ -139,7 +139,16 @@ ENGINES: dict[str, EngineKind] = {
         compiled=False,  # its wheels hold what they can do
         gpu=True,
     ),
-    "speak": EngineKind(roles=("speak",)),
+    "speak": EngineKind(
+        engine="localai.engines.speak:SpeakEngine",
+        request="localai.media.speech:SpeakRequest",
+        files=("*.onnx", "*/"),
+        hints=("threads",),
+        roles=("speak",),
+        models="localai.catalog.voices:VoiceModels",
+        does="speaks",
+        compiled=False,
+    ),
 }
 
 

@@ -60,7 +60,7 @@ class SdEngine(SerialEngine):
         """
         parts = _parts(spec)
         self.family: Family = family_of(parts.values())
-        check_whole(self.family, parts.values())
+        check_whole(self.family, tuple(parts.values()))
         from localai.engines import sd_library
 
         self._library = sd_library

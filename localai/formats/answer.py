@@ -57,6 +57,8 @@ class Answer:
         usage = self.usage
         if usage and usage.most_tokens and usage.answer_tokens >= usage.most_tokens:
             return f"the answer was cut at {usage.most_tokens} tokens; -n allows more"
+        if usage and usage.closed:
+            return f"the answer was closed after {usage.answer_tokens} tokens: -n allows more"
         return "the answer was cut: the model's context is full"
 
     def as_json(self) -> dict[str, Any]:

@@ -32,20 +32,21 @@ def our_speeds(
 
     Both are warm as in llama-bench: before the prompt goes another one of its length, before the
     decoding a token. Theirs then begins with an empty memory; ours still has the talk before it,
-    and reuses the begin-of-text token of it.
+    and reuses the begin-of-text token of it where the model has one.
     """
     choose = random.Random(turn).randrange
     with Ours(model, threads) as engine:
-        engine.answer(request(words(prompt - 1, choose), 1))
-        filled = engine.answer(request(words(prompt - 1, choose), 1))
-        # Begin-of-text is one token, and each word.
+        # Each word is one token, and some models begin a text with one of their own.
+        own = engine.answer(request(words(1, choose), 1)).usage.prompt_tokens - 1
+        engine.answer(request(words(prompt - own, choose), 1))
+        filled = engine.answer(request(words(prompt - own, choose), 1))
         assert filled.usage.prompt_tokens == prompt, filled.usage
     with Ours(model, threads) as engine:
-        engine.answer(request("", 1))
+        engine.answer(request(words(1, choose), 1))
         decoded = engine.answer(request(words(1, choose), decode))
         assert decoded.usage.answer_tokens == decode, "the answer ended early"
         for _ in range(others):
-            engine.answer(request(words(prompt - 1, choose), 1))
+            engine.answer(request(words(prompt - own, choose), 1))
         beside = engine.answer(request(words(1, choose), decode))
     return filled.prompt_speed, decoded.decode_speed, beside.decode_speed
 

@@ -26,8 +26,8 @@ REST = 0.1  # seconds
 
 
 def question(turn: int) -> str:
-    """Return a question that has not been asked before."""
-    return f"{turn}: why is the sky blue over hill number {turn * 37 % 1000}?"
+    """Return a question that has not been asked before, and that takes many words to answer."""
+    return f"{turn}: write a Python class for a bank account with {turn % 7 + 5} methods."
 
 
 def by_curl(server: Server, text: str, most: int) -> float:

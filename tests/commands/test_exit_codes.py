@@ -382,6 +382,7 @@ def test_codes_of_errors_in_json_are_pinned() -> None:
     pinned = {
         errors.LocalaiError: "localai_error",
         errors.WorkerDied: "worker_died",
+        errors.ModelStopped: "model_stopped",
         errors.NoDaemon: "no_host",
         errors.Undecided: "undecided",
         errors.BadInput: "bad_input",

@@ -40,7 +40,7 @@ def test_words_by_chance_are_the_same_for_the_same_seed(home: Path) -> None:
 
 def test_wildcards_that_are_not_there_or_never_end(home: Path) -> None:
     words(home, "animal", "fox")
-    with pytest.raises(BadInput, match="animl.txt") as error:
+    with pytest.raises(BadInput, match=r"animl\.txt") as error:
         made(DrawOptions(), "__animl__")
     assert "animal" in error.value.next_step
     words(home, "loop", "__loop__")
@@ -122,7 +122,7 @@ def test_a_picture_is_drawn_again_but_for_what_is_said() -> None:
 def test_the_model_of_a_picture_is_known_or_asked_for() -> None:
     assert model_like(LIKE, "a.png") == "tiny"
     for model in ("", "v1-5", "../../x"):
-        with pytest.raises(BadInput, match="a.png") as error:
+        with pytest.raises(BadInput, match=r"a\.png") as error:
             model_like(GenerationParameters("x", "", {"Model": model}), "a.png")
         assert "-m" in error.value.next_step
 

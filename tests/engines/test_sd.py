@@ -216,9 +216,12 @@ def test_a_failed_load_is_told_and_ends_nothing(tiny_folder: Path, tmp_path: Pat
     header, data = parts_of(tiny_folder / draw_model.AUTOENCODER)
     header.pop("decoder.layers.18.weight")
     header_only.write_bytes(joined(header, data))
-    with DedicatedClient(spec._replace(files=(spec.files[0], str(header_only)))) as broken:
-        with pytest.raises(BadModel, match=r"cannot load .*decoder.layers.18.weight"):
-            draw(broken, tmp_path)
+    files = (spec.files[0], str(header_only))
+    with (
+        DedicatedClient(spec._replace(files=files)) as broken,
+        pytest.raises(BadModel, match=r"cannot load .*decoder.layers.18.weight"),
+    ):
+        draw(broken, tmp_path)
 
 
 def test_the_first_bytes_of_the_process_are_its_own(client: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import random
 import re
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -237,14 +238,12 @@ def test_damaged_pictures_are_refused_or_read_in_part(tmp_path: Path) -> None:
         for _ in range(chance.randrange(1, 6)):
             if data:
                 data[chance.randrange(len(data))] = chance.randrange(256)
-        try:
+        with suppress(BadInput):
             read(bytes(data))
-        except BadInput:
-            pass
     for rubbish in (b"", b"hello", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff" + b"\0" * 50):
         with pytest.raises(BadInput):
             read(rubbish)
-    with pytest.raises(BadInput, match="nothing.png"):
+    with pytest.raises(BadInput, match=r"nothing\.png"):
         read(tmp_path / "nothing.png")
 
 

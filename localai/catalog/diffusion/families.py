@@ -7,7 +7,7 @@ that both agree; settings are the families' own recommendations.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from localai.catalog.diffusion.parts import DIFFUSION, ROLE_NAMES, ModelPart, Role
@@ -141,7 +141,7 @@ def _unet(own: Mapping[str, tuple[int, ...]], whole: Mapping[str, tuple[int, ...
     return {768: "sd1", 1024: "sd2"}.get(max(widths, default=0), "")
 
 
-def check_whole(family: Family, parts: Iterable[ModelPart]) -> None:
+def check_whole(family: Family, parts: Sequence[ModelPart]) -> None:
     """Refuse a model of which a part is missing: the library would end the process, or say nothing.
 
     Raises
@@ -150,6 +150,7 @@ def check_whole(family: Family, parts: Iterable[ModelPart]) -> None:
         A part is missing, is there that belongs to none, or has too few tokens.
     """
     found = {part.role: part for part in parts}
+    name = ", ".join(shown(part.path) for part in parts)
     for role in ("lora", "upscaler"):
         if role in found:
             what = f"{shown(found[role].path)} is {ROLE_NAMES[role]}, and no part of a model"
@@ -158,7 +159,7 @@ def check_whole(family: Family, parts: Iterable[ModelPart]) -> None:
         for need in family.needs:
             if need not in found and not (need == "vae" and "taesd" in found):
                 raise BadModel(
-                    f"{family.title} needs {ROLE_NAMES[need]} beside its diffusion model",
+                    f"{name}: {family.title} needs {ROLE_NAMES[need]} beside its diffusion model",
                     "put all files into one folder and name that, or take a name of localai models",
                 )
     if "llm" in family.needs:

@@ -146,7 +146,7 @@ class ChatTemplate:
         """Return the token ids of a conversation; no message's text becomes a control token."""
         masks = Placeholders([message.content for message in messages])
         masked = [
-            Message(message.role, masks.hide(message.content, self._spelled(message.content)))
+            Message(message.role, masks.hide(message.content, self.spelled(message.content)))
             for message in messages
         ]
         rendered = self.render(masked, answer=answer, think=think)
@@ -197,7 +197,7 @@ class ChatTemplate:
             if len(t) > 2 and not (t[0].isalnum() or t[-1].isalnum() or t.isspace())
         }
 
-    def _spelled(self, text: str) -> set[str]:
+    def spelled(self, text: str) -> set[str]:
         """Return the markers that an untrusted text spells out."""
         found = {marker for marker in self._own_markers if marker in text}
         rest = text

@@ -16,11 +16,11 @@ from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.model import Model
 from localai.errors import BadInput, LocalaiError
 from localai.settings import load as load_settings
-from localai.types import Emit, Failed, Finished, ModelSpec, Notice, Progress, TokenCount
+from localai.types import Emit, Failed, Finished, ModelSpec, Notice, Progress
 
 _BASE = (
     "{} is a base model: it was taught to go on with a text, not to chat; `localai ask --raw` "
-    "lets it go on with yours"
+    "lets it go on with yours, and `localai spirit` holds a seance with it"
 )
 _LONG = 1 << 16  # characters; they take some 50 ms
 
@@ -146,7 +146,7 @@ class LlamaEngine:
 
     def _count(self, call: Call) -> None:
         try:
-            counted = TokenCount(self._preprocessor.count_tokens(call.request))
+            counted = self._preprocessor.count_tokens(call.request)
         except Exception as error:
             self._emit([(call.id, _failed(error))])
         else:

@@ -50,9 +50,17 @@ class Placeholders:
         longest_first = sorted(spelled, key=lambda marker: (-len(marker), marker))
         return re.sub("|".join(map(re.escape, longest_first)), self._replace, text)
 
-    def _replace(self, match: re.Match[str]) -> str:
-        self._hidden.append(match[0])
+    def stand_for(self, text: str) -> str:
+        """Return a new place holder for a text."""
+        self._hidden.append(text)
         return f"{self._open}{len(self._hidden) - 1}{self._close}"
+
+    def _replace(self, match: re.Match[str]) -> str:
+        return self.stand_for(match[0])
+
+    def restore(self, rendered: str) -> str:
+        """Return a rendered text with what was hidden in its places again."""
+        return "".join(text for text, _ in self.split(rendered))
 
     def split(self, rendered: str) -> list[tuple[str, bool]]:
         """Return the rendered text in parts, each (text, whether it was hidden)."""

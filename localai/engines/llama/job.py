@@ -52,6 +52,7 @@ class Job:
     last: float = 0.0
     reused: int = 0
     answered: int = 0
+    closed: bool = False  # its form was completed before the model had done so
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
@@ -70,13 +71,35 @@ class Job:
     @property
     def full(self) -> bool:
         """Whether the answer may not grow further."""
+        return self.left <= 0
+
+    @property
+    def left(self) -> int:
+        """How many tokens the answer may still have."""
+        room = self.limit - len(self.tokens)
         most = self.request.max_tokens
-        return len(self.tokens) >= self.limit or (most is not None and self.answered >= most)
+        return room if most is None else min(room, most - self.answered)
 
     @property
     def rank(self) -> tuple[bool, float]:
         """Sorts interactive requests first, then by arrival."""
         return (not self.request.interactive, self.arrived)
+
+    def way_to_end(self) -> list[int]:
+        """Return tokens that complete an answer of a form; none where there is none, or no room."""
+        if self.matcher is None or self.parser.thinking or self.matcher.complete:
+            return []
+        way = self.matcher.way_to_end(self.left)
+        self.closed = bool(way)
+        return way
+
+    def instead(self, token: int) -> list[int] | None:
+        """Return what completes an answer of a form where a token leaves too few; else None."""
+        if self.matcher is None:
+            return None
+        way = self.matcher.instead(token, self.left)
+        self.closed = bool(way)
+        return way
 
     def wanted_cells(self) -> int:
         """Return how many tokens to make room for at first; more comes as it grows."""
@@ -110,6 +133,7 @@ class Job:
             first_token_seconds=first - self.arrived,
             seed=self.seed,
             most_tokens=self.request.max_tokens,
+            closed=self.closed,
         )
 
 
@@ -120,6 +144,17 @@ ENDS: dict[FinishReason, str] = {
     "repetition": "said the same over and over",
 }
 """What an answer did that has ended, in words."""
+
+
+def step_order(active: list[Job]) -> list[Job]:
+    """Return whose tokens a step evaluates: interactive jobs alone if there are any.
+
+    Answers stand before prompts: a prompt takes what room they leave.
+    """
+    if len(active) < 2:
+        return active
+    interactive = [job for job in active if job.request.interactive]
+    return sorted(interactive or active, key=lambda job: job.pending > 1)
 
 
 def fair_order(waiting: Iterable[Job], active: Iterable[Job]) -> list[Job]:

@@ -11,10 +11,9 @@ from typing import Any
 
 from localai.catalog.gguf.header import Header
 from localai.catalog.gguf.parts import all_parts
-from localai.catalog.placement.layers import layers
 from localai.catalog.placement.plan import DEFAULT_CONTEXT, PlacementRequest, plan
 from localai.engines.llama.bindings import drain_log, native, start
-from localai.engines.llama.context_params import ContextParams, LlamaOptions
+from localai.engines.llama.context_params import ContextParams, LlamaOptions, sequences_for
 from localai.engines.llama.devices import machine
 from localai.engines.llama.state_store import fingerprint
 from localai.engines.llama.vocab import Vocab
@@ -24,8 +23,6 @@ from localai.system.cpus import physical_cores
 from localai.types import ModelSpec
 
 BATCH = 512  # tokens a step; the library's own size of one evaluation
-_SEQUENCES = 32
-_SEQUENCES_EXACT = 8  # recurrent layers keep a whole state for each sequence
 _FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when needed
 _LEAST_CELLS = 4096
 _MOST_CELLS = 1 << 16  # the first context; it grows when needed
@@ -36,13 +33,12 @@ def placement_request(options: LlamaOptions, header: Header) -> PlacementRequest
     """Return what is asked for, as the memory rule wants it."""
     asked = options.gpu_layers
     layers_asked = {"auto": None, "all": len(header.tensors)}.get(asked, 0)
-    recurrent = any(layer.state for layer in layers(header))
     return PlacementRequest(
         context=options.context,
         most=max(DEFAULT_CONTEXT, header.context_length or 0),
         gpu_layers=int(asked) if asked.isdecimal() else layers_asked,
         cache_type=options.cache_type,
-        sequences=_SEQUENCES_EXACT if recurrent else _SEQUENCES,
+        sequences=options.sequences or sequences_for(header),
         batch=BATCH,
     )
 

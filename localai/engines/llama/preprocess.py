@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from localai.engines.base import Call
+from localai.engines.llama import itemize
 from localai.engines.llama.chat_template import MARKS, ChatTemplate
 from localai.engines.llama.escaping import tokenize_untrusted
 from localai.engines.llama.job import Job
@@ -16,7 +17,7 @@ from localai.engines.llama.sampler import Sampler, fresh_seed
 from localai.engines.llama.slots import TokenBuffer, common_prefix
 from localai.engines.llama.state_store import LEAST_TOKENS
 from localai.errors import BadInput, TooLong
-from localai.types import Message, TextRequest
+from localai.types import Message, TextRequest, TokenCount
 
 if TYPE_CHECKING:
     from localai.engines.llama.structured_output import MatcherFactory
@@ -86,9 +87,25 @@ class Preprocessor:
             cut=cut,
         )
 
-    def count_tokens(self, request: TextRequest) -> int:
-        """Return how many tokens the prompt of a request has, whether it fits or not."""
-        return len(self._encode(request))
+    def count_tokens(self, request: TextRequest) -> TokenCount:
+        """Return how many tokens the prompt of a request has, whether it fits or not.
+
+        Where `request.itemize` asks for it, its text and the tokens of each part, too; then
+        `request.truncate` counts.
+        """
+        ids = self._encode(request)
+        if not request.itemize:
+            return TokenCount(len(ids), self._most)
+        if request.truncate and len(ids) >= self._most:
+            request, ids = self._cut(request, len(ids))
+        spans = itemize.spans(self._template, request)
+        if request.prefill:
+            spans.append(("history", request.prefill))
+        bos = self._vocab.text(self._vocab.bos)
+        if ids[:1] == [self._vocab.bos] and not spans[0][1].startswith(bos):
+            spans.insert(0, (itemize.TEMPLATE, bos))  # which the vocabulary adds
+        parts = itemize.tokens_by_part(self._vocab, ids, spans)
+        return TokenCount(len(ids), self._most, "".join(text for _, text in spans), parts)
 
     def _parser(self, request: TextRequest) -> OutputParser:
         if request.raw is not None or request.prefill:
@@ -133,7 +150,8 @@ class Preprocessor:
             return ids, 0
         if request.truncate is None:
             raise self._too_long(len(ids))
-        return self._cut(request, len(ids))
+        _, kept = self._cut(request, len(ids))
+        return kept, len(ids) - len(kept)
 
     def _refuse_hopeless(self, request: TextRequest) -> None:
         """Refuse what cannot fit, before it is cut into tokens, which takes a second a megabyte."""
@@ -153,7 +171,7 @@ class Preprocessor:
             limit=self._most,
         )
 
-    def _cut(self, request: TextRequest, first: int) -> tuple[list[int], int]:
+    def _cut(self, request: TextRequest, first: int) -> tuple[TextRequest, list[int]]:
         """Cut away from the last text until the prompt leaves room for an answer."""
         room = self._most - min(request.max_tokens or 256, self._most // 2)
         length = first
@@ -161,7 +179,7 @@ class Preprocessor:
             shorter = self._shorter(request, length - room)
             ids = self._encode(shorter)
             if len(ids) <= room:
-                return ids, first - len(ids)
+                return shorter, ids
             if shorter == request:
                 raise TooLong(
                     f"the prompt has {len(ids)} tokens without the part that may be cut; the "

@@ -11,7 +11,7 @@ import threading
 import time
 
 from localai.engines.llama.context import Run
-from localai.engines.llama.job import ENDS, Job, fair_order
+from localai.engines.llama.job import ENDS, Job, fair_order, step_order
 from localai.engines.llama.kv_cache import KVCacheManager
 from localai.engines.llama.slots import common_prefix
 from localai.engines.llama.vocab import Vocab
@@ -170,11 +170,7 @@ class Scheduler:
         """Return what the next step evaluates; batch work has none while somebody waits."""
         room = self.memory.batch
         plan: list[tuple[Job, Run]] = []
-        answers_first = self._active
-        if len(answers_first) > 1:
-            interactive = [job for job in answers_first if job.request.interactive]
-            answers_first = sorted(interactive or answers_first, key=lambda job: job.pending > 1)
-        for job in answers_first:
+        for job in step_order(self._active):
             assert job.slot is not None
             start = job.slot.length
             end = min(len(job.tokens), start + room)
@@ -230,25 +226,30 @@ class Scheduler:
         """Add the token chosen for a job, and those that its constraint forces after it."""
         job.last = time.perf_counter()
         job.first = job.first or job.last
-        thinking = job.parser.thinking
         ended = self._vocab.is_end(token)
+        matcher = None if job.parser.thinking else job.matcher
+        if matcher and not ended and (rest := job.instead(token)):
+            self._force(job, rest)
+            self._finish(job, "length")
+            return
         if not ended:
             self._append(job, token)
-        if job.matcher and not thinking:
-            job.matcher.accept(token)
+        if matcher:
+            matcher.accept(token)
             if not ended:
-                self._force(job)
+                self._force(job, matcher.forced())
         if ended or job.parser.stopped or (job.matcher and job.matcher.finished):
             self._finish(job, "stop")
         elif job.full:
             self._finish(job, "length")
         elif job.repeats:
+            self._force(job, job.way_to_end())
             self._finish(job, "repetition")
 
-    def _force(self, job: Job) -> None:
-        assert job.matcher is not None
-        for token in job.matcher.forced():
-            if job.full:
+    def _force(self, job: Job, tokens: list[int]) -> None:
+        """Add tokens that the model has no say in, as far as the answer may grow."""
+        for token in tokens:
+            if job.full or not job.matcher:
                 return
             job.matcher.accept(token)
             job.sampler.accept(token)
@@ -265,6 +266,7 @@ class Scheduler:
             return
         youngest = self._active[-1]
         if len(self._active) == 1:
+            self._force(youngest, youngest.way_to_end())
             self._finish(youngest, "length")
             return
         self._preempt(youngest, forget=True)
