@@ -146,10 +146,9 @@ def role_of(shapes: Mapping[str, tuple[int, ...]]) -> Role | None:
     if _some(DIFFUSION, names):
         whole = _some(_VAE, names) or _some(_TAESD, names) or _some(_ENCODER, names)
         return "checkpoint" if whole else "diffusion"
-    for pattern, role in _PLAIN:
-        if _some(pattern, names):
-            return role
-    return _clip(shapes)
+    if role := _clip(shapes):  # before language models, whose layers have the same names
+        return role
+    return next((role for pattern, role in _PLAIN if _some(pattern, names)), None)
 
 
 _PLAIN: Final[tuple[tuple[str, Role], ...]] = (
