@@ -166,10 +166,10 @@ def _value(cursor: Cursor, key: str) -> Value:
         return _array(cursor, key)
     if kind not in VALUE_TYPES:
         raise bad(cursor.path, f"{shown(key)[:80]} has the unknown value type {kind}")
-    if key in ("split.no", "split.count") and VALUE_TYPES[kind].name != "uint16":
-        # llama.cpp asserts this type instead of checking it.
-        raise bad(cursor.path, f"{key} has the wrong type, so the header is damaged")
-    if key.startswith("clip.") and not is_clip_type(key, VALUE_TYPES[kind].name):
+    name = VALUE_TYPES[kind].name
+    # llama.cpp asserts these types instead of checking them.
+    split = key in ("split.no", "split.count") and name != "uint16"
+    if split or (key.startswith("clip.") and not is_clip_type(key, name)):
         raise bad(cursor.path, f"{shown(key)[:80]} has the wrong type, so the header is damaged")
     return _number(cursor, kind)
 
