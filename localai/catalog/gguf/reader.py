@@ -167,8 +167,7 @@ def _value(cursor: Cursor, key: str) -> Value:
     if kind not in VALUE_TYPES:
         raise bad(cursor.path, f"{shown(key)[:80]} has the unknown value type {kind}")
     name = VALUE_TYPES[kind].name
-    # llama.cpp asserts these types instead of checking them.
-    split = key in ("split.no", "split.count") and name != "uint16"
+    split = key in ("split.no", "split.count") and name != "uint16"  # llama.cpp asserts these
     if split or (key.startswith("clip.") and not is_clip_type(key, name)):
         raise bad(cursor.path, f"{shown(key)[:80]} has the wrong type, so the header is damaged")
     return _number(cursor, kind)
