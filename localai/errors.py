@@ -2,6 +2,7 @@
 
     LocalaiError            1    the command failed
     |-- WorkerDied          1    the engine's process ended in the middle of a request
+    |-- ModelStopped        1    somebody has stopped the model meanwhile
     |-- NoDaemon            1    there can be no warm host, or it does not answer
     |-- Undecided           2    a yes-or-no test that failed: 1 would mean "no"
     |-- BadInput            2    wrong usage, or an input that cannot be read
@@ -92,6 +93,12 @@ class WorkerDied(LocalaiError):
     """The engine's process ended in the middle of a request."""
 
     name = "worker_died"
+
+
+class ModelStopped(LocalaiError):
+    """Somebody has stopped the model in the middle of a request."""
+
+    name = "model_stopped"
 
 
 class NoDaemon(LocalaiError):

@@ -77,8 +77,7 @@ def hub_environment() -> HubEnvironment:
         given = _first(os.environ, *names)
         return Path(os.path.expanduser(os.path.expandvars(given))) if given else otherwise
 
-    home = place(("XDG_CACHE_HOME",), Path.home() / ".cache") / "huggingface"
-    home = place(("HF_HOME",), home)
+    home = place(("HF_HOME",), place(("XDG_CACHE_HOME",), Path.home() / ".cache") / "huggingface")
     token = _first(os.environ, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") or ""
     with suppress(OSError, ValueError):  # nobody has logged in
         token = token or place(("HF_TOKEN_PATH",), home / "token").read_text("utf-8")
@@ -154,6 +153,11 @@ def engine_modules() -> tuple[str, ...]:
     return tuple(filter(None, os.environ.get("LOCALAI_ENGINES", "").split(",")))
 
 
+def endpoint_key() -> str | None:
+    """Return the key for another server (`LOCALAI_API_KEY`)."""
+    return _first(os.environ, "LOCALAI_API_KEY")
+
+
 def debugging() -> bool:
     """Whether errors show their traceback (`LOCALAI_DEBUG`), even a config file's."""
     return _truth(os.environ.get("LOCALAI_DEBUG", ""))
@@ -170,7 +174,12 @@ def shipped(folder: str) -> Path:
 
 def engine_environment() -> dict[str, str]:
     """Return the variables that engines look at: two commands that differ there share no worker."""
-    return {name: value for name, value in os.environ.items() if name.startswith(_ENGINE_VARIABLES)}
+    return variables(_ENGINE_VARIABLES)
+
+
+def variables(beginnings: tuple[str, ...]) -> dict[str, str]:
+    """Return this process's variables whose names begin so."""
+    return {name: value for name, value in os.environ.items() if name.startswith(beginnings)}
 
 
 def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -181,14 +190,12 @@ def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]
     asked : mapping or None
         The `engine_environment` of the command that asks for it; None: this process's own.
 
-    A native assertion must not start a debugger (`GGML_NO_BACKTRACE`), and the interpreter finds
-    this very package whatever the working folder holds.
+    A native assertion starts no debugger, and this very package is found in any working folder.
     """
     package_root = str(Path(__file__).resolve().parent.parent)
     base = dict(os.environ)
     if asked is not None:
-        foreign = [name for name in base if name.startswith(_ENGINE_VARIABLES)]
-        base = {name: base[name] for name in base if name not in foreign} | dict(asked)
+        base = {n: v for n, v in base.items() if not n.startswith(_ENGINE_VARIABLES)} | dict(asked)
     path = base.get("PYTHONPATH", "")
     if package_root in path.split(os.pathsep):
         package_root, path = path, ""
@@ -225,8 +232,7 @@ def _config(path: Path) -> dict[str, Any]:
 def _models(environ: Mapping[str, str], file: Mapping[str, Any]) -> dict[str, str]:
     found = dict(file.get("models", {}))
     everything = environ.get("LOCALAI_MODEL", "")
-    text = everything or environ.get("LLM_MODEL_FILE", "")
-    if text:
+    if text := everything or environ.get("LLM_MODEL_FILE", ""):
         found["text"] = text
     if everything == "tiny":
         found = {_EVERY_KIND: "tiny"}
@@ -261,32 +267,25 @@ def _layers(environ: Mapping[str, str], file: Mapping[str, Any]) -> str | None:
     value = _first(environ, "LOCALAI_GPU_LAYERS", "LLM_GPU_LAYERS") or _text(file, "gpu_layers")
     if value is None or is_layers(value):
         return value
-    raise BadInput(
-        f"LOCALAI_GPU_LAYERS (or `gpu_layers` in the config file) is {value[:40]!r}",
-        "it can be auto, all or a number of layers",
-    )
+    where = "LOCALAI_GPU_LAYERS (or `gpu_layers` in the config file)"
+    raise BadInput(f"{where} is {value[:40]!r}", "it can be auto, all or a number of layers")
 
 
 def _keep_alive(environ: Mapping[str, str], file: Mapping[str, Any]) -> float:
     value = _first(environ, "LOCALAI_KEEP_ALIVE") or _text(file, "keep_alive")
     if not value:
         return _KEEP_ALIVE
-    seconds = duration(value)
-    if seconds is None:
-        raise BadInput(
-            f"LOCALAI_KEEP_ALIVE (or `keep_alive` in the config file) is {value[:40]!r}",
-            "it can be 300, 5m, 1h, 0 (leave at once) or -1 (stay)",
-        )
+    if (seconds := duration(value)) is None:
+        what = f"LOCALAI_KEEP_ALIVE (or `keep_alive` in the config file) is {value[:40]!r}"
+        raise BadInput(what, "it can be 300, 5m, 1h, 0 (leave at once) or -1 (stay)")
     return seconds
 
 
 def _memory_limit(environ: Mapping[str, str], file: Mapping[str, Any]) -> str:
     value = _first(environ, "LOCALAI_MEMORY_LIMIT") or _text(file, "memory_limit")
     if value and not size(value, 1 << 40):
-        raise BadInput(
-            f"LOCALAI_MEMORY_LIMIT (or `memory_limit` in the config file) is {value[:40]!r}",
-            "it can be a size like 8G, or a share of the free memory like 80%",
-        )
+        what = f"LOCALAI_MEMORY_LIMIT (or `memory_limit` in the config file) is {value[:40]!r}"
+        raise BadInput(what, "it can be a size like 8G, or a share of the free memory like 80%")
     return value or _MEMORY_LIMIT
 
 

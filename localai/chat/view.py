@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 
+from localai.chat.painter import Painter
 from localai.chat.session import ChatSession, Events
 from localai.chat.transcript import INTERRUPTED
 from localai.formats.answer import Answer
 from localai.terminal.answer import Think, print_answer
 from localai.terminal.console import Console
+from localai.terminal.streams import Stream
 from localai.terminal.tty_modes import unechoed
 from localai.types import Event
 
@@ -29,6 +31,8 @@ class ChatView:
         Speeds and counts are told after each answer.
     as_json : bool
         Each answer is written as one JSON object.
+    hold : callable
+        What a terminal does with keys meanwhile.
     heard : callable
         Gives the events of an answer to whoever else listens: a voice.
     """
@@ -39,6 +43,8 @@ class ChatView:
     named: bool = False
     stats: bool = False
     as_json: bool = False
+    painter: Painter | None = None  # draws for `/sd`
+    hold: Callable[[Stream], AbstractContextManager[None]] = unechoed
     heard: Callable[[Iterator[Event]], AbstractContextManager[Iterator[Event]]] = nullcontext
     _speaking: bool = False
     _told: set[str] = field(default_factory=set)  # notices that were shown
@@ -75,7 +81,7 @@ class ChatView:
     ) -> Answer:
         think: Think = self.session.settings.get("think", "auto")
         try:
-            silent = unechoed(self.console.stdin)
+            silent = self.hold(self.console.stdin)
             with closing(events), silent, self.heard(events) as passing:
                 return print_answer(
                     passing,
@@ -83,6 +89,7 @@ class ChatView:
                     self.session.models.name,
                     show=visible,
                     think=think,
+                    loaded=self.session.models.engine.ready(),
                     begin=begin,
                     told=self._told,
                 )

@@ -73,6 +73,13 @@ sampling = stack(
     option("--stop", type=SomeText(), multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 
+image_tokens = option(
+    "--image-tokens",
+    type=BoundedNumber(8, 1 << 14),
+    metavar="N",
+    help="Tokens of each picture, at most; fewer are quicker and see less.",
+)
+
 constraints = stack(
     option("--choices", metavar="A,B,...", help="The answer is one of these."),
     option("--regex", metavar="REGEX", help="The answer matches this as a whole."),
@@ -81,6 +88,10 @@ constraints = stack(
     option("--json-object", is_flag=True, help="The answer is some JSON object."),
 )  # fmt: skip
 
+no_stdin = option(
+    "-I", "--no-stdin", is_flag=True, help="Leave stdin alone: for loops that read it."
+)
+
 talk = stack(
     option("--json", "as_json", is_flag=True, help="One JSON object instead of text; errors too."),
     option("--stats", is_flag=True, help="Speeds and counts on stderr."),
@@ -88,8 +99,12 @@ talk = stack(
     option("--no-color", is_flag=True, help="No colour."),
 )  # fmt: skip
 
+unbuffered = option(
+    "--unbuffered", is_flag=True, help="In a pipe, too, write each token as it comes."
+)
+
 output = stack(
-    option("--unbuffered", is_flag=True, help="In a pipe, too, write each token as it comes."),
+    unbuffered,
     option("-o", "--output", metavar="FILE", help="Write there instead of stdout; - is stdout."),
     option("--force", is_flag=True, help="Overwrite the file of -o."),
 )  # fmt: skip

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from localai.engines import registry
-from localai.errors import LocalaiError, NotEnoughMemory
+from localai.errors import ModelStopped, NotEnoughMemory
 from localai.formats.serialization import to_plain
 from localai.formats.units import amount, size
 from localai.pool import protocol
@@ -164,7 +164,7 @@ class WorkerPool:
             told = protocol.encode("error", **worker.failure)
             self._log.write(f"{process.pid} could not load: {worker.failure['what']}")
         elif worker.stopped:
-            error = LocalaiError("the model was stopped before it had answered", "try again")
+            error = ModelStopped("the model was stopped before it had answered", "try again")
             told = protocol.encode("error", **error.to_wire())
         elif worker_exit.code or worker.left is None:
             told = protocol.encode("died", worker_exit=to_plain(worker_exit))

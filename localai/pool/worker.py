@@ -24,7 +24,7 @@ from typing import Any
 
 from localai.engines import registry
 from localai.engines.base import Call, Engine, close_files
-from localai.errors import BadInput, LocalaiError
+from localai.errors import BadInput, LocalaiError, ModelStopped
 from localai.formats.serialization import from_plain
 from localai.pool import protocol
 from localai.pool.event_batcher import EventBatcher
@@ -131,7 +131,7 @@ class Worker:
                         self._end_all()
 
     def _end_all(self) -> None:
-        stopped = LocalaiError("the model was stopped in the middle of the answer", "try again")
+        stopped = ModelStopped("the model was stopped in the middle of the answer", "try again")
         for client in self._table.clients():
             for own_id in self._table.open_of(client):
                 client.send(protocol.failed(own_id, stopped))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,17 @@ def test_an_engine_stops_an_answer_that_repeats_itself(tiny: InProcess, impatien
     assert len(looped.text) < 100
 
 
-def test_a_constraint_that_is_not_met_for_repetition_says_so(
+def test_a_form_is_kept_where_an_answer_repeats_itself(tiny: InProcess, impatient: None) -> None:
+    endless = Constraint("regex", "(cat |dog ){300}")
+    reply = tiny.ask("x", constraint=endless, max_tokens=None)
+    assert reply.end.reason == "repetition" and reply.usage.closed
+    assert re.fullmatch(endless.source, reply.text)
+
+
+def test_a_constraint_that_cannot_be_met_for_repetition_says_so(
     tiny: InProcess, impatient: None
 ) -> None:
-    endless = Constraint("regex", "(cat |dog ){900}")
+    endless = Constraint("regex", "(cat |dog ){9000}")
     end = tiny.ask("x", constraint=endless, max_tokens=None).end
     assert end.error == "ConstraintNotMet" and "the same over and over" in end.what
 

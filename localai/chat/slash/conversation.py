@@ -10,6 +10,7 @@ from localai.chat.view import ChatView
 from localai.errors import BadInput, LocalaiError
 from localai.formats.text import one_line
 from localai.terminal.confirm import can_ask, confirm
+from localai.terminal.progress import ProgressLine
 
 _SUMMARY = 400  # tokens, at most
 _KEYS = """
@@ -80,11 +81,13 @@ def go_on(view: ChatView, words: str) -> Outcome:
     return None
 
 
-@registry.slash("/context", "", "Show how full the model's memory is.")
+@registry.slash("/context", "", "Show what fills the model's memory, and how full it is.")
 def context(view: ChatView, words: str) -> Outcome:
-    """Tell what the meter at the prompt shows, in words."""
+    """Tell of what the meter's figure at the prompt is made."""
     session = view.session
-    return session.window.report(session.meter(), session.transcript.summary)
+    with ProgressLine(view.console, f"loading {session.models.name}"):
+        session.models.engine.wait()
+    return session.window.report(session.used(), session.transcript.summary)
 
 
 @registry.slash("/summarize", "", "Put the model's summary in the place of the oldest turns.")
@@ -112,12 +115,13 @@ def stats(view: ChatView, words: str) -> Outcome:
     return last.stats()
 
 
-@registry.slash("/sd", "WHAT", "Keywords for a picture: of you|face|me|scene|last|TEXT.", "picture")
+@registry.slash("/sd", "WHAT", "Draw a picture: of you|face|me|scene|last|TEXT.", "picture")
 def draw(view: ChatView, words: str) -> Outcome:
-    """Let the model write what a picture engine would draw."""
+    """Let the model write what is seen, and a picture engine draw it."""
     if not words:
         known = ", ".join(image_prompt.WHAT)
         raise BadInput("/sd needs to know what to draw", f"{known}, or words of your own")
+    portrait = words == "face"
     if words in image_prompt.WHAT:
         session = view.session
         told = image_prompt.instruction(words, session.participants.char, session.participants.user)
@@ -126,8 +130,15 @@ def draw(view: ChatView, words: str) -> Outcome:
         words = image_prompt.keywords(view.aside(events, visible=False))
         if not words:
             raise LocalaiError("the model wrote no keywords", "try again, or /sd WORDS of your own")
-    view.console.write_line(words)
-    return "there is no picture engine yet: these are the words that it would get"
+    if view.painter is None:
+        view.console.write_line(words)
+        return "there is no picture engine here: these are the words that it would get"
+    try:
+        return view.painter.paint(words, portrait=portrait)
+    except KeyboardInterrupt:
+        if not view.console.stdin.terminal:
+            raise
+        return "the picture was stopped"
 
 
 @registry.slash("/quit", "", "Leave (also Ctrl-D).")

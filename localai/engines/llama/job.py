@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from localai.engines.llama.output_parser import OutputParser, Piece
 from localai.engines.llama.repetition import Repetition
@@ -15,9 +15,18 @@ from localai.engines.llama.slots import Slot, TokenBuffer
 from localai.types import Events, Finished, FinishReason, TextRequest, Usage
 
 if TYPE_CHECKING:
+    from localai.engines.llama.projector import ImageChunk
     from localai.engines.llama.structured_output import (
         TokenMatcher,  # imports a library that few jobs need
     )
+
+
+class PictureCounts(NamedTuple):
+    """How many pictures a request shows, and what they have cost."""
+
+    shown: int = 0
+    encoded: int = 0  # the others were known
+    seconds: float = 0.0
 
 
 @dataclass(eq=False)
@@ -42,6 +51,8 @@ class Job:
     shared_prefix: int = 0  # leading tokens that the next use will share
     marks: Mapping[int, bytes] = field(default_factory=dict)  # control tokens that mark thinking
     cut: int = 0  # tokens that were cut away from the prompt
+    images: Mapping[int, ImageChunk] = field(default_factory=dict)  # by the place of their first id
+    pictures: PictureCounts = field(default_factory=PictureCounts)
     slot: Slot | None = None
     cancelled: bool = False
     prefill_boundaries: set[int] = field(
@@ -52,6 +63,7 @@ class Job:
     last: float = 0.0
     reused: int = 0
     answered: int = 0
+    closed: bool = False  # its form was completed before the model had done so
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
@@ -70,13 +82,35 @@ class Job:
     @property
     def full(self) -> bool:
         """Whether the answer may not grow further."""
+        return self.left <= 0
+
+    @property
+    def left(self) -> int:
+        """How many tokens the answer may still have."""
+        room = self.limit - len(self.tokens)
         most = self.request.max_tokens
-        return len(self.tokens) >= self.limit or (most is not None and self.answered >= most)
+        return room if most is None else min(room, most - self.answered)
 
     @property
     def rank(self) -> tuple[bool, float]:
         """Sorts interactive requests first, then by arrival."""
         return (not self.request.interactive, self.arrived)
+
+    def way_to_end(self) -> list[int]:
+        """Return tokens that complete an answer of a form; none where there is none, or no room."""
+        if self.matcher is None or self.parser.thinking or self.matcher.complete:
+            return []
+        way = self.matcher.way_to_end(self.left)
+        self.closed = bool(way)
+        return way
+
+    def instead(self, token: int) -> list[int] | None:
+        """Return what completes an answer of a form where a token leaves too few; else None."""
+        if self.matcher is None:
+            return None
+        way = self.matcher.instead(token, self.left)
+        self.closed = bool(way)
+        return way
 
     def wanted_cells(self) -> int:
         """Return how many tokens to make room for at first; more comes as it grows."""
@@ -110,6 +144,10 @@ class Job:
             first_token_seconds=first - self.arrived,
             seed=self.seed,
             most_tokens=self.request.max_tokens,
+            pictures=self.pictures.shown,
+            encoded_pictures=self.pictures.encoded,
+            encode_seconds=self.pictures.seconds,
+            closed=self.closed,
         )
 
 
@@ -120,6 +158,17 @@ ENDS: dict[FinishReason, str] = {
     "repetition": "said the same over and over",
 }
 """What an answer did that has ended, in words."""
+
+
+def step_order(active: Sequence[Job]) -> Sequence[Job]:
+    """Return whose tokens a step evaluates: interactive jobs alone if there are any.
+
+    Answers stand before prompts: a prompt takes what room they leave.
+    """
+    if len(active) < 2:
+        return active
+    interactive = [job for job in active if job.request.interactive]
+    return sorted(interactive or active, key=lambda job: job.pending > 1)
 
 
 def fair_order(waiting: Iterable[Job], active: Iterable[Job]) -> list[Job]:

@@ -26,6 +26,7 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits
 from numpy.typing import NDArray
 
+from localai.engines.llama.closing import BudgetWatch, way_to_end
 from localai.engines.llama.grammar import grammar
 from localai.engines.llama.grammar_errors import first_line, reason
 from localai.engines.llama.number_limit import NumberLimit
@@ -75,6 +76,7 @@ class TokenMatcher:
         self._filled = False  # whether `_bits` belongs to the present state
         limits = LLParserLimits(verbose_errors=False)
         self._numbers = NumberLimit() if constraint.kind in _JSON else None
+        self._budget = BudgetWatch()
         self._matcher = LLMatcher(tables.tokenizer, grammar(constraint), log_level=0, limits=limits)
         self._check_start(constraint)
 
@@ -137,6 +139,20 @@ class TokenMatcher:
         tokens: list[int] = self._matcher.compute_ff_tokens()
         self._check()
         return tokens
+
+    def instead(self, token: int, left: int) -> list[int] | None:
+        """Return what completes the answer where a token would leave too few; None: take it.
+
+        Parameters
+        ----------
+        left : int
+            Tokens that the answer may still have, this one included.
+        """
+        return self._budget.instead(token, left, self._matcher, self._tables)
+
+    def way_to_end(self, most: int) -> list[int]:
+        """Return at most so many tokens that complete the answer; none where there is no way."""
+        return way_to_end(self._matcher, self._tables, most) or []
 
     def accept(self, token: int) -> None:
         """Go on by one token; ConstraintNotMet if it was not allowed."""

@@ -51,6 +51,11 @@ class TokenTables:
         self.text_and_end_bits = _packed(text)
         self.addends = np.empty((self.text_bits.size * 4, 8), np.float32)
         self._numeric = {at: piece for at, piece in enumerate(pieces) if _NUMERIC.match(piece)}
+        self.single = {  # the token of each byte that is text by itself
+            piece: at
+            for at, piece in reversed([*enumerate(pieces)])
+            if len(piece) == 1 and text[at]
+        }
         self._overrunning: dict[tuple[object, bool], tuple[Bits, Bits]] = {}
         digits = (_NUMERIC.match(piece) for piece in self._numeric.values())
         self.most_digits = max((len(each[1] or b"") for each in digits if each), default=0) or 1

@@ -1,0 +1,80 @@
+"""What becomes of a row: its answer or its error, and how both are written down."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from localai.batch.rows import BatchRow
+from localai.errors import ExitCode, LocalaiError
+from localai.formats.answer import Answer
+from localai.types import TextRequest
+
+Record = dict[str, Any]
+
+_STATUS = {  # HTTP's, by exit code
+    ExitCode.USAGE: 400,
+    ExitCode.TOO_LONG: 400,
+    ExitCode.CONSTRAINT: 422,
+    ExitCode.UNAVAILABLE: 404,
+}
+
+
+class RowJob(NamedTuple):
+    """A row that is to be answered."""
+
+    row: BatchRow
+    key: int  # of all that its answer depends on, 64 bits
+    request: TextRequest
+
+
+class RowAnswer(NamedTuple):
+    """What has become of a row: an answer, or an error."""
+
+    answer: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    seed: int | None = None
+    error: LocalaiError | None = None
+    body: Record | None = None  # what another server has answered, as it is
+    status: int = 200  # HTTP's, where another server has answered
+
+    @property
+    def usage(self) -> Record:
+        """What it has cost, under OpenAI's names."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.answer_tokens,
+            "total_tokens": self.prompt_tokens + self.answer_tokens,
+        }
+
+
+def row_answer(answer: Answer) -> RowAnswer:
+    """Return an engine's whole answer as a row's; one that is all thinking is a failure."""
+    try:
+        answer.refuse_thinking_alone()
+    except LocalaiError as error:
+        return RowAnswer(error=error)
+    usage = answer.usage
+    assert usage is not None
+    return RowAnswer(
+        answer.content, answer.finish, usage.prompt_tokens, usage.answer_tokens, usage.seed
+    )
+
+
+def record_of(row: BatchRow, answer: RowAnswer) -> Record:
+    """Return a row's line of the output; the keys are stable."""
+    failed = answer.error is not None
+    return {
+        "id": row.id,
+        "answer": answer.answer,
+        "finish_reason": answer.finish_reason,
+        "usage": None if failed else answer.usage,
+        "seed": answer.seed,
+        "error": answer.error.to_json() if answer.error else None,
+    }
+
+
+def status_of(error: LocalaiError) -> int:
+    """Return the HTTP status that says the same as an error."""
+    return _STATUS.get(error.code, 500)

@@ -1,0 +1,171 @@
+"""Rows answered by another server: so many at a time, tried again where that may help."""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from localai.batch.answers import RowAnswer, RowJob
+from localai.batch.arrival import ArrivalCheck
+from localai.batch.endpoint import Endpoint, ServerReply
+from localai.errors import BadInput, ConstraintNotMet, LocalaiError
+from localai.generation.openai_body import body_of, is_batch_line, reply_of, url_of
+from localai.types import Constraint
+
+_TRIES = 8  # of a row that the server could not answer now
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries
+_PATIENCE = 300.0  # seconds that a server which has answered before may be away
+_FIRST_PATIENCE = 3.0  # seconds, where it never has
+
+Finished = tuple[RowJob, RowAnswer]
+
+
+class EndpointRows:
+    """Answers rows through a server.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        The server.
+    model : str
+        The model's name there.
+    most : int
+        How many rows are asked at a time.
+    sleep : callable
+        Waits some seconds; given by tests.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: str,
+        most: int,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self._endpoint, self._model, self._most = endpoint, model, most
+        self._over = threading.Event()
+        self._sleep = sleep or self._over.wait
+        self._jobs: queue.SimpleQueue[RowJob | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Finished | LocalaiError] = queue.SimpleQueue()
+        self._waiting = 0
+        self._reached = False
+        self._checks: dict[Constraint, ArrivalCheck] = {}
+        for number in range(most):
+            threading.Thread(target=self._serve, name=f"endpoint {number}", daemon=True).start()
+
+    @property
+    def room(self) -> int:
+        """How many more rows may be sent now."""
+        return self._most - self._waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many rows were sent and are not answered."""
+        return self._waiting
+
+    def send(self, job: RowJob) -> None:
+        """Take a row."""
+        self._waiting += 1
+        self._jobs.put(job)
+
+    def receive(self) -> list[Finished]:
+        """Wait for rows that are finished, and return them.
+
+        Raises
+        ------
+        LocalaiError
+            The server is away, or refuses everything.
+        """
+        found = [self._finished.get()]
+        while not self._finished.empty():
+            found.append(self._finished.get())
+        rows: list[Finished] = []
+        for each in found:
+            if isinstance(each, LocalaiError):
+                raise each
+            rows.append(each)
+        self._waiting -= len(rows)
+        return rows
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._over.set()
+        for _ in range(self._most):
+            self._jobs.put(None)
+
+    def _serve(self) -> None:
+        connection = self._endpoint.connect()
+        while (job := self._jobs.get()) is not None and not self._over.is_set():
+            try:
+                reply = self._reply(connection, job)
+                self._finished.put((job, self._answer(job, reply)))
+            except LocalaiError as error:
+                self._finished.put(error)
+            except Exception as error:  # whatever it is, nobody shall wait for it for ever
+                self._finished.put(LocalaiError(f"{type(error).__name__}: {error}"))
+        connection.close()
+
+    def _reply(self, connection: http.client.HTTPConnection, job: RowJob) -> ServerReply:
+        """Return the server's last word on a row."""
+        url, body = self._asked(job)
+        began, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            try:
+                reply = self._endpoint.ask(connection, url, body)
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                patience = _PATIENCE if self._reached else _FIRST_PATIENCE
+                if time.monotonic() - began > patience or self._over.is_set():
+                    raise self._endpoint.unreachable(error) from None
+                self._pause(tries, None)
+                continue
+            self._reached = True
+            self._endpoint.refuse(reply)
+            if not reply.temporary or tries >= _TRIES or self._over.is_set():
+                return reply
+            self._pause(tries, reply.retry_after)
+
+    def _pause(self, tries: int, asked: float | None) -> None:
+        """Wait before another try: longer each time, and not all at once."""
+        usual = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+        self._sleep(min(max(usual, asked or 0.0), 2 * _LONGEST_PAUSE))
+
+    def _asked(self, job: RowJob) -> tuple[str, dict[str, Any]]:
+        columns = job.row.columns
+        if is_batch_line(columns):
+            return str(columns["url"]), {
+                **columns["body"],
+                "model": self._model,
+                "stream": False,
+            }
+        return url_of(job.request), {"model": self._model, **body_of(job.request)}
+
+    def _answer(self, job: RowJob, reply: ServerReply) -> RowAnswer:
+        """Return a reply as a row's answer, checked against the constraint."""
+        body = reply.body if isinstance(reply.body, dict) else None
+        if reply.status != 200:
+            kind = LocalaiError if reply.temporary else BadInput
+            error = kind(f"the server answered {reply.status}: {reply.told}")
+            return RowAnswer(error=error, status=reply.status, body=body)
+        found = reply_of(reply.body)
+        if found is None:
+            return RowAnswer(error=LocalaiError(f"the server's answer is none: {reply.told}"))
+        text, finish, usage = found
+        try:
+            if job.request.constraint:
+                self._check(job.request.constraint).refuse(text)
+        except ConstraintNotMet as error:
+            return RowAnswer(error=error, body=body)
+        seed = job.request.sampling.seed
+        return RowAnswer(text, finish, *usage, seed, body=body)
+
+    def _check(self, constraint: Constraint) -> ArrivalCheck:
+        if constraint not in self._checks:
+            self._checks[constraint] = ArrivalCheck(constraint)
+        return self._checks[constraint]

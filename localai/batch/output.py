@@ -1,0 +1,227 @@
+"""How a batch's answers are written: JSON lines, CSV with a column added, OpenAI's lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+from localai.batch.answers import Record, RowAnswer, record_of, status_of
+from localai.batch.rows import BatchRow
+from localai.errors import BadInput, LocalaiError
+from localai.formats.text import shown
+from localai.generation.openai_body import COMPLETIONS
+from localai.system.files import atomic_replace
+
+_KEYS = ("id", "answer", "finish_reason", "usage", "seed", "error")
+_NAMES = uuid.UUID("7c9e9f4e-0d3f-4d0c-9d53-1f1f4b1c7a11")  # of the ids of answers
+
+
+class OutputLayout(Protocol):
+    """How a row and its answer are written down."""
+
+    keeps_apart: bool  # failures go to a file of their own
+
+    def record(self, row: BatchRow, answer: RowAnswer) -> Record:
+        """Return what is kept of a row's answer."""
+
+    def head(self) -> str:
+        """Return what stands before all rows."""
+
+    def line(self, record: Record) -> str:
+        """Return a row's line, with its newline."""
+
+
+class JsonLines:
+    """One object a row: id, answer, finish_reason, usage, seed, error."""
+
+    keeps_apart = False
+
+    def record(self, row: BatchRow, answer: RowAnswer) -> Record:
+        """Return the row's object."""
+        return record_of(row, answer)
+
+    def head(self) -> str:
+        """Return nothing."""
+        return ""
+
+    def line(self, record: Record) -> str:
+        """Return the object as a line of JSON."""
+        return json.dumps({key: record[key] for key in _KEYS}, ensure_ascii=False) + "\n"
+
+
+class CsvColumns:
+    """The input's columns, the answer, and the error of a row that failed.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The input's.
+    answer : str
+        The name of the column that is added; that of the errors is `error`, or `NAME_error`.
+    delimiter : str
+        Between two fields.
+
+    Raises
+    ------
+    BadInput
+        The input has a column of that name.
+    """
+
+    keeps_apart = False
+
+    def __init__(self, columns: Iterable[str], answer: str, delimiter: str = ",") -> None:
+        self._columns = list(columns)
+        if answer in self._columns:
+            raise BadInput(f"the input has a column {answer!r} already", "--column NAME")
+        self._answer = answer
+        self._error = "error" if "error" not in (*self._columns, answer) else f"{answer}_error"
+        self._delimiter = delimiter
+
+    def record(self, row: BatchRow, answer: RowAnswer) -> Record:
+        """Return the row's object, with its columns."""
+        return {**record_of(row, answer), "columns": dict(row.columns)}
+
+    def head(self) -> str:
+        """Return the line that names the columns."""
+        return self._row([*self._columns, self._answer, self._error])
+
+    def line(self, record: Record) -> str:
+        """Return the row; what is no text in it is written as JSON."""
+        columns, error = record["columns"], record["error"]
+        fields = [_field(columns.get(name)) for name in self._columns]
+        return self._row([*fields, record["answer"] or "", error["message"] if error else ""])
+
+    def _row(self, fields: list[str]) -> str:
+        text = io.StringIO()
+        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerow(fields)
+        return text.getvalue()
+
+
+class OpenAiLines:
+    """Lines as OpenAI's batches give them; failures go to a file of their own.
+
+    Parameters
+    ----------
+    model : str
+        What answers.
+    """
+
+    keeps_apart = True
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def record(self, row: BatchRow, answer: RowAnswer) -> Record:
+        """Return the line's object."""
+        name = uuid.uuid5(_NAMES, f"{row.number} {row.id}").hex
+        error = answer.error
+        body = self._body(row, answer, name) if answer.body is None else answer.body
+        status = answer.status
+        if error is not None:
+            status = answer.status if answer.status != 200 else status_of(error)
+        return {
+            "id": f"batch_req_{name}",
+            "custom_id": row.columns.get("custom_id", row.id),
+            "response": {"status_code": status, "request_id": name, "body": body},
+            "error": {"code": error.name, "message": error.what} if error else None,
+        }
+
+    def head(self) -> str:
+        """Return nothing."""
+        return ""
+
+    def line(self, record: Record) -> str:
+        """Return the object as a line of JSON."""
+        keys = ("id", "custom_id", "response", "error")
+        return json.dumps({key: record[key] for key in keys}, ensure_ascii=False) + "\n"
+
+    def _body(self, row: BatchRow, answer: RowAnswer, name: str) -> Record:
+        if answer.error is not None:
+            told = {"message": answer.error.what, "type": answer.error.name}
+            return {"error": {**told, "param": None, "code": answer.error.name}}
+        # OpenAI knows two ends: what was stopped because it repeated itself was cut, too.
+        finish = "stop" if answer.finish_reason == "stop" else "length"
+        choice: Record = {"index": 0, "logprobs": None, "finish_reason": finish}
+        plain = row.columns.get("url") == COMPLETIONS
+        if plain:
+            choice["text"] = answer.answer
+        else:
+            choice["message"] = {"role": "assistant", "content": answer.answer, "refusal": None}
+        return {
+            "id": f"{'cmpl' if plain else 'chatcmpl'}-{name}",
+            "object": "text_completion" if plain else "chat.completion",
+            "created": int(time.time()),
+            "model": self._model,
+            "choices": [choice],
+            "usage": answer.usage,
+        }
+
+
+def errors_file(path: Path) -> Path:
+    """Return where the rows go that are kept apart: `out.jsonl` has `out.errors.jsonl`."""
+    return path.with_name(f"{path.stem}.errors{path.suffix}")
+
+
+def write_output(path: Path, layout: OutputLayout, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write all rows; the file is whole or not there, also after a power cut.
+
+    Raises
+    ------
+    LocalaiError
+        It cannot be written; what was there stays.
+    """
+    apart = errors_file(path)
+    try:
+        with ExitStack() as files:
+            partial = files.enter_context(atomic_replace(path))
+            aside: Path | None = None
+            with ExitStack() as opened:
+                output = opened.enter_context(partial.open("wb"))
+                errors = None
+                output.write(layout.head().encode())
+                for record in records:
+                    line = layout.line(dict(record)).encode("utf-8", "backslashreplace")
+                    if not (layout.keeps_apart and record["error"]):
+                        output.write(line)
+                        continue
+                    if errors is None:
+                        aside = files.enter_context(atomic_replace(apart))
+                        errors = opened.enter_context(aside.open("wb"))
+                    errors.write(line)
+                for file in filter(None, (output, errors)):
+                    file.flush()
+                    os.fsync(file.fileno())
+    except OSError as error:
+        raise LocalaiError(
+            f"{shown(path)} cannot be written: {error.strerror}",
+            "make room; the same command goes on where it stopped",
+        ) from None
+
+
+class OrderedHead:
+    """Rows that are printed in order as they come: what is ahead of its turn waits in memory."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._early: dict[int, Record] = {}
+
+    def push(self, row: int, record: Record) -> Iterator[Record]:
+        """Take a finished row; yield those whose turn it is now."""
+        self._early[row] = record
+        while self._next in self._early:
+            yield self._early.pop(self._next)
+            self._next += 1
+
+
+def _field(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,174 @@
+"""A row to its request: columns into a prompt file, OpenAI's body, one seed a row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from localai.batch.answers import RowJob
+from localai.batch.rows import INPUT, BatchRow
+from localai.errors import BadInput
+from localai.formats.text import shown
+from localai.generation import build
+from localai.generation.build import GenerateOptions
+from localai.generation.openai_body import (
+    constraint_of_body,
+    is_batch_line,
+    messages_of,
+    request_of_body,
+)
+from localai.types import Constraint, Sampling, TextRequest
+
+if TYPE_CHECKING:
+    from localai.characters.card import Character
+    from localai.prompts.files import Prompt
+
+_SEEDS = 2**32 - 1
+_TEXTS = (INPUT, "prompt", "text", "question")  # columns that hold a row's text, the first first
+
+
+class RowRequests:
+    """Makes the requests of a batch.
+
+    Parameters
+    ----------
+    options : GenerateOptions
+        What was asked for, of all rows.
+    model : str
+        What tells the model from others: another one's answers are other answers.
+    remote : bool
+        Another server answers: OpenAI's lines are its own affair.
+
+    Raises
+    ------
+    BadInput
+        What was asked for contradicts itself, or a file cannot be read.
+    """
+
+    def __init__(self, options: GenerateOptions, model: str, *, remote: bool = False) -> None:
+        self._remote = remote
+        self.prompt: Prompt | None = build.prompt_file(options)
+        self.card: Character | None = build.character(options)
+        self.constraint: Constraint | None = build.constraint_of(options, self.prompt)
+        if self.constraint and options.stop:
+            build.request(options, "", self.prompt and replace(self.prompt, body=""))  # refuses
+        told = (options, self.prompt, self.card, self.constraint, model)
+        persona = build.persona(options.persona) if self.card else ""
+        self.settings = _digest(repr((told, persona)))
+        # A constraint is read and checked once, not once a row.
+        self._options = options._replace(
+            choices=None, regex=None, schema=None, grammar=None, json_object=False, variables={}
+        )
+        self._variables = options.variables
+        self._seed = options.seed
+        if self.prompt and self.constraint:
+            self.prompt = replace(
+                self.prompt, choices=(), schema=None, regex=None, grammar=None, stop=()
+            )
+
+    def key(self, row: BatchRow) -> int:
+        """Return what tells a row with these settings from all others: 64 bits."""
+        told = row.problem or json.dumps(row.columns, ensure_ascii=True, sort_keys=True)
+        return int(_digest(self.settings + told)[:16], 16)
+
+    def job(self, row: BatchRow) -> RowJob:
+        """Return what to ask for a row.
+
+        Raises
+        ------
+        BadInput
+            The row cannot be read, or lacks a column.
+        """
+        if row.problem:
+            raise BadInput(row.problem)
+        return RowJob(row, self.key(row), self._request(row))
+
+    def _request(self, row: BatchRow) -> TextRequest:
+        columns = row.columns
+        if is_batch_line(columns) and self._remote:
+            return _passed_on(columns["body"])
+        if is_batch_line(columns):
+            base = build.request(self._options, "")
+            request = request_of_body(columns["url"], columns["body"], base)
+            constraint = request.constraint or self.constraint
+        elif self.prompt is None and "messages" in columns:
+            request = build.request(self._options, "")
+            own = request.messages[: request.fixed]
+            request = request._replace(messages=(*own, *messages_of(columns["messages"])))
+            constraint = self.constraint
+        else:
+            text, variables = self._filled(row)
+            options = self._options._replace(variables=variables)
+            request = build.request(options, text, self.prompt, self.card)
+            constraint = self.constraint
+        if constraint:
+            request = request._replace(constraint=constraint, stop=(), think=False)
+        # What a row's prompt begins with is not kept on disk: the next row's is another.
+        return request._replace(
+            sampling=request.sampling._replace(seed=self._seed_of(row, request)),
+            fixed_text=0,
+            interactive=False,
+        )
+
+    def _filled(self, row: BatchRow) -> tuple[str, Mapping[str, str]]:
+        """Return a row's text, and the variables of the prompt file that it sets."""
+        if self.prompt is None:
+            return _text(_input(row, needed=True)), self._variables
+        names = [name for name in self.prompt.names() if name != INPUT]
+        known = {*names, *self.prompt.variables}
+        own = {name: _text(row.columns[name]) for name in row.columns if name in known}
+        needed = INPUT in self.prompt.names()
+        text = _text(_input(row, needed=True)) if needed else ""
+        return text, {**self._variables, **own}
+
+    def _seed_of(self, row: BatchRow, request: TextRequest) -> int | None:
+        """Return a row's seed: equal rows get other answers, in every run the same ones."""
+        if request.sampling.temperature <= 0:
+            return self._seed or 0  # chance has no part in it: equal rows are equal requests
+        if self._seed is None:
+            return request.sampling.seed
+        return (self._seed + row.number) % _SEEDS
+
+
+def _input(row: BatchRow, *, needed: bool) -> Any:
+    """Return the column that is a row's text."""
+    for name in _TEXTS:
+        if name in row.columns:
+            return row.columns[name]
+    others = [name for name in row.columns if name not in ("id", "custom_id")]
+    if len(others) == 1:
+        return row.columns[others[0]]
+    has = ", ".join(map(shown, others)) or "none"
+    raise BadInput(
+        f"row {row.id}: it has no column {INPUT!r}; it has: {has}",
+        "name one of them input, or write a prompt file with {{column}} in it: -p NAME",
+    )
+
+
+def _passed_on(body: Any) -> TextRequest:
+    """Return what is known of a body that goes on as it is: its order, chance, and form."""
+    if not isinstance(body, dict):
+        raise BadInput("`body` is not a JSON object")
+    greedy = body.get("temperature") == 0
+    try:
+        constraint = constraint_of_body(body)
+    except BadInput:  # of a kind that is the server's alone
+        constraint = None
+    return TextRequest(
+        raw=json.dumps(body, ensure_ascii=False),
+        sampling=Sampling(temperature=0.0 if greedy else 1.0),
+        constraint=constraint,
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

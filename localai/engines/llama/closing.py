@@ -1,0 +1,121 @@
+"""How an answer that is held to a form comes to its end before its tokens run out.
+
+A model need not close what it has opened: a string may go on until there is no token left, and
+then the answer is no JSON. So it is known, of where the answer stands, how few tokens would
+complete it, and when a token more would leave too few, the answer is completed instead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import numpy as np
+from llguidance import LLMatcher
+from numpy.typing import NDArray
+
+from localai.engines.llama.token_tables import TokenTables, has_bit
+
+_LOOKS: Final = 24  # looks until what is left is half: the more, the less one token can spoil
+_ENDLESS: Final = 2_000  # tokens: no way to an end is longer than what a look may cost
+# What brings an answer on, the best first; of one kind each is as good as the others.
+_KINDS: Final = (b'"', b",", b"0123456789", b"nulltruefalse", b"abcdefghijklmnopqrsuvwxyz", b")",
+                 b"}", b"]", b".", b"-", b":", b";", b"/", b"|", b"+", b"=", b"@", b"(", b" ",
+                 b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"[", b"{", b"\n", b"_#$%&*!?'<>^`~\\")  # fmt: skip
+_OTHERS: Final = len(_KINDS)  # the kind of every token that is none of these
+_LETTER: Final = b"q"  # in JSON it stands in texts alone
+
+
+def way_to_end(matcher: LLMatcher, tables: TokenTables, most: int) -> list[int] | None:
+    """Return few tokens that complete an answer; None: no way of at most `most` was found.
+
+    The way is short, not the shortest: strings and lists are closed, numbers are one digit, and
+    what else the form asks for is gone through kind by kind, so that a circle is left.
+
+    Parameters
+    ----------
+    matcher : LLMatcher
+        Where the answer stands; stays there.
+    """
+    ahead, used = matcher.deep_copy(), Counter[int]()
+    way: list[int] = []
+    bits = np.zeros_like(tables.text_bits)
+    while not ahead.is_error() and len(way) <= most:
+        if ahead.is_accepting():
+            return way
+        tokens = ahead.compute_ff_tokens()
+        if not tokens:
+            ahead.unsafe_compute_mask_ptr(bits.ctypes.data, bits.nbytes)
+            kind, token = _next(bits & tables.text_bits, tables, used)
+            used[kind] += 1
+            tokens = [token]
+        if min(tokens) < 0 or not ahead.consume_tokens(tokens):
+            return None
+        way += tokens
+    return None
+
+
+def _next(bits: NDArray[np.int32], tables: TokenTables, used: Counter[int]) -> tuple[int, int]:
+    """Return the kind and the id of the token that leads on; -1: there is none."""
+    single = tables.single
+    open_bytes = {byte for byte, token in single.items() if has_bit(bits, token)}
+    if _LETTER not in open_bytes:  # in no text: what is open can be closed
+        for closing in (b"}", b"]"):
+            if closing in open_bytes:
+                return _KINDS.index(closing), single[closing]
+    elif b'"' in open_bytes:
+        return 0, single[b'"']
+    in_text = _LETTER in open_bytes
+    kinds = [
+        (used[at], in_text and not kind.isalpha(), at, bytes([byte]))
+        for at, kind in enumerate(_KINDS)
+        for byte in kind
+        if bytes([byte]) in open_bytes
+    ]
+    if kinds:
+        *_, at, byte = min(kinds, key=lambda each: each[:3])
+        return at, single[byte]
+    words = np.flatnonzero(bits)
+    if not len(words):
+        return _OTHERS, -1
+    word = int(bits[words[0]]) & 0xFFFFFFFF
+    return _OTHERS, int(words[0]) * 32 + (word & -word).bit_length() - 1
+
+
+class BudgetWatch:
+    """Watches the tokens that one answer has left.
+
+    A look costs some tokens' masks, so the nearer the end, the more often it looks; at last at
+    each token.
+    """
+
+    def __init__(self) -> None:
+        self._look_at: float = float("inf")  # tokens left
+        self._way: list[int] | None = None  # from where the answer stands, if it is known
+        self._known_at = -1  # tokens left when it was
+
+    def instead(
+        self, token: int, left: int, matcher: LLMatcher, tables: TokenTables
+    ) -> list[int] | None:
+        """Return what completes the answer, where `token` would leave too few; None: go on.
+
+        Parameters
+        ----------
+        token : int
+            What the model wants to say.
+        left : int
+            Tokens that the answer may still have, this one included.
+        """
+        if left > self._look_at:
+            return None
+        most = min(left, _ENDLESS)
+        if self._known_at != left:
+            self._way = way_to_end(matcher, tables, most)
+        ahead = matcher.deep_copy()
+        after = way_to_end(ahead, tables, most - 1) if ahead.consume_tokens([token]) else None
+        if after is None and self._way:
+            return self._way
+        spare = left - 1 - len(after) if after is not None else left // 2
+        self._look_at = left - 1 - spare // _LOOKS
+        self._way, self._known_at = after, left - 1
+        return None

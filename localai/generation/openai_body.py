@@ -1,0 +1,276 @@
+"""The body of a request in OpenAI's API, as a request to a text engine.
+
+Chat completions and completions; what would change the answer and cannot be kept is refused by
+its name. Source: platform.openai.com, API reference (chat, completions, batch); `guided_*` and
+`structured_outputs` are vLLM's, `grammar` and `json_schema` llama-server's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from localai.errors import BadInput
+from localai.generation import constraints
+from localai.types import (
+    Constraint,
+    Message,
+    Sampling,
+    TextRequest,
+    sampling_bounds,
+    sampling_value,
+)
+
+CHAT: Final = "/v1/chat/completions"
+COMPLETIONS: Final = "/v1/completions"
+_SAMPLING: Final = {
+    "temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p",
+    "repeat_penalty": "repeat_penalty", "repetition_penalty": "repeat_penalty", "seed": "seed",
+}  # fmt: skip
+# What is obeyed by doing nothing, with the values of which that is true.
+_NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
+    "n": (1,), "best_of": (1,), "frequency_penalty": (0,), "presence_penalty": (0,),
+    "logprobs": (False,), "top_logprobs": (0,), "logit_bias": ({},), "tools": ([],),
+    "tool_choice": ("none", "auto"), "functions": ([],), "echo": (False,), "suffix": ("",),
+    "modalities": (["text"],), "audio": (),
+}  # fmt: skip
+_ROLES: Final = {
+    "developer": "system",
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
+
+
+def is_batch_line(columns: Mapping[str, Any]) -> bool:
+    """Whether a row is a line of OpenAI's batch files."""
+    return "custom_id" in columns and "body" in columns and "url" in columns
+
+
+def request_of_body(url: object, body: object, base: TextRequest) -> TextRequest:
+    """Return the request that a body asks for.
+
+    Parameters
+    ----------
+    url : str
+        `/v1/chat/completions` or `/v1/completions`.
+    base : TextRequest
+        What holds where the body says nothing.
+
+    Raises
+    ------
+    BadInput
+        The body is none, or asks for what cannot be had; names the parameter.
+    """
+    if url not in (CHAT, COMPLETIONS):
+        raise BadInput(f"`url` is {str(url)[:60]!r}", f"it can be {CHAT} or {COMPLETIONS}")
+    if not isinstance(body, dict):
+        raise BadInput("`body` is not a JSON object")
+    _refuse_unkept(body)
+    if url == CHAT:
+        request = base._replace(messages=messages_of(body.get("messages")), fixed=0)
+    else:
+        request = base._replace(messages=(), fixed=0, raw=_prompt(body.get("prompt")))
+    constraint = constraint_of_body(body)
+    return request._replace(
+        sampling=_sampling(body, base.sampling),
+        max_tokens=_max_tokens(body) or base.max_tokens,
+        stop=() if constraint else _stop(body) or base.stop,
+        constraint=constraint,
+    )
+
+
+def messages_of(given: object) -> tuple[Message, ...]:
+    """Return the messages of a conversation; their content is text, or parts of text.
+
+    Raises
+    ------
+    BadInput
+        They are none.
+    """
+    if not isinstance(given, list) or not given:
+        raise BadInput("`messages` is not a list of messages")
+    return tuple(_message(each, f"messages[{at}]") for at, each in enumerate(given))
+
+
+def constraint_of_body(body: Mapping[str, Any]) -> Constraint | None:
+    """Return what the answer must be, if the body says so.
+
+    Raises
+    ------
+    BadConstraint
+        It cannot be kept; names the keyword.
+    """
+    outputs = body.get("structured_outputs") or {}
+    makers: dict[str, Callable[[Any], Constraint]] = {
+        "choice": constraints.from_choices,
+        "regex": constraints.from_regex,
+        "json": constraints.from_schema,
+        "grammar": constraints.from_grammar_text,
+    }
+    for name, make in makers.items():
+        given = outputs.get(name) if isinstance(outputs, dict) else None
+        if given is None:
+            given = body.get(f"guided_{name}")
+        if given is not None:
+            return make(given)
+    if isinstance(grammar := body.get("grammar"), str) and grammar:
+        return constraints.from_grammar_text(grammar)
+    if isinstance(schema := body.get("json_schema"), dict):
+        return constraints.from_schema(schema)
+    return _response_format(body.get("response_format"))
+
+
+def _response_format(given: object) -> Constraint | None:
+    if given is None:
+        return None
+    kind = given.get("type") if isinstance(given, dict) else None
+    if kind == "text":
+        return None
+    if kind == "json_object" and isinstance(given, dict):
+        schema = given.get("schema")
+        return constraints.from_schema(schema) if schema else constraints.json_object()
+    if kind == "json_schema" and isinstance(given, dict):
+        named = given.get("json_schema")
+        schema = named.get("schema") if isinstance(named, dict) else None
+        if isinstance(schema, dict):
+            return constraints.from_schema(schema)
+    raise BadInput(
+        f"`response_format` is {str(given)[:60]}",
+        'it can be {"type": "json_schema", "json_schema": {"schema": {...}}}, json_object or text',
+    )
+
+
+def _message(given: object, place: str) -> Message:
+    if not isinstance(given, dict):
+        raise BadInput(f"`{place}` is not an object")
+    role = _ROLES.get(str(given.get("role")))
+    if role is None:
+        raise BadInput(f"`{place}.role` is {str(given.get('role'))[:40]!r}", ", ".join(_ROLES))
+    return Message(role, _content(given.get("content"), f"{place}.content"))  # type: ignore[arg-type]
+
+
+def _content(given: object, place: str) -> str:
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, list):
+        raise BadInput(f"`{place}` is neither a text nor a list of parts")
+    texts = []
+    for at, part in enumerate(given):
+        text = part.get("text") if isinstance(part, dict) else None
+        if not isinstance(text, str):
+            kind = part.get("type") if isinstance(part, dict) else part
+            raise BadInput(f"`{place}[{at}]` is {str(kind)[:40]!r}: only text is taken")
+        texts.append(text)
+    return "\n".join(texts)
+
+
+def _prompt(given: object) -> str:
+    if isinstance(given, list) and len(given) == 1:
+        given = given[0]
+    if not isinstance(given, str):
+        raise BadInput("`prompt` is not one text")
+    return given
+
+
+def _sampling(body: Mapping[str, Any], base: Sampling) -> Sampling:
+    changed = {}
+    for name, ours in _SAMPLING.items():
+        if body.get(name) is not None:
+            value = sampling_value(ours, body[name])
+            if value is None:
+                raise BadInput(f"`{name}` is {str(body[name])[:40]!r}", sampling_bounds(ours))
+            changed[ours] = value
+    return base._replace(**changed)  # type: ignore[arg-type]
+
+
+def _max_tokens(body: Mapping[str, Any]) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens"):
+        given = body.get(name)
+        if given is None:
+            continue
+        if type(given) is not int or not 0 < given < 2**31:
+            raise BadInput(f"`{name}` is {str(given)[:40]!r}", "a whole number from 1 on")
+        return given
+    return None
+
+
+def _stop(body: Mapping[str, Any]) -> tuple[str, ...]:
+    given = body.get("stop")
+    texts = [given] if isinstance(given, str) else given or []
+    if not isinstance(texts, list) or not all(isinstance(each, str) and each for each in texts):
+        raise BadInput("`stop` is neither a text nor a list of texts")
+    return tuple(texts)
+
+
+def _refuse_unkept(body: Mapping[str, Any]) -> None:
+    for name, neutral in _NEUTRAL.items():
+        given = body.get(name)
+        if given is not None and given not in neutral:
+            raise BadInput(f"`{name}` cannot be kept here", f"leave {name} out")
+
+
+def url_of(request: TextRequest) -> str:
+    """Return where a request goes on a server."""
+    return CHAT if request.raw is None else COMPLETIONS
+
+
+def body_of(request: TextRequest) -> dict[str, Any]:
+    """Return a request as a body, without the model; what is as usual is left to the server."""
+    usual = Sampling()
+    body: dict[str, Any] = {}
+    if request.raw is None:
+        body["messages"] = [message._asdict() for message in request.messages]
+    else:
+        body["prompt"] = request.raw
+    for name in ("temperature", "top_p", "top_k", "min_p"):
+        if (value := getattr(request.sampling, name)) != getattr(usual, name):
+            body[name] = value
+    if request.sampling.repeat_penalty != usual.repeat_penalty:
+        body["repetition_penalty"] = body["repeat_penalty"] = request.sampling.repeat_penalty
+    if request.sampling.seed is not None:
+        body["seed"] = request.sampling.seed
+    if request.max_tokens is not None:
+        body["max_tokens"] = request.max_tokens
+    if request.stop:
+        body["stop"] = list(request.stop)
+    return body | (_constraint_fields(request.constraint) if request.constraint else {})
+
+
+def reply_of(body: object) -> tuple[str, str, tuple[int, int]] | None:
+    """Return a server's answer: its text, how it ended, tokens of prompt and answer; else None."""
+    try:
+        choice = body["choices"][0]  # type: ignore[index]
+        message = choice.get("message")
+        text = choice["text"] if message is None else message["content"]
+        usage = body.get("usage") or {}  # type: ignore[attr-defined]
+        tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+        finish = str(choice.get("finish_reason") or "stop")
+    except (LookupError, TypeError, AttributeError, ValueError):
+        return None
+    return (text, finish, tokens) if isinstance(text, str) else None
+
+
+def _constraint_fields(constraint: Constraint) -> dict[str, Any]:
+    """Return a constraint as servers know it: OpenAI's, vLLM's and llama-server's own fields.
+
+    A server leaves alone what it does not know.
+    """
+    source = constraint.source
+    match constraint.kind:
+        case "json_schema":
+            schema = {"name": "answer", "strict": True, "schema": json.loads(source)}
+            return {"response_format": {"type": "json_schema", "json_schema": schema}}
+        case "json_object":
+            return {"response_format": {"type": "json_object"}}
+        case "choices":
+            choices = json.loads(source)
+            rule = " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
+            return {"structured_outputs": {"choice": choices}, "grammar": f"root ::= {rule}"}
+        case "regex":
+            return {"structured_outputs": {"regex": source}}
+        case "gbnf":
+            return {"structured_outputs": {"grammar": source}, "grammar": source}
+        case _:
+            return {"structured_outputs": {"grammar": source}}
