@@ -48,9 +48,10 @@ def _one(messages: Sequence[Message]) -> Message:
     if len(messages) == 1:
         return messages[0]
     content = _BLANK_LINE.join(each.content for each in messages)
-    if not any(each.parts for each in messages):
-        return Message(messages[0].role, content)
-    return Message(messages[0].role, content, tuple(p for each in messages for p in _parts(each)))
+    labelled = any(each.parts for each in messages)
+    parts = tuple(part for each in messages for part in _parts(each)) if labelled else ()
+    pictures = tuple(picture for each in messages for picture in each.pictures)
+    return Message(messages[0].role, content, parts, pictures)
 
 
 def _parts(message: Message) -> tuple[Part, ...]:

@@ -36,6 +36,8 @@ def spans(template: ChatTemplate, request: TextRequest) -> Spans:
     found: Spans = []
     part = TEMPLATE
     for text, is_mark in marks.split(marked):
+        if not isinstance(text, str):  # a picture, which has no text
+            continue
         if is_mark:
             part = text
         else:
