@@ -116,12 +116,14 @@ class RowRequests:
     def _filled(self, row: BatchRow) -> tuple[str, Mapping[str, str]]:
         """Return a row's text, and the variables of the prompt file that it sets."""
         if self.prompt is None:
-            return _text(_input(row, needed=True)), self._variables
+            if not (text := _text(_input(row))).strip():
+                raise BadInput(f"row {row.id}: its text is empty")
+            return text, self._variables
         names = [name for name in self.prompt.names() if name != INPUT]
         known = {*names, *self.prompt.variables}
         own = {name: _text(row.columns[name]) for name in row.columns if name in known}
         needed = INPUT in self.prompt.names()
-        text = _text(_input(row, needed=True)) if needed else ""
+        text = _text(_input(row)) if needed else ""
         return text, {**self._variables, **own}
 
     def _seed_of(self, row: BatchRow, request: TextRequest) -> int | None:
@@ -133,7 +135,7 @@ class RowRequests:
         return (self._seed + row.number) % _SEEDS
 
 
-def _input(row: BatchRow, *, needed: bool) -> Any:
+def _input(row: BatchRow) -> Any:
     """Return the column that is a row's text."""
     for name in _TEXTS:
         if name in row.columns:

@@ -199,13 +199,13 @@ def _run_elsewhere(
     if given["offline"]:
         raise BadInput("--endpoint asks another server, and --offline forbids it", "use one")
     endpoint = parse_endpoint(given["endpoint"], endpoint_key())
-    model = given["model"] or endpoint.model()
+    model = endpoint.model(given["model"])
     requests = _requests(given, f"{endpoint.address} {model}")
     requests.job(first)
     layout = layout_for(given["form"], given["output"] or "", first, given["column"], model)
     most = given["concurrency"] or _ENDPOINT_ROWS
     console.talk(f"{shown(model)} at {endpoint.address}: {_rows(source)}, up to {most} at a time")
-    with closing(EndpointRows(endpoint, model, most)) as answering:
+    with closing(EndpointRows(endpoint, model, most, console.warn)) as answering:
         return _answer(console, given, source, requests, answering, layout)
 
 
