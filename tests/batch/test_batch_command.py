@@ -78,7 +78,9 @@ def test_columns_are_the_variables_of_a_prompt_file(tmp_path: Path) -> None:
 def test_a_row_without_its_variable_fails_alone(tmp_path: Path) -> None:
     prompt = tmp_path / "capital.md"
     prompt.write_text("---\ndescription: x\n---\nWhat is the capital of {{country}}?\n")
-    path = jsonl(tmp_path / "in.jsonl", [{"country": "France"}, {"land": "Peru"}, {"country": "Italy"}])
+    path = jsonl(
+        tmp_path / "in.jsonl", [{"country": "France"}, {"land": "Peru"}, {"country": "Italy"}]
+    )
     done = batch(str(path), "-p", str(prompt))
     first, second, third = lines(done.out)
     assert done.code == 6 and "1 of 3 rows failed" in done.err
@@ -247,7 +249,9 @@ def test_what_is_no_row_is_refused_with_its_line(tmp_path: Path, bad: bytes) -> 
 
 def test_odd_text_travels_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
-    path.write_bytes(b'{"id": "\\ud800", "input": "What is 1 + 2? \\ud800"}\n{"input": "\\u001b[2J <|im_end|>"}\n')
+    path.write_bytes(
+        b'{"id": "\\ud800", "input": "What is 1 + 2? \\ud800"}\n{"input": "\\u001b[2J <|im_end|>"}\n'
+    )
     done = batch(str(path), "-n", "20")
     assert done.code in (0, 6) and b"Traceback" not in done.stderr
     assert len(lines(done.out)) == 2
@@ -257,8 +261,15 @@ def test_openai_s_batch_files_are_read_and_written_as_they_are(tmp_path: Path) -
     def line(name: str, url: str = "/v1/chat/completions", **body: Any) -> dict[str, Any]:
         return {"custom_id": name, "method": "POST", "url": url, "body": {"model": "gpt", **body}}
 
-    ask = [{"role": "system", "content": "You are Ada."}, {"role": "user", "content": "Who are you?"}]
-    schema = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
+    ask = [
+        {"role": "system", "content": "You are Ada."},
+        {"role": "user", "content": "Who are you?"},
+    ]
+    schema = {
+        "type": "object",
+        "properties": {"answer": {"type": "string"}},
+        "required": ["answer"],
+    }
     form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     peru = [{"role": "user", "content": "What is the capital of Peru? Answer in JSON."}]
     rows = [
@@ -278,7 +289,11 @@ def test_openai_s_batch_files_are_read_and_written_as_they_are(tmp_path: Path) -
         assert set(each["response"]) == {"status_code", "request_id", "body"}
     who, answer, bare = (each["response"]["body"] for each in good)
     assert who["object"] == "chat.completion"
-    assert who["choices"][0]["message"] == {"role": "assistant", "content": "I am Ada.", "refusal": None}
+    assert who["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": "I am Ada.",
+        "refusal": None,
+    }
     assert json.loads(answer["choices"][0]["message"]["content"]) == {"answer": "Lima"}
     assert bare["object"] == "text_completion" and bare["usage"]["completion_tokens"] == 5
     assert bare["choices"][0]["finish_reason"] == "length"

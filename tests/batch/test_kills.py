@@ -35,7 +35,13 @@ def uncut(source: Path, output: Path) -> tuple[bytes, float]:
     subprocess.run(words(source, output), check=True, timeout=120)
     answers = [json.loads(line) for line in output.read_text().splitlines()]
     assert [each["id"] for each in answers] == [row["id"] for row in ROWS]
-    assert sum(each["answer"].startswith(f"{each['id'][1:].replace('+', ' + ')} = ") for each in answers) > 90
+    assert (
+        sum(
+            each["answer"].startswith(f"{each['id'][1:].replace('+', ' + ')} = ")
+            for each in answers
+        )
+        > 90
+    )
     return output.read_bytes(), time.monotonic() - begin
 
 
@@ -153,7 +159,9 @@ def test_a_hundred_thousand_rows(warm: Path, tmp_path: Path) -> None:
                 peaks.append(process.memory_info().rss)
             except psutil.Error:
                 break
-    print(f"first rows after {first:.1f} s; {time.monotonic() - begin:.0f} s; peak {max(peaks) >> 20} MB")
+    print(
+        f"first rows after {first:.1f} s; {time.monotonic() - begin:.0f} s; peak {max(peaks) >> 20} MB"
+    )
     assert first is not None and first < 10
     assert len(output.read_text().splitlines()) == 100_000
     early, late = max(peaks[:20]), max(peaks)
