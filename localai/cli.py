@@ -11,7 +11,7 @@ import click
 
 from localai import __version__, settings
 from localai.commands.click_ext import Group, showing
-from localai.errors import BadInput, ClosedPipe, ExitCode, Interrupted, LocalaiError
+from localai.errors import BadInput, ClosedPipe, ExitCode, Interrupted, LocalaiError, Undecided
 from localai.formats.text import nearest
 from localai.terminal.console import Console
 from localai.terminal.signals import fill_closed_streams, leave_tidily_on_signals
@@ -19,8 +19,14 @@ from localai.terminal.signals import fill_closed_streams, leave_tidily_on_signal
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
     "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
+    "describe-image": (
+        "localai.commands.describe_image:describe_image",
+        "Say what pictures show, name their files.",
+    ),
     "batch": ("localai.commands.batch:batch", "Answer every row of a file."),
     "transcribe": ("localai.commands.transcribe:transcribe", "Write down speech."),
+    "speak": ("localai.commands.speak:speak", "Speak a text, aloud or into a file."),
+    "spirit": ("localai.commands.spirit:spirit", "Hold a seance: a voice out of the noise."),
     "models": ("localai.commands.models:models", "Show, fetch and choose models."),
     "chat": ("localai.commands.chat:chat", "Talk with a model or a character."),
     "sessions": ("localai.commands.sessions:sessions", "List, show, search and remove chats."),
@@ -102,15 +108,16 @@ def main(arguments: list[str] | None = None) -> int:
         return int(result) if isinstance(result, int) else ExitCode.DONE
     except (Exception, KeyboardInterrupt) as error:
         known = _known(error)
+        if known.code == ExitCode.FAILED and "--test" in flags:
+            # Whatever broke, a test that was not made says neither yes nor no.
+            known = Undecided(known.what, known.next_step)
         if known is not error:
             known.__cause__ = error
         if isinstance(known, ClosedPipe):
             console.abandon()
         else:
             console.error(known, as_json="--json" in flags)
-        # Whatever broke, a test that was not made says neither yes nor no.
-        undecided = known.code == ExitCode.FAILED and "--test" in flags
-        return ExitCode.USAGE if undecided else known.code
+        return known.code
 
 
 def _known(error: BaseException) -> LocalaiError:

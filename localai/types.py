@@ -32,11 +32,62 @@ SAMPLING_BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+class Picture(NamedTuple):
+    """A decoded picture: RGB, a byte each, row by row from the top, in an open file.
+
+    `file` is the place of its descriptor among those that travel with the request.
+    """
+
+    file: int
+    width: int  # pixels
+    height: int
+
+
+class Part(NamedTuple):
+    """What a stretch of a message is: for whoever asks what a prompt is made of."""
+
+    name: str  # one of `PARTS`
+    length: int  # characters
+
+
+PARTS = (
+    "system",  # what was asked for with -s, or by a prompt file
+    "persona",  # who the user is
+    "card",
+    "lore",  # of the card's lorebook
+    "examples",  # the card's example dialogue
+    "summary",  # of what was said long ago
+    "history",  # what was said before, the greeting too
+    "prompt",  # a prompt file's own words
+    "input",  # what is to be answered
+    "template",  # what the chat template writes
+)
+"""Of what a prompt may be made."""
+
+
 class Message(NamedTuple):
-    """One turn of a conversation; `content` is untrusted text."""
+    """One turn of a conversation; `content` is untrusted text, its pictures stand before it.
+
+    Two are equal if a model would be told the same.
+    """
 
     role: Role
     content: str
+    parts: tuple[Part, ...] = ()  # of the content, in order; none: its role says what it is
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def _told(self) -> tuple[object, ...]:
+        return (self.role, self.content, self.pictures)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and self._told == other._told
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._told)
 
 
 class Sampling(NamedTuple):
@@ -82,12 +133,19 @@ class TextRequest(NamedTuple):
     think: bool | None = None  # False asks the template not to think; None leaves it to the model
     truncate: Cut | None = None  # which end of the last message may be cut away when it is too long
     context: int | None = None  # tokens of context, at least
+    image_tokens: int | None = None  # of each picture, at most; None: as the model likes
     interactive: bool = True  # goes before batch work
+    itemize: bool = False  # `count_tokens` tells the prompt's text and the tokens of each part, too
 
     @property
     def length(self) -> int:
         """How many characters of text it holds."""
         return sum(len(m.content) for m in self.messages) + len(self.raw or "") + len(self.prefill)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All pictures of its messages, in their order."""
+        return tuple(picture for message in self.messages for picture in message.pictures)
 
 
 class Usage(NamedTuple):
@@ -152,9 +210,16 @@ class FileReady(NamedTuple):
 
 
 class TokenCount(NamedTuple):
-    """How many tokens a request's prompt has; the only event of `count_tokens`."""
+    """How many tokens a request's prompt has; the only event of `count_tokens`.
+
+    `text` and `parts` are told where the request asks for them (`itemize`). Each token belongs to
+    the part in which it begins, so that the parts' sum is the whole.
+    """
 
     tokens: int
+    context: int = 0  # tokens that the model's context holds, the answer included
+    text: str = ""  # as the model gets it, its template applied
+    parts: dict[str, int] = {}  # noqa: RUF012 (a named tuple's defaults are never changed)
 
 
 class Finished(NamedTuple):

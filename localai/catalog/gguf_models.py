@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localai.catalog.name_cache import recall, remember
-from localai.catalog.names import ModelFile, Reference
+from localai.catalog.names import TINY, TINY_VISION, ModelFile, Reference
 from localai.catalog.names import resolve as meaning_of
 from localai.errors import UnknownModel
+from localai.formats.text import shown
 
 if TYPE_CHECKING:
     from localai.catalog.hub.repository import HubFile
@@ -31,14 +32,35 @@ class GgufModels:
     def resolve(self, name: str) -> ModelFile | Reference:
         """Return a model's file, or the place on the hub that it would be fetched from."""
         if path := recall(name):
-            return ModelFile(name, path)
-        meant = meaning_of(name)
+            return self._with_projector(ModelFile(name, path))
+        meant = meaning_of(name, TINY_VISION if self._role == "vision" else TINY)
         if isinstance(meant, ModelFile):
-            return meant
+            return self._with_projector(meant)
         if found := on_disk(meant):
             remember(name, found.path)
-            return found
+            return self._with_projector(found)
         return meant
+
+    def _with_projector(self, model: ModelFile) -> ModelFile:
+        """Return a model with what makes it see, if that is wanted.
+
+        Raises
+        ------
+        UnknownModel
+            There is no projector.
+        """
+        if self._role != "vision":
+            return model
+        from localai.catalog.projectors import beside
+
+        projector = beside(model.path)
+        if projector is None:
+            raise UnknownModel(
+                f"{shown(model.name)} cannot see pictures: no projector (mmproj*.gguf) lies beside "
+                f"{shown(model.path.name)}",
+                "put it there, or take a model that sees: localai models --kind vision",
+            )
+        return model._replace(more=(projector,))
 
     def offered(self) -> str:
         """Return the largest known model that fits into this machine's free memory."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 Role = Literal["system", "user", "assistant"]
 Position = Literal["before", "after", "nowhere"]
@@ -21,6 +21,14 @@ class DepthNote:
     text: str
     depth: int = 4  # messages that stand after it; 0: it is the last
     role: Role = "system"
+    part: ClassVar[str] = "card"  # what it is of a prompt (`types.PARTS`)
+
+
+@dataclass(frozen=True)
+class LoreNote(DepthNote):
+    """Knowledge of the lorebook that stands there."""
+
+    part: ClassVar[str] = "lore"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from localai.characters import lorebook
-from localai.characters.card import Character, DepthNote, Role
+from localai.characters.card import Character, DepthNote, LoreNote, Role
 from localai.characters.macro_values import macro_values
 from localai.characters.macros import MacroValues, expand
 from localai.characters.persona import read as read_persona
 from localai.errors import BadInput
+from localai.formats.parts import Parts, join_parts
 
 DEFAULT = (
     "You are {{char}}, and you talk with {{user}}. Stay in character. Do not speak for {{user}}."
@@ -59,6 +60,8 @@ class PromptParts:
         Tokens that are left for such knowledge.
     says_nothing : bool
         An empty system text was asked for: none would let some templates write one of their own.
+    system_parts : tuple of Part
+        Of what the system text is made.
     """
 
     system: str = ""
@@ -69,6 +72,7 @@ class PromptParts:
     values: MacroValues | None = None
     lore_room: int = 0
     says_nothing: bool = False
+    system_parts: Parts = ()
 
 
 def guess(text: str) -> int:
@@ -118,13 +122,15 @@ def prompt_parts(
     room = lorebook.room(character.lorebook, context) if character.lorebook else 0
     known = lorebook.standing(character.lorebook, values, size, room) if character.lorebook else ()
     notes = [character.note] if character.note else []
+    text, parts = join_parts([*_system(character, values, known), ("system", system)], "\n")
     return PromptParts(
-        system="\n".join(filter(None, (_system(character, values, known), system))),
+        system=text,
+        system_parts=parts,
         examples=_examples(character, values),
         greeting=expand(_greeting(character, greeting), values).strip(),
         notes=(
             *(replace(note, text=expand(note.text, values).strip()) for note in notes),
-            *(DepthNote(p.text, p.depth, p.role) for p in known if p.depth is not None),
+            *_deep(known),
         ),
         post_history=expand(character.post_history, replace(values, original="")).strip(),
         values=values,
@@ -141,8 +147,10 @@ def plain_parts(
 ) -> PromptParts:
     """Return what a model without a character is told; macros count in the persona alone."""
     values = macro_values(called, read_persona(persona), seed=seed, now=now)
-    text = "\n".join(filter(None, (system, values.texts["persona"])))
-    return PromptParts(system=text, says_nothing=system == "" == text, values=values)
+    pieces = (("system", system or ""), ("persona", values.texts["persona"]))
+    text, parts = join_parts(pieces, "\n")
+    nothing = system == "" == text
+    return PromptParts(system=text, system_parts=parts, says_nothing=nothing, values=values)
 
 
 def triggered_lore(
@@ -171,26 +179,33 @@ def triggered_lore(
     values = replace(opened.values, last_message=last, last_answer=answer)
     pieces = lorebook.called(character.lorebook, said, answers, values, size, opened.lore_room)
     near = [p.text for where in ("before", "after") for p in _placed(pieces, where)]
-    notes = [DepthNote(p.text, p.depth, p.role) for p in pieces if p.depth is not None]
-    return (*([DepthNote("\n".join(near), _CALLED_DEPTH)] if near else []), *notes)
+    before = [LoreNote("\n".join(near), _CALLED_DEPTH)] if near else []
+    return (*before, *_deep(pieces))
 
 
-def _system(character: Character, values: MacroValues, known: tuple[lorebook.LoreText, ...]) -> str:
+def _deep(pieces: tuple[lorebook.LoreText, ...]) -> list[DepthNote]:
+    """Return the knowledge that stands at a depth of the conversation."""
+    return [LoreNote(p.text, p.depth, p.role) for p in pieces if p.depth is not None]
+
+
+def _system(
+    character: Character, values: MacroValues, known: tuple[lorebook.LoreText, ...]
+) -> list[tuple[str, str]]:
+    """Return the pieces of a card's system text, each with the part that it is."""
     ours = expand(DEFAULT, values)
     own = expand(character.system, replace(values, original=ours)).strip()
     persona = values.texts["persona"]
     personality = expand(character.personality, values).strip()
     scenario = expand(character.scenario, values).strip()
-    parts = (
-        own or ours,
-        *(piece.text for piece in _placed(known, "before")),
-        expand(character.description, values).strip(),
-        f"{values.char}'s personality: {personality}" if personality else "",
-        f"Scenario: {scenario}" if scenario else "",
-        *(piece.text for piece in _placed(known, "after")),
-        persona.strip(),
-    )
-    return "\n".join(part for part in parts if part)
+    return [
+        ("card", own or ours),
+        *(("lore", piece.text) for piece in _placed(known, "before")),
+        ("card", expand(character.description, values).strip()),
+        ("card", f"{values.char}'s personality: {personality}" if personality else ""),
+        ("card", f"Scenario: {scenario}" if scenario else ""),
+        *(("lore", piece.text) for piece in _placed(known, "after")),
+        ("persona", persona.strip()),
+    ]
 
 
 def _placed(pieces: tuple[lorebook.LoreText, ...], position: str) -> list[lorebook.LoreText]:

@@ -12,12 +12,17 @@ from localai.chat import sampling_options
 from localai.chat.participants import Participants
 from localai.chat.transcript import Transcript, Turn
 from localai.errors import BadInput
+from localai.formats import prompt_report
+from localai.formats.parts import one_part
 from localai.generation.conversation import Conversation, FittedMessages, fit, fold
-from localai.types import Message, Usage
+from localai.types import Message, TokenCount
 
 _MOST_COUNTED = 1024  # messages whose tokens are remembered
 _LEAST_ANSWER = 8  # the part of the context that is kept free for an answer
 _SUMMARY_SHARE = 0.5  # of the context, what one summary may be made of
+_ANY = "?"  # a question
+_SAID = ("user", "assistant", "more", "part", "note")  # after which the last prompt still counts
+Messages = tuple[Message, ...]
 
 # What any template takes, and the same as `ask -c` gives: what is evaluated once serves both.
 _SHAPE = partial(fold, mid_system=False, user_first=True, alternate=True)
@@ -34,16 +39,18 @@ class ContextWindow:
 
     Parameters
     ----------
-    count : callable
-        Messages, and the beginning of their answer, to the tokens of their prompt.
+    measure : callable
+        Takes messages, the beginning of their answer, and whether the parts are to be told;
+        returns the tokens of their prompt.
     """
 
-    def __init__(self, count: Callable[[tuple[Message, ...], str], int]) -> None:
-        self._count = count
+    def __init__(self, measure: Callable[[tuple[Message, ...], str, bool], TokenCount]) -> None:
+        self._measure = measure
         self._counted: dict[tuple[tuple[Message, ...], str], int] = {}
         self._before: FittedMessages | None = None
         self._told = (0, 0)
-        self._used: int | None = None
+        self._asked: Messages | None = None  # what the model was last asked
+        self._used: TokenCount | None = None  # by what was said so far
 
     def count(self, messages: tuple[Message, ...], prefill: str = "") -> int:
         """Return how many tokens messages have, as the model's template writes them."""
@@ -51,7 +58,7 @@ class ContextWindow:
         if key not in self._counted:
             if len(self._counted) >= _MOST_COUNTED:
                 self._counted.clear()
-            self._counted[key] = self._count(messages, prefill) if any(messages) else 0
+            self._counted[key] = self._measure(messages, prefill, False).tokens if messages else 0
         return self._counted[key]
 
     def messages(
@@ -93,13 +100,19 @@ class ContextWindow:
         self._before = fitted
         return fitted.messages, fitted.fixed
 
-    def learn(self, usage: Usage) -> None:
-        """Take what an answer has made of the context."""
-        self._used = usage.prompt_tokens + usage.answer_tokens
+    def asked(self, messages: Messages) -> None:
+        """Take what the model is asked: with the answer, that is what it has in mind then."""
+        self._asked = messages
+
+    def change(self, kind: str) -> None:
+        """Measure anew: something has happened in the chat (`transcript`)."""
+        self._used = None
+        if kind not in _SAID:
+            self._asked = None
 
     def forget(self) -> None:
         """Fit anew: turns were taken back, or the model is another one."""
-        self._before, self._used, self._told = None, None, (0, 0)
+        self._before, self._asked, self._used, self._told = None, None, None, (0, 0)
 
     def left(self) -> str:
         """Return what has left since this was last asked, in words; empty: nothing."""
@@ -112,26 +125,35 @@ class ContextWindow:
         parts += [_many(turns, "old message")] * (turns > 0)
         return f"{' and '.join(parts)} left the model's memory" if parts else ""
 
-    def meter(
+    def used(
         self,
         transcript: Transcript,
         participants: Participants,
         context: int,
         options: Mapping[str, Any],
-    ) -> tuple[str, float]:
-        """Return `312/4096`, and how full that is, from 0 to 1."""
-        if self._used is None:
-            before = self._before
-            nudge = "" if transcript.spoken else "?"  # an engine is never asked nothing
-            fitted, _ = self.messages(transcript, participants, context, options, nudge=nudge)
-            self._used = self.count(fitted)
-            self._before = before
-        return f"{_short(self._used)}/{_short(context)}", self._used / context
+    ) -> TokenCount:
+        """Return what the model has in mind: what it was last asked, and its answer.
 
-    def report(self, meter: tuple[str, float], summary: str) -> str:
+        Before the first question: what that will stand behind, without what it will call for.
+        """
+        if self._used is None:
+            before, nudge = self._before, ""
+            if self._asked and transcript.answer:
+                shown = (*self._asked, _message(transcript.answer))
+            else:
+                quiet = replace(participants, character=None)  # no knowledge is called for
+                nudge = "" if transcript.spoken else _ANY  # an engine is never asked nothing
+                shown, _ = self.messages(transcript, quiet, context, options, nudge=nudge)
+            found = self._measure(shown, "", True)
+            parts = dict(found.parts)
+            unasked = parts.pop("input", 0) if nudge else 0
+            self._used = TokenCount(found.tokens - unasked, context, found.text, parts)
+            self._before = before
+        return self._used
+
+    def report(self, used: TokenCount, summary: str) -> str:
         """Return the state of the context, in words."""
-        shown, full = meter
-        lines = [f"{shown} tokens, {full:.0%} of the context"]
+        lines = [prompt_report.table(used)]
         if self._before:
             if examples := self._before.dropped_examples:
                 lines.append(f"{_many(examples, 'example dialogue')} left the memory")
@@ -189,7 +211,9 @@ def _message(turn: Turn) -> Message:
 def _with_summary(opening: PromptParts, summary: str) -> PromptParts:
     if not summary:
         return opening
-    return replace(opening, system=f"{opening.system}\n\n{BEFORE}\n{summary}".strip())
+    more = f"\n\n{BEFORE}\n{summary}" if opening.system else f"{BEFORE}\n{summary}"
+    parts = (*opening.system_parts, *one_part("summary", more))
+    return replace(opening, system=opening.system + more, system_parts=parts)
 
 
 def _summary_of(
@@ -204,6 +228,11 @@ def _summary_of(
 
 def _many(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
+
+
+def meter(used: TokenCount) -> tuple[str, float]:
+    """Return `312/4096`, and how full that is, from 0 to 1."""
+    return f"{_short(used.tokens)}/{_short(used.context)}", used.tokens / used.context
 
 
 def _short(number: int) -> str:

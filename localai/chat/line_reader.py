@@ -19,6 +19,8 @@ class LineReader:
         Its stdin is read line by line; on a terminal its stderr shows the prompt.
     """
 
+    recall = ""
+
     def __init__(self, console: Console) -> None:
         self._console = console
 

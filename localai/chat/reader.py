@@ -6,10 +6,13 @@ from typing import Protocol
 
 from localai import settings
 from localai.chat.view import ChatView
+from localai.terminal.tty_modes import held
 
 
 class Reader(Protocol):
     """Where messages come from."""
+
+    recall: str  # how the last message is got back, in words; empty: it is not
 
     def read(self, default: str = "") -> str | None:
         """Return the next message, or None at the end; `default` is there to be edited."""
@@ -24,6 +27,7 @@ def reader(view: ChatView) -> Reader:
         from localai.chat.line_reader import LineReader
 
         return LineReader(console)
+    view.hold = held
     # A tenth of a second of imports, while the model loads.
     from localai.chat.completer import complete
     from localai.terminal.editor import Editor

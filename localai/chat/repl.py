@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 
 from localai.chat.outcome import Leave, Outcome, Refill
 from localai.chat.reader import Reader
@@ -10,12 +11,14 @@ from localai.chat.reader import reader as reader_of
 from localai.chat.slash import conversation, persona, registry, storage  # they fill the registry
 from localai.chat.view import ChatView
 from localai.errors import ClosedPipe, LocalaiError
+from localai.terminal.tty_modes import held
 
 _ROOMS = (conversation, persona, storage)
 
 
 def handle(view: ChatView, line: str) -> Outcome:
     """Do what a line asks for."""
+    line = registry.meant(line)
     if registry.is_command(line):
         view.session.editing = False
         return registry.run(view, line)
@@ -35,14 +38,15 @@ def run(view: ChatView, *, as_json: bool = False) -> None:
     reader = reader_of(view)
     if console.stdin.terminal:
         if view.session.transcript.turns:
-            console.talk(view.session.reminder(), dim=True)
+            console.talk(view.session.transcript.reminder(), dim=True)
         if view.visible:
             console.use_markdown()
     if not view.session.transcript.turns:
         view.greet()
     if console.stdin.terminal and view.session.transcript.turns:
         console.talk("")  # what follows stands apart
-    converse(view, reader)
+    with view.hold(console.stdin) if view.hold is held else nullcontext():
+        converse(view, reader)
     if console.stdin.terminal and view.session.journal and view.session.journal.begun:
         name = view.session.journal.name
         console.talk(f"kept as {name}: localai chat --session {shlex.quote(name)}", dim=True)
@@ -64,11 +68,14 @@ def converse(view: ChatView, reader: Reader) -> None:
             default = ""
             view.console.talk("Ctrl-D or /quit leaves", dim=True)
             continue
-        default = None if line is None else _done(view, line)
+        default = None if line is None else _done(view, registry.meant(line), reader.recall)
 
 
-def _done(view: ChatView, line: str) -> str | None:
-    """Do what a line asks for; return what the next prompt begins with, None to leave."""
+def _done(view: ChatView, line: str, recall: str) -> str | None:
+    """Do what a line asks for; return what the next prompt begins with, None to leave.
+
+    A question that has failed is not put back: what is typed next would be added to it.
+    """
     try:
         outcome = handle(view, line)
     except (KeyboardInterrupt, LocalaiError) as error:
@@ -76,8 +83,10 @@ def _done(view: ChatView, line: str) -> str | None:
             raise
         if isinstance(error, LocalaiError):
             view.console.error(error)
+            if recall and not registry.is_command(line):
+                view.console.talk(f"[{recall}]", dim=True)
         view.console.talk("")
-        return "" if registry.is_command(line) else line
+        return ""
     match outcome:
         case Leave():
             return None

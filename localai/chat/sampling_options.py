@@ -93,3 +93,8 @@ def overview(settings: Mapping[str, Any]) -> str:
     """Return all knobs with their values; `-` is the model's own."""
     rows = [(name, settings.get(key(name), "-")) for name in NAMES]
     return "\n".join(f"{name:16}{value}" for name, value in rows)
+
+
+def think(settings: Mapping[str, Any]) -> bool | None:
+    """Return whether the model is to think: False, or None, as it likes."""
+    return False if settings.get("think") == "off" else None

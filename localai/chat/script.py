@@ -43,7 +43,7 @@ def run(view: ChatView, messages: Iterable[str], *, as_json: bool = False) -> No
     """Ask the messages and print the transcript; commands are done, notes kept, as in a chat."""
     view.named, view.visible = True, not as_json
     view.greet()
-    for line in messages:
+    for line in map(registry.meant, messages):
         if view.visible and not registry.is_command(line) and not line.startswith("!"):
             view.console.write_line(f"{view.session.participants.user}: {line.strip()}")
             view.console.write_line("")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from localai.chat import sampling_options
-from localai.chat.context_window import ContextWindow
+from localai.chat.context_window import ContextWindow, meter
 from localai.chat.model_handle import ModelHandle
 from localai.chat.participants import Participants
 from localai.chat.session_file import SessionFile
@@ -20,7 +21,7 @@ from localai.chat.transcript import INTERRUPTED, Transcript
 from localai.chat.transcript import Event as Record
 from localai.errors import BadInput, LocalaiError, TooLong
 from localai.formats.answer import Answer
-from localai.types import Event, Message, Text, TextRequest
+from localai.types import Event, Message, Text, TextRequest, TokenCount
 
 _PART_SECONDS = 1.0  # of an answer, what a crash may take
 
@@ -55,7 +56,7 @@ class ChatSession:
     unkept: Callable[[str], None] | None = None  # told that it cannot be; None: that is an error
 
     def __post_init__(self) -> None:
-        self.window = ContextWindow(self._count)
+        self.window = ContextWindow(self._measure)
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +71,7 @@ class ChatSession:
     def record(self, event: Record) -> None:
         """Let something happen, and keep it: from the first word of the user on."""
         self.transcript.apply(event)
+        self.window.change(event["kind"])
         self.unsaid.append(event)
         if self.journal and (self.journal.begun or event["kind"] in ("user", "note")):
             self.keep()
@@ -138,7 +140,7 @@ class ChatSession:
         """Let another model answer; what was said stays."""
         self.models.use(name)
         self.change_participants(model=self.models.name)
-        self.window = ContextWindow(self._count)  # other tokens, another template
+        self.window = ContextWindow(self._measure)  # other tokens, another template
 
     # What is said
 
@@ -205,33 +207,38 @@ class ChatSession:
         finally:
             if answer.content:
                 kind = "more" if prefill else "assistant"
-                event = {"kind": kind, "text": answer.content, "finish": answer.finish}
-                self.record(event)
+                self.record({"kind": kind, "text": answer.content, "finish": answer.finish})
 
     def _kept(self, answer: Answer, instead_of: int, prefill: str) -> Events:
         """Yield the events of an answer; keep what came of it each second, for a crash."""
         begun, kept, waiting = False, time.monotonic(), ""
-        for event in self._listen(1 if prefill else instead_of, prefill):
-            answer.take(event)
-            if isinstance(event, Text):
-                if not begun and instead_of:
-                    self.take_back(instead_of)
-                begun, waiting = True, waiting + event.text
-                if time.monotonic() - kept > _PART_SECONDS:
-                    self.record({"kind": "part", "text": waiting})
-                    kept, waiting = time.monotonic(), ""
-            yield event
+        with closing(self._listen(1 if prefill else instead_of, prefill)) as events:
+            for event in events:
+                answer.take(event)
+                if isinstance(event, Text):
+                    if not begun and instead_of:
+                        self.take_back(instead_of)
+                    begun, waiting = True, waiting + event.text
+                    if time.monotonic() - kept > _PART_SECONDS:
+                        self.record({"kind": "part", "text": waiting})
+                        kept, waiting = time.monotonic(), ""
+                yield event
 
     def _listen(self, without: int, prefill: str) -> Events:
         try:
             messages, fixed = self.messages(without, prefill=prefill)
+            self.window.asked(messages)
             request = self._request(messages, fixed)._replace(prefill=prefill)
-            yield from self.models.engine.ask(request)
+            stream = self.models.engine.ask(request)
+            try:
+                for event in stream:  # noqa: UP028 (which would close it: its end is to be heard)
+                    yield event
+            finally:
+                if (ended := stream.stop()) and self.last:
+                    self.last.take(ended)  # what it has cost
         except TooLong as error:
             hint = "ask it in parts; `/file none` leaves files out"
             raise TooLong(error.what, hint, **error.data) from None
-        if self.last and self.last.usage:
-            self.window.learn(self.last.usage)
 
     # What the model gets
 
@@ -260,20 +267,23 @@ class ChatSession:
         )
 
     def meter(self) -> tuple[str, float]:
-        """Return `312/4096` and how full that is, 0 to 1; empty until the model can count."""
+        """Return `312/4096` and how full that is, 0 to 1; empty until the model is loaded."""
         if not self.models.engine.ready():
             return "", 0.0
-        return self.window.meter(
+        with suppress(LocalaiError):  # the next question says so
+            return meter(self.used())
+        return " ", 0.0
+
+    def used(self) -> TokenCount:
+        """Return what the next question will stand behind; waits until the model can count."""
+        return self.window.used(
             self.transcript, self.participants, self.models.context, self.settings
         )
 
-    def _count(self, messages: tuple[Message, ...], prefill: str) -> int:
-        request = TextRequest(messages=messages, prefill=prefill, think=self._think)
-        return self.models.engine.count_tokens(request)
-
-    @property
-    def _think(self) -> bool | None:
-        return False if self.settings.get("think") == "off" else None
+    def _measure(self, messages: tuple[Message, ...], prefill: str, itemize: bool) -> TokenCount:
+        think = sampling_options.think(self.settings)
+        request = TextRequest(messages, prefill=prefill, think=think, itemize=itemize)
+        return self.models.engine.measure(request)
 
     def _request(
         self, messages: tuple[Message, ...], fixed: int, max_tokens: int | None = None
@@ -285,16 +295,6 @@ class ChatSession:
             sampling=sampling_options.sampling(self.participants.sampling, settings),
             max_tokens=max_tokens or settings.get("max_tokens"),
             stop=tuple(settings.get("stop", ())),
-            think=self._think,
+            think=sampling_options.think(settings),
             context=self.models.asked_context,
         )
-
-    def reminder(self) -> str:
-        """Return where the chat stands, for somebody who comes back to it."""
-        count = len(self.transcript.questions)
-        lines = [f"{count} question{'s' * (count != 1)} so far"]
-        if question := self.transcript.open_question:
-            lines.append(f"the last one has no answer, /retry asks for one: {question.text}")
-        elif answer := self.transcript.answer:
-            lines.append(f"the last answer was: {answer.text}")
-        return "\n".join(lines)

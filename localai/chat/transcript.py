@@ -126,6 +126,16 @@ class Transcript:
             found.append({"kind": turn.role, "text": turn.text, **finish})
         return found
 
+    def reminder(self) -> str:
+        """Return where the chat stands, for somebody who comes back to it."""
+        count = len(self.questions)
+        lines = [f"{count} question{'s' * (count != 1)} so far"]
+        if question := self.open_question:
+            lines.append(f"the last one has no answer, /retry asks for one: {question.text}")
+        elif answer := self.answer:
+            lines.append(f"the last answer was: {answer.text}")
+        return "\n".join(lines)
+
     def _lengthen(self, text: str, finish: str) -> None:
         at = max(place for place, turn in enumerate(self.turns) if turn.role == "assistant")
         last = self.turns[at]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 
 from localai.chat.session import ChatSession, Events
@@ -11,7 +11,9 @@ from localai.chat.transcript import INTERRUPTED
 from localai.formats.answer import Answer
 from localai.terminal.answer import Think, print_answer
 from localai.terminal.console import Console
+from localai.terminal.streams import Stream
 from localai.terminal.tty_modes import unechoed
+from localai.types import Event
 
 
 @dataclass
@@ -28,6 +30,10 @@ class ChatView:
         Speeds and counts are told after each answer.
     as_json : bool
         Each answer is written as one JSON object.
+    hold : callable
+        What a terminal does with keys meanwhile.
+    heard : callable
+        Gives the events of an answer to whoever else listens: a voice.
     """
 
     console: Console
@@ -36,6 +42,8 @@ class ChatView:
     named: bool = False
     stats: bool = False
     as_json: bool = False
+    hold: Callable[[Stream], AbstractContextManager[None]] = unechoed
+    heard: Callable[[Iterator[Event]], AbstractContextManager[Iterator[Event]]] = nullcontext
     _speaking: bool = False
     _told: set[str] = field(default_factory=set)  # notices that were shown
 
@@ -71,13 +79,15 @@ class ChatView:
     ) -> Answer:
         think: Think = self.session.settings.get("think", "auto")
         try:
-            with closing(events), unechoed(self.console.stdin):
+            silent = self.hold(self.console.stdin)
+            with closing(events), silent, self.heard(events) as passing:
                 return print_answer(
-                    events,
+                    passing,
                     self.console,
                     self.session.models.name,
                     show=visible,
                     think=think,
+                    loaded=self.session.models.engine.ready(),
                     begin=begin,
                     told=self._told,
                 )

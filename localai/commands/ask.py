@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,13 +11,16 @@ from localai.commands import options
 from localai.commands.click_ext import command, option
 from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import unescape
-from localai.errors import BadInput, ExitCode, LocalaiError, Undecided
+from localai.commands.spoken import listening
+from localai.errors import BadInput, ExitCode
 from localai.generation import build
 from localai.terminal.console import Console
 from localai.terminal.output_file import output_to
 
 if TYPE_CHECKING:
     from localai.formats.answer import Answer
+    from localai.pool.engine_client import EngineClient
+    from localai.types import TextRequest
 
 
 @command(context_settings={"max_content_width": 100})
@@ -35,7 +39,14 @@ if TYPE_CHECKING:
 @option(
     "-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT and --stop."
 )
-@option("-I", "--no-stdin", is_flag=True, help="Leave stdin alone: for loops that read it.")
+@options.no_stdin
+@option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="FILE",
+    help="A picture that the question is about; may be given again.",
+)
 @option("--raw", is_flag=True, help="Continue the text, without a chat template.")
 @option(
     "--think",
@@ -50,8 +61,10 @@ if TYPE_CHECKING:
 )
 @options.constraints
 @option("--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures.")
+@option("--show-prompt", is_flag=True, help="Show what the model would get, without asking it.")
 @options.sampling
 @options.engine
+@options.speaking
 @options.output
 @options.talk
 @click.pass_context
@@ -72,39 +85,22 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
       localai ask -m tiny --schema "answer" "What is the capital of Peru? Answer in JSON."
       if localai ask -m tiny --test "Is this mail spam?" < mail.txt; then echo spam; fi
     """  # noqa: D301 (click reads the \b)
-    if given["test"]:
-        return _decide(ctx, given)
-    return ExitCode.DONE if _ask(ctx, given) else ExitCode.USAGE
-
-
-def _decide(ctx: click.Context, given: dict[str, Any]) -> int:
-    """Return the exit code of `--test`, as grep does: 0 yes, 1 no, failures above."""
-    try:
-        answer = _ask(ctx, given)
-    except LocalaiError as error:
-        if error.code == ExitCode.FAILED:
-            raise Undecided(error.what, error.next_step) from error
-        raise
-    except Exception as error:  # whatever it is, it is not "no"
-        raise Undecided(f"the test failed: {error}") from error
-    if answer is None:
-        return ExitCode.USAGE
-    return ExitCode.DONE if answer.content == "yes" else ExitCode.FAILED
-
-
-def _ask(ctx: click.Context, given: dict[str, Any]) -> Answer | None:
-    """Return the answer; None where there was no question, and the help was shown instead."""
     console: Console = ctx.obj
     options.apply(console, given)
     text = _question(console, given)
     if not text.strip() and given["prompt_file"] is None:
         if console.stdin.terminal and not (given["as_json"] or given["quiet"]):
             console.talk(ctx.get_help())
-            return None
+            return ExitCode.USAGE
         raise BadInput("there is no question", "give it as an argument or on stdin")
     if given["test"] and given["output"] is not None:
         raise BadInput("--test has no output", "leave out -o")
-    return _answer(console, given, text)
+    if given["test"] and given["show_prompt"]:
+        raise BadInput("--test asks the model, and --show-prompt does not", "use one of them")
+    answer = _answer(console, given, text)
+    # A test exits as grep does; that no failure exits with 1 is seen to by `cli.main`.
+    no = answer is not None and given["test"] and answer.content != "yes"
+    return ExitCode.FAILED if no else ExitCode.DONE
 
 
 def _question(console: Console, given: dict[str, Any]) -> str:
@@ -115,24 +111,74 @@ def _question(console: Console, given: dict[str, Any]) -> str:
     argument = "" if typed else " ".join(given["words"])
     if given["escapes"]:
         argument = unescape(argument)
-        given["stop"] = tuple(map(unescape, given["stop"]))
     piped = "" if given["no_stdin"] else console.read_stdin(typed=typed)
     return build.joined(piped, argument)
 
 
-def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
+def _answer(console: Console, given: dict[str, Any], text: str) -> Answer | None:
+    """Return the answer; None where its prompt alone was to be shown."""
     asked = options.generation(given)
+    if given["escapes"]:
+        asked = asked._replace(stop=tuple(map(unescape, asked.stop)))
     prompt, card = build.prompt_file(asked), build.character(asked)
     if prompt and not text.strip() and "input" in prompt.names():
         what = f"the prompt {prompt.name} wants an input, and there is none"
         raise BadInput(what, "give it as an argument or on stdin")
     request = build.request(asked, text, prompt, card)
     own = (prompt and prompt.model) or (card and card.model) or ""
-    spec = spec_for(console, given, own)
-    silent = given["as_json"] or given["test"]
+    if given["images"]:
+        if given["show_prompt"]:
+            raise BadInput("--show-prompt shows text, and a picture is none", "leave out --image")
+        from localai.generation.pictures import Attachments, load
+
+        with Attachments(load(given["images"])) as shown:
+            return _answered(console, given, shown.to(request), own, shown.files)
+    return _answered(console, given, request, own)
+
+
+def _answered(
+    console: Console,
+    given: dict[str, Any],
+    request: TextRequest,
+    own: str,
+    files: Sequence[int] = (),
+) -> Answer | None:
+    """Return the answer to a request.
+
+    Parameters
+    ----------
+    own : str
+        The model that a prompt or a card asks for.
+    files : sequence of int
+        Descriptors of the pictures of the request.
+    """
+    spec = spec_for(console, given, own, role="vision" if files else "text")
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:
-        deltas = engine.ask(request)
+        if given["show_prompt"]:
+            from localai.commands.show_prompt import show_prompt
+
+            show_prompt(console, engine, request, spec.name, as_json=given["as_json"])
+            return None
+        answer = _printed(console, given, engine, spec.name, request, files)
+    if remark := answer.remark():
+        console.warn(remark)
+    if given["stats"]:
+        console.talk(answer.stats())
+    return answer
+
+
+def _printed(
+    console: Console,
+    given: dict[str, Any],
+    engine: EngineClient,
+    model: str,
+    request: TextRequest,
+    files: Sequence[int],
+) -> Answer:
+    """Return the answer, printed while it comes."""
+    silent = given["as_json"] or given["test"]
+    with listening(console, given)(engine.ask(request, files)) as events:
         # The engine is at work: what shows its answer is imported meanwhile.
         from localai.terminal.answer import print_answer
 
@@ -140,12 +186,9 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer:
             console.use_markdown()
         if not given["unbuffered"]:
             console.write_by("answer" if request.constraint else "line")
-        answer = print_answer(deltas, console, spec.name, show=not silent, think=given["think"])
+        think, loaded = given["think"], engine.ready()
+        answer = print_answer(events, console, model, show=not silent, think=think, loaded=loaded)
         if given["as_json"]:
             console.write_json(answer.as_json())
         answer.refuse_thinking_alone()
-    if remark := answer.remark():
-        console.warn(remark)
-    if given["stats"]:
-        console.talk(answer.stats())
     return answer

@@ -10,6 +10,7 @@ from localai.commands import options
 from localai.commands.click_ext import command, option
 from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import BoundedNumber
+from localai.commands.spoken import listening
 from localai.errors import ExitCode
 from localai.generation import build
 from localai.terminal.console import Console
@@ -43,6 +44,7 @@ _SAMPLING = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed
 )
 @options.sampling
 @options.engine
+@options.speaking
 @options.talk
 @click.pass_context
 def chat(ctx: click.Context, /, **given: Any) -> int:
@@ -75,7 +77,7 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
             session.unkept = console.warn  # nobody has asked for it to be kept
         if strange := session.transcript.strange:
             console.warn(f"{strange} damaged lines of the session were left out")
-        view = ChatView(console, session, stats=given["stats"])
+        view = ChatView(console, session, stats=given["stats"], heard=listening(console, given))
         if messages is not None:
             script.run(view, messages, as_json=given["as_json"])
         else:

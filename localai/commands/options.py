@@ -18,7 +18,9 @@ from localai.types import SAMPLING_BOUNDS
 _MOST_OF_A_FILE = 1 << 26  # bytes
 
 
-def _stack(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+def stack(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Return options as one decorator, in their order."""
+
     def decorate(command: Function) -> Function:
         for add in reversed(options):
             command = add(command)
@@ -34,12 +36,12 @@ model = option(
     help="A name (see localai models), a .gguf file, owner/repo[:quant].",
 )
 
-character = _stack(
+character = stack(
     option("-c", "--character", metavar="NAME", help="A character's name, or a card's file."),
     option("--persona", metavar="FILE", help="A text file that says who you are."),
 )
 
-machine = _stack(
+machine = stack(
     option("--offline", is_flag=True, help="Fetch nothing."),
     option("-y", "--yes", is_flag=True, help="Fetch the model to begin with, unasked."),
     option("--ctx", type=BoundedNumber(1), metavar="N", help="Context in tokens, at least."),
@@ -47,7 +49,7 @@ machine = _stack(
     option("--threads", type=BoundedNumber(1, 1024), metavar="N", help="CPU threads. [cores]"),
 )
 
-engine = _stack(
+engine = stack(
     machine,
     option("--cold", is_flag=True, help="Load the model for this call alone."),
     option(
@@ -58,7 +60,7 @@ engine = _stack(
     ),
 )
 
-sampling = _stack(
+sampling = stack(
     option("-n", "--max-tokens", type=BoundedNumber(1), metavar="N", help="Longest answer, in tokens."),
     option("--temp", type=BoundedNumber(*SAMPLING_BOUNDS["temperature"]), metavar="T", help="Temperature; 0 is greedy. [0.8]"),
     option("--top-k", type=BoundedNumber(*SAMPLING_BOUNDS["top_k"]), metavar="N", help="Only the N likeliest tokens; 0: all. [40]"),
@@ -71,7 +73,7 @@ sampling = _stack(
     option("--stop", type=SomeText(), multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 
-constraints = _stack(
+constraints = stack(
     option("--choices", metavar="A,B,...", help="The answer is one of these."),
     option("--regex", metavar="REGEX", help="The answer matches this as a whole."),
     option("--schema", metavar="SCHEMA", help="JSON of this schema: a file, inline JSON, or 'name, age int'."),
@@ -79,18 +81,32 @@ constraints = _stack(
     option("--json-object", is_flag=True, help="The answer is some JSON object."),
 )  # fmt: skip
 
-talk = _stack(
+no_stdin = option(
+    "-I", "--no-stdin", is_flag=True, help="Leave stdin alone: for loops that read it."
+)
+
+talk = stack(
     option("--json", "as_json", is_flag=True, help="One JSON object instead of text; errors too."),
     option("--stats", is_flag=True, help="Speeds and counts on stderr."),
     option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),
     option("--no-color", is_flag=True, help="No colour."),
 )  # fmt: skip
 
-output = _stack(
-    option("--unbuffered", is_flag=True, help="In a pipe, too, write each token as it comes."),
+unbuffered = option(
+    "--unbuffered", is_flag=True, help="In a pipe, too, write each token as it comes."
+)
+
+output = stack(
+    unbuffered,
     option("-o", "--output", metavar="FILE", help="Write there instead of stdout; - is stdout."),
     option("--force", is_flag=True, help="Overwrite the file of -o."),
 )  # fmt: skip
+
+
+speaking = stack(
+    option("--speak", is_flag=True, help="Speak the answer while it comes."),
+    option("--voice", metavar="VOICE", help="Speak with this voice: espeak, FILE.onnx, say."),
+)
 
 
 def model_options(given: dict[str, Any]) -> ModelOptions:

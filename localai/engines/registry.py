@@ -133,7 +133,16 @@ ENGINES: dict[str, EngineKind] = {
         compiled=False,  # its wheels hold what they can do
         gpu=True,
     ),
-    "speak": EngineKind(roles=("speak",)),
+    "speak": EngineKind(
+        engine="localai.engines.speak:SpeakEngine",
+        request="localai.media.speech:SpeakRequest",
+        files=("*.onnx", "*/"),
+        hints=("threads",),
+        roles=("speak",),
+        models="localai.catalog.voices:VoiceModels",
+        does="speaks",
+        compiled=False,
+    ),
 }
 
 

@@ -81,10 +81,9 @@ def request(
     BadInput
         They contradict each other, or a variable or a constraint is wrong.
     """
-    lead = 0
+    question, lead = Message("user", text), 0
     if prompt:
-        text = prompt.render(text, options.variables)
-        lead = len(prompt.render(_ANY_INPUT, options.variables).partition(_ANY_INPUT)[0])
+        question, lead = _prompted(prompt, options, text)
     elif options.variables:
         raise BadInput("--var sets a variable of a prompt file, and there is none", "add -p NAME")
     # An empty system text is one, too: without any, some templates write one of their own.
@@ -93,12 +92,12 @@ def request(
         system = prompt.system
     constraint = constraint_of(options, prompt)
     if card:
-        messages, fixed = _acted(card, options, system, text)
+        messages, fixed = _acted(card, options, system, question)
     else:
-        messages, fixed = _conversation(system, Message("user", text)), int(system is not None)
+        messages, fixed = _conversation(system, question), int(system is not None)
     return TextRequest(
         messages=() if options.raw else messages,
-        raw=_raw(options, text, system, card) if options.raw else None,
+        raw=_raw(options, question.content, system, card) if options.raw else None,
         fixed=fixed,
         fixed_text=lead,
         sampling=_sampling(options, prompt, card),
@@ -109,6 +108,22 @@ def request(
         truncate=options.truncate,
         context=options.context,
     )
+
+
+def _prompted(prompt: Prompt, options: GenerateOptions, text: str) -> tuple[Message, int]:
+    """Return a prompt file's question, and how many of its characters any input leaves as they are.
+
+    Which of it is the input is told where the file leaves the blanks at its ends in their places.
+    """
+    from localai.formats.parts import join_parts  # which a plain question need not wait for
+
+    whole = prompt.render(text, options.variables)
+    own = prompt.render(_ANY_INPUT, options.variables).split(_ANY_INPUT)
+    pieces = [("prompt", own[0])]
+    for after in own[1:]:
+        pieces += [("input", text.strip("\r\n")), ("prompt", after)]
+    written, parts = join_parts(pieces)
+    return Message("user", whole, parts if written.rstrip() == whole else ()), len(own[0])
 
 
 def _conversation(system: str | None, question: Message) -> tuple[Message, ...]:
@@ -139,13 +154,13 @@ def persona(path: str | None) -> str:
 
 
 def _acted(
-    card: Character, options: GenerateOptions, system: str | None, text: str
+    card: Character, options: GenerateOptions, system: str | None, question: Message
 ) -> tuple[tuple[Message, ...], int]:
     """Return what a character is told before it answers a question, and how much of it is fixed."""
     from localai.generation.card_prompt import card_messages  # other questions need not wait
 
     who = persona(options.persona)
-    return card_messages(card, text, persona=who, system=system or "", seed=options.seed)
+    return card_messages(card, question, persona=who, system=system or "", seed=options.seed)
 
 
 def _raw(options: GenerateOptions, text: str, system: str | None, card: Character | None) -> str:

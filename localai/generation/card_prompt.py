@@ -26,7 +26,12 @@ _SHAPE = partial(fold, mid_system=False, user_first=True, alternate=True)
 
 
 def card_messages(
-    card: Character, text: str, *, persona: str = "", system: str = "", seed: int | None = None
+    card: Character,
+    question: Message,
+    *,
+    persona: str = "",
+    system: str = "",
+    seed: int | None = None,
 ) -> tuple[tuple[Message, ...], int]:
     """Return the messages that ask a character, and how many of them the next use begins with.
 
@@ -42,7 +47,7 @@ def card_messages(
 
     def messages(seed: int | None, now: datetime | None) -> tuple[Message, ...]:
         opened = prompt_parts(card, persona=persona, system=system, seed=seed, now=now)
-        talk = Conversation(opened, (Message("user", text),))
+        talk = Conversation(opened, (question,))
         talk = replace(talk, notes=triggered_lore(card, opened, talk.said, talk.answers))
         # Nothing leaves: what is too long for the model is told, as with any question.
         return fit(talk, lambda _: 0, _NO_END, 0, shape=_SHAPE).messages

@@ -10,11 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, groupby, pairwise, takewhile
+from itertools import accumulate, pairwise, takewhile
 
 from localai.characters.card import DepthNote
 from localai.characters.prompt_parts import ExampleTurn, PromptParts
 from localai.errors import TooLong
+from localai.generation.labels import asked, labelled, merged, noted
 from localai.types import Message
 
 Messages = tuple[Message, ...]
@@ -229,15 +230,16 @@ def _without(
     turns = sum(len(unit.messages) for unit in gone if unit.kind == "exchange")
     opening = conversation.opening
     blocks = opening.examples[: len(opening.examples) - kinds.count("example")]
-    head = [Message("system", opening.system)] if opening.system or opening.says_nothing else []
-    head += [Message(turn.role, turn.content) for block in blocks for turn in block]
-    mark = [Message("system", START)] if blocks else []
+    says = opening.system or opening.says_nothing
+    head = [Message("system", opening.system, opening.system_parts)] if says else []
+    head += [labelled("examples", turn.role, turn.content) for each in blocks for turn in each]
+    mark = [labelled("examples", "system", START)] if blocks else []
     greets = opening.greeting and "greeting" not in kinds
     history = [Message("assistant", opening.greeting)] if greets else []
-    history += conversation.turns[turns:]
-    noted = _noted(history, (*opening.notes, *conversation.notes))
-    last = [Message("system", opening.post_history)] if opening.post_history else []
-    messages = shape((*head, *mark, *noted, *last))
+    history += asked(conversation.turns[turns:])
+    body = noted(history, (*opening.notes, *conversation.notes))
+    last = [labelled("card", "system", opening.post_history)] if opening.post_history else []
+    messages = shape((*head, *mark, *body, *last))
     # Where the head meets what follows it, a shape may have made one message of two.
     same = takewhile(
         lambda pair: pair[0] == pair[1], zip(shape(tuple(head)), messages, strict=False)
@@ -245,16 +247,6 @@ def _without(
     return FittedMessages(
         messages, len(list(same)), kinds.count("example"), turns, "greeting" in kinds
     )
-
-
-def _noted(history: Sequence[Message], notes: Sequence[DepthNote]) -> list[Message]:
-    """Return the history with every note at its depth, counted in messages from the end."""
-    noted: list[Message] = []
-    for at in range(len(history) + 1):
-        here = (n for n in notes if max(0, len(history) - max(0, n.depth)) == at and n.text)
-        noted += [Message(note.role, note.text) for note in here]
-        noted += history[at : at + 1]
-    return noted
 
 
 def fold(
@@ -279,22 +271,12 @@ def fold(
         Whether two messages in a row may not have one role.
     """
     folded = [
-        Message("user", each.content) if at and each.role == "system" and not mid_system else each
+        each._replace(role="user") if at and each.role == "system" and not mid_system else each
         for at, each in enumerate(messages)
     ]
     head = next((at for at, each in enumerate(folded) if each.role != "system"), len(folded))
     if user_first and folded[head:] and folded[head].role == "assistant":
-        folded.insert(head, Message("user", FIRST))
+        folded.insert(head, labelled("template", "user", FIRST))
     if alternate:
-        return _merged(folded, ("system", "user", "assistant"))
-    return _merged(folded, () if mid_system else ("user",))
-
-
-def _merged(messages: Sequence[Message], roles: Sequence[str]) -> tuple[Message, ...]:
-    """Return messages with those of one role in a row as one, for some roles.
-
-    The blank line between two texts keeps a token from arising that neither of them had.
-    """
-    runs = groupby(enumerate(messages), lambda each: (each[1].role, each[1].role in roles or each))
-    contents = ((role, "\n\n".join(each.content for _, each in run)) for (role, _), run in runs)
-    return tuple(Message(role, content) for role, content in contents)
+        return merged(folded, ("system", "user", "assistant"))
+    return merged(folded, () if mid_system else ("user",))

@@ -39,7 +39,7 @@ class DedicatedClient(EngineClient):
         super().close()
         self._retired()
 
-    def _reach(self) -> socket.socket:
+    def _reach(self) -> tuple[socket.socket, bool]:
         from localai.pool.worker_process import WorkerProcess  # the daemon has its own
 
         if self._process is None:
@@ -50,7 +50,7 @@ class DedicatedClient(EngineClient):
         with theirs, contextlib.suppress(OSError):
             frame = protocol.encode("connect")
             socket.send_fds(self._process.control, [frame], [theirs.fileno()])
-        return ours
+        return ours, False
 
     def _retired(self) -> None:
         if self._process is not None:
@@ -119,7 +119,7 @@ class PooledClient(EngineClient):
     def _retired(self) -> None:
         """Nothing: the daemon knows."""
 
-    def _reach(self) -> socket.socket:
+    def _reach(self) -> tuple[socket.socket, bool]:
         if self._daemon is not None:
             self._daemon.close()
         serve = protocol.encode(
@@ -141,7 +141,7 @@ class PooledClient(EngineClient):
             if answer["type"] == "error":
                 self._daemon.close()
                 raise from_wire(answer)
-            return socket.socket(fileno=descriptors[0])
+            return socket.socket(fileno=descriptors[0]), answer["loaded"] is True
 
     def _ended(self, has_answered: bool) -> LocalaiError:
         assert self._daemon is not None

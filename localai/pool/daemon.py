@@ -155,7 +155,8 @@ class Daemon:
                 if sock is None:
                     return  # until a worker has ended
                 request.client.worker = worker
-                if not request.client.send_fd(protocol.encode("worker"), sock):
+                frame = protocol.encode("worker", loaded=bool(worker and worker.loaded))
+                if not request.client.send_fd(frame, sock):
                     self._dismiss(request.client)
             self._pending = [each for each in self._pending if each is not request]
 

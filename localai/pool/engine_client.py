@@ -7,14 +7,17 @@ the first token is made here.
 from __future__ import annotations
 
 import socket
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from localai.errors import LocalaiError, WorkerDied
 from localai.pool.worker_connection import WorkerConnection, WorkerLost, WorkerRetired
-from localai.types import Event, Events, ModelSpec, TokenCount
+from localai.types import LAST, Event, Events, Finished, ModelSpec, TokenCount
+
+_STOP_SECONDS = 1.0  # that somebody who has stopped an answer waits to hear what it has cost
 
 
 class RequestsReturned(Exception):
@@ -32,7 +35,7 @@ class EngineClient(ABC):
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
-        self._current: WorkerConnection | None = WorkerConnection(self._reach(), spec.kind)
+        self._current: WorkerConnection | None = self._connect()
 
     def __enter__(self) -> EngineClient:
         return self
@@ -45,11 +48,11 @@ class EngineClient(ABC):
     ) -> None:
         self.close()
 
-    def ask(self, request: Any, files: Sequence[int] = (), client: str = "") -> Iterator[Event]:
-        """Send a request (a record of the kind's type) now; yield its events as they come.
+    def ask(self, request: Any, files: Sequence[int] = (), client: str = "") -> EventStream:
+        """Send a request (a record of the kind's type) now; return its events, as they come.
 
-        Several may be open at once: each gets its own events. The last one is `Finished`. Leaving
-        the iterator early cancels the request.
+        Several may be open at once: each gets its own events. The last one is `Finished`. Closing
+        them early cancels the request.
 
         Parameters
         ----------
@@ -63,27 +66,22 @@ class EngineClient(ABC):
         LocalaiError
             The error that the worker answers with, or how it has ended.
         """
-        connection = self._connection()
-        events = self._events(
-            connection,
-            connection.send(request, files, client),
-            lambda other: other.send(request, files, client),
-        )
-        next(events)  # begun: who leaves it without a look at it cancels the request, too
-        return events
+        return EventStream(self, lambda connection: connection.send(request, files, client))
 
     def count_tokens(self, request: Any) -> int:
-        """Return how many tokens the prompt of a request has, without answering it.
+        """Return how many tokens the prompt of a request has, without answering it."""
+        return self.measure(request).tokens
+
+    def measure(self, request: Any) -> TokenCount:
+        """Return what is known of the prompt of a request, without answering it.
 
         Raises
         ------
         LocalaiError
             The request cannot be answered, or how the worker has ended.
         """
-        connection = self._connection()
-        name = connection.count_tokens(request)
-        events = self._events(connection, name, lambda other: other.count_tokens(request))
-        return next(event.tokens for event in events if isinstance(event, TokenCount))
+        events = EventStream(self, lambda connection: connection.count_tokens(request))
+        return next(event for event in events if isinstance(event, TokenCount))
 
     def send(self, request: Any) -> str:
         """Send a request whose events `receive` returns; return its id."""
@@ -140,32 +138,6 @@ class EngineClient(ABC):
             self._current.close()
             self._current = None
 
-    def _events(
-        self,
-        connection: WorkerConnection,
-        name: str,
-        send_anew: Callable[[WorkerConnection], str],
-    ) -> Iterator[Event]:
-        """Yield nothing, and then the events of a request, whichever worker takes it."""
-        try:
-            yield ()
-        except GeneratorExit:
-            connection.cancel(name)
-            self._tidy(connection)
-            raise
-        while True:
-            try:
-                yield from connection.events(name)
-                return
-            except WorkerRetired:
-                self._leave(connection)
-                connection = self._connection()
-                name = send_anew(connection)
-            except WorkerLost:
-                raise self._lost(connection) from None
-            finally:
-                self._tidy(connection)
-
     def _tidy(self, connection: WorkerConnection) -> None:
         """Close a connection that is not asked any more, when the last request there has ended."""
         if connection is not self._current and not connection.busy:
@@ -174,8 +146,12 @@ class EngineClient(ABC):
     def _connection(self) -> WorkerConnection:
         """Return the connection to a worker that takes requests."""
         if self._current is None:
-            self._current = WorkerConnection(self._reach(), self._spec.kind)
+            self._current = self._connect()
         return self._current
+
+    def _connect(self) -> WorkerConnection:
+        sock, loaded = self._reach()
+        return WorkerConnection(sock, self._spec.kind, loaded)
 
     def _leave(self, connection: WorkerConnection) -> None:
         """Ask no more of a worker that leaves; what it has begun it ends."""
@@ -201,8 +177,8 @@ class EngineClient(ABC):
         """Whether the worker outlives the command."""
 
     @abstractmethod
-    def _reach(self) -> socket.socket:
-        """Return a socket to a worker, which may still be loading."""
+    def _reach(self) -> tuple[socket.socket, bool]:
+        """Return a socket to a worker, and whether its model is known to be loaded."""
 
     @abstractmethod
     def _retired(self) -> None:
@@ -211,3 +187,91 @@ class EngineClient(ABC):
     @abstractmethod
     def _ended(self, has_answered: bool) -> LocalaiError:
         """Return how the worker that has just ended did so."""
+
+
+class EventStream:
+    """The events of one request, as they come, whichever worker takes it: an iterator.
+
+    Whoever lets go of it before its end cancels the request, `close` says so at once.
+
+    Parameters
+    ----------
+    client : EngineClient
+        Gives a connection to a worker, and says how one has ended.
+    send : callable
+        Sends the request over a connection; returns its name there.
+    """
+
+    def __init__(self, client: EngineClient, send: Callable[[WorkerConnection], str]) -> None:
+        self._client, self._send = client, send
+        self._open = False
+        self._begin()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        if not self._open:
+            raise StopIteration
+        event = self._next()
+        assert event is not None
+        return event
+
+    def __del__(self) -> None:
+        if self._open:
+            self.close()
+
+    def close(self) -> None:
+        """Cancel the request, if it has not ended."""
+        if self._open:
+            self._connection.cancel(self._name)
+            self._end()
+
+    def stop(self) -> Event | None:
+        """Cancel the request; return its last event, if that comes within a second.
+
+        What else comes until then is left out.
+        """
+        if not self._open:
+            return None
+        self._connection.stop(self._name)
+        until = time.monotonic() + _STOP_SECONDS
+        try:
+            while self._open and (event := self._next(until)) is not None:
+                if isinstance(event, Finished):
+                    return event
+        except LocalaiError:  # it has ended: how, nobody asks any more
+            return None
+        finally:
+            self.close()
+        return None
+
+    def _begin(self) -> None:
+        self._connection = self._client._connection()
+        self._name = self._send(self._connection)
+        self._open = True
+
+    def _end(self) -> None:
+        self._open = False
+        self._client._tidy(self._connection)
+
+    def _next(self, until: float | None = None) -> Event | None:
+        """Return the next event; None: none came until then. An interruption ends nothing."""
+        while True:
+            try:
+                event = self._connection.next_event(self._name, until)
+            except WorkerRetired:
+                self._open = False
+                self._client._leave(self._connection)
+                self._begin()
+            except WorkerLost:
+                error = self._client._lost(self._connection)
+                self.close()
+                raise error from None
+            except LocalaiError:
+                self._end()
+                raise
+            else:
+                if isinstance(event, LAST):
+                    self._end()
+                return event

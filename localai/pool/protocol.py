@@ -14,8 +14,8 @@ what only the client can open travels as open descriptors with the frame of its 
                         requests {running, waiting}, retiring {} (no more requests are taken)
     client to daemon    serve {build, spec, environment, keep_alive, memory_limit},
                         status {}, stop {names}
-    daemon to client    worker {} with a socket, died {worker_exit}, error {error, what, next},
-                        status {host, models}, stopped {models},
+    daemon to client    worker {loaded} with a socket, died {worker_exit},
+                        error {error, what, next}, status {host, models}, stopped {models},
                         replaced {} (the daemon gives way to another: ask that one)
 """
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -45,16 +47,18 @@ class WorkerConnection:
         Connected to a worker; belongs to the connection from here on.
     kind : str
         Of its engine: says which events may come.
+    loaded : bool
+        Whether its model is known to be loaded.
     """
 
-    def __init__(self, sock: socket.socket, kind: str) -> None:
+    def __init__(self, sock: socket.socket, kind: str, loaded: bool = False) -> None:
         self._socket = sock
         self._known = registry.event_types(kind)
         self._decoder = protocol.Decoder()
         self._asked = 0
         self._arrived: dict[str, deque[Event]] = {}  # of requests that have not ended
         self._retired: set[str] = set()  # requests that the worker gave back
-        self._ready = self._asked_ready = False
+        self._ready, self._asked_ready = loaded, False
         self._leaving = False  # the worker takes no more requests
         self.has_answered = False  # the worker has given us more than progress
         self.ending: LocalaiError | None = None  # how it ended, once its owner was asked
@@ -104,21 +108,41 @@ class WorkerConnection:
         """
         try:
             while name in self._arrived:
-                while arrived := self._arrived[name]:
-                    event = arrived.popleft()
-                    if isinstance(event, LAST):
-                        self._forget(name)
-                    if isinstance(event, Failed):
-                        raise from_wire(event._asdict())
-                    yield event
-                    if name not in self._arrived:
-                        return
-                if name in self._retired:
-                    self._forget(name)
-                    raise WorkerRetired
-                self._read()
+                event = self.next_event(name)
+                assert event is not None
+                yield event
         finally:
             self.cancel(name)
+
+    def next_event(self, name: str, until: float | None = None) -> Event | None:
+        """Wait for the next event of a request; after its last one it is unknown.
+
+        Parameters
+        ----------
+        until : float or None
+            When to give up, and return None, on the monotonic clock.
+
+        Raises
+        ------
+        LocalaiError
+            The error that the worker answers with.
+        WorkerRetired, WorkerLost
+            The worker is no more.
+        """
+        arrived = self._arrived[name]
+        while not arrived:
+            if name in self._retired:
+                self._forget(name)
+                raise WorkerRetired
+            if until is not None and not self._readable(until):
+                return None
+            self._read()
+        event = arrived.popleft()
+        if isinstance(event, LAST):
+            self._forget(name)
+        if isinstance(event, Failed):
+            raise from_wire(event._asdict())
+        return event
 
     def receive(self) -> Events:
         """Wait for events of any requests that were sent, each with its request's id.
@@ -149,6 +173,10 @@ class WorkerConnection:
             self._forget(name)
             self._send(protocol.encode("cancel", name))
 
+    def stop(self, name: str) -> None:
+        """Ask for the end of a request; its last event still comes."""
+        self._send(protocol.encode("cancel", name))
+
     def wait(self) -> None:
         """Wait until the model is loaded.
 
@@ -171,7 +199,7 @@ class WorkerConnection:
         WorkerRetired, WorkerLost
             It will not be.
         """
-        if not self._asked_ready:
+        if not (self._ready or self._asked_ready):
             self._asked_ready = True
             self._send(protocol.encode("load"))
         while not self._ready and _waiting(self._socket) is not None:
@@ -210,6 +238,12 @@ class WorkerConnection:
                     _check_open(each)
                 frame = frame[socket.send_fds(self._socket, [frame], list(descriptors)) :]
             self._socket.sendall(frame)
+
+    def _readable(self, until: float) -> bool:
+        """Wait for something to read; False: nothing came until then."""
+        poll = select.poll()  # `select.select` takes no descriptor beyond 1023
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(max(0.0, until - time.monotonic()) * 1000))
 
     def _read(self) -> None:
         """Wait for frames and put each where it belongs."""

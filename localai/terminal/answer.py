@@ -13,19 +13,25 @@ from localai.terminal.progress import ProgressLine
 from localai.types import Event, Notice, Progress, Text, Thinking
 
 Think = Literal["auto", "off", "show"]
+# phase: what is said of it, and what it counts
+_LINES = {
+    "loading": ("loading {}", ""),
+    "queued": ("waiting", ""),
+    "reading": ("reading the prompt", "tokens"),
+}
 
 
 class Waiting:
-    """What is shown until the first word: the model loads, then the prompt is read."""
+    """What is shown until the first word: the model loads, others go first, the prompt is read."""
 
-    def __init__(self, console: Console, model: str) -> None:
-        self._console = console
-        self._loading = ProgressLine(console, f"loading {model}")
-        self._reading: ProgressLine | None = None
+    def __init__(self, console: Console, model: str, loaded: bool) -> None:
+        self._console, self._model, self._loaded = console, model, loaded
+        self._phase, self._over = "", False
+        self._line: ProgressLine | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Waiting:
-        self._stack.enter_context(self._loading)
+        self._turn_to("reading" if self._loaded else "loading")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -35,13 +41,25 @@ class Waiting:
         """Go on to what the event tells of."""
         if not isinstance(event, Progress):
             self._stack.close()
+            self._phase, self._over = "", self._over or not isinstance(event, Notice)
             return
-        if self._reading is None:
-            self._stack.close()
-            self._reading = ProgressLine(self._console, "reading the prompt", "tokens")
-            self._stack.enter_context(self._reading)
-        if event.total:  # else it is still being cut into tokens
-            self._reading.update(int(event.done), int(event.total))
+        # Nobody before it: it is about to begin.
+        phase = "reading" if event.phase == "queued" and not event.total else event.phase
+        self._turn_to(phase)
+        if phase == "queued" and self._line:
+            self._line.label = f"waiting: {event.total:.0f} other requests go first"
+        elif event.total and self._line:  # else it is still being cut into tokens
+            self._line.update(int(event.done), int(event.total))
+
+    def _turn_to(self, phase: str) -> None:
+        """Draw another line, if it is another phase."""
+        if self._over or phase == self._phase or phase not in _LINES:
+            return
+        self._stack.close()
+        label, unit = _LINES[phase]
+        self._phase = phase
+        self._line = ProgressLine(self._console, label.format(self._model), unit)
+        self._stack.enter_context(self._line)
 
 
 def print_answer(
@@ -51,6 +69,7 @@ def print_answer(
     *,
     show: bool,
     think: Think,
+    loaded: bool = False,
     begin: Callable[[], None] | None = None,
     told: set[str] | None = None,
 ) -> Answer:
@@ -64,6 +83,8 @@ def print_answer(
         Write the text to stdout as it comes; else it is only gathered.
     think : "auto", "off" or "show"
         Whether thinking is written to stderr.
+    loaded : bool
+        Whether the model is known to be loaded.
     begin : callable or None
         Called before the first word.
     told : set of str or None
@@ -75,7 +96,7 @@ def print_answer(
         Whoever read stdout has left.
     """
     answer = Answer(model)
-    with Waiting(console, model) as waiting:
+    with Waiting(console, model, loaded) as waiting:
         for event in events:
             check_reader(console.stdout)
             waiting.note(event)

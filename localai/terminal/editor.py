@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -23,13 +24,16 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
+from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from localai.formats.text import sanitise
 from localai.terminal.console import Console
-from localai.terminal.tty_modes import kept_modes
+from localai.terminal.tty_modes import early_lines, kept_modes
 
 _METER_SECONDS = 0.1  # between two looks at a meter that does not know yet
 _MENU = 6  # lines that the menu of completions may take
@@ -79,6 +83,9 @@ class _Remembered(FileHistory):
 class Editor:
     """Reads messages on a terminal.
 
+    What is typed while nobody reads is taken line by line, by the next prompts, if the terminal
+    holds it (`tty_modes.held`).
+
     Parameters
     ----------
     console : Console
@@ -91,11 +98,14 @@ class Editor:
         What stands at the right of the prompt while something is typed.
     """
 
+    recall = "the up arrow brings back what you asked"
+
     def __init__(
         self, console: Console, history: Path | None, complete: Complete, meter: Meter
     ) -> None:
         self._console = console
         self._meter = meter
+        early = early_lines(console.stdin)
         self._session: PromptSession[str] = PromptSession(
             PROMPT,
             multiline=True,
@@ -111,6 +121,7 @@ class Editor:
             output=_output(console),
             color_depth=None if console.color_out else ColorDepth.DEPTH_1_BIT,
         )
+        self._keep(early)
 
     def read(self, default: str = "") -> str | None:
         """Return the next message, or None at the end (Ctrl-D); Ctrl-C makes it an empty one.
@@ -118,13 +129,16 @@ class Editor:
         Parameters
         ----------
         default : str
-            What is there already, to be edited.
+            What is there already, to be edited; not where something was typed ahead, which is no
+            part of it.
 
         Raises
         ------
         KeyboardInterrupt
             Ctrl-C at an empty prompt.
         """
+        if default and self._typed_ahead():
+            default = ""
         try:
             return self._session.prompt(default=default, pre_run=self._await_meter)
         except EOFError:
@@ -133,6 +147,21 @@ class Editor:
             if not self._session.default_buffer.text:
                 raise
             return ""
+
+    def _typed_ahead(self) -> bool:
+        """Whether something was typed that no prompt has read yet."""
+        kept = get_typeahead(self._session.input)
+        store_typeahead(self._session.input, kept)
+        number = self._console.stdin.number()
+        return bool(kept) or (number is not None and bool(select.select([number], [], [], 0)[0]))
+
+    def _keep(self, lines: str) -> None:
+        """Let the next prompts read lines as if they were typed then."""
+        keys: list[KeyPress] = []
+        parser = Vt100Parser(keys.append)
+        parser.feed(lines.replace("\n", "\r"))
+        parser.flush()
+        store_typeahead(self._session.input, keys)
 
     def _await_meter(self) -> None:
         """Draw the prompt again as soon as the meter knows what to show."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localai.characters.card import Character, DepthNote, Lorebook, LoreEntry
+from localai.characters.card import Character, DepthNote, Lorebook, LoreEntry, LoreNote
 from localai.characters.prompt_parts import (
     EXAMPLE,
     ExampleTurn,
@@ -74,7 +74,7 @@ def test_what_stands_around_the_conversation() -> None:
             ExampleTurn("assistant", "Hello, Tom."),
         ),
     )
-    assert opened.notes == (DepthNote("Vera whispers.", 2, "user"), DepthNote("Deep, Tom.", 3))
+    assert opened.notes == (DepthNote("Vera whispers.", 2, "user"), LoreNote("Deep, Tom.", 3))
     assert opened.post_history == "Remember, Vera."
 
 
@@ -169,8 +169,8 @@ def test_what_is_called_for_stands_before_the_question() -> None:
     opened = prompt_parts(CARD, "Tom")
     assert triggered_lore(CARD, opened, ["nothing"], 1) == ()
     assert triggered_lore(CARD, opened, ["a dragon?"], 1) == (
-        DepthNote("Said: a dragon?\nDragons sleep.", 1),
-        DepthNote("Beware.", 2, "user"),
+        LoreNote("Said: a dragon?\nDragons sleep.", 1),
+        LoreNote("Beware.", 2, "user"),
     )
     conversation = Conversation(prompt_parts(replace(CARD, lorebook=None, note=None), "Tom"))
     turns = (Message("user", "Hi"), Message("assistant", "Yes?"), Message("user", "a dragon?"))

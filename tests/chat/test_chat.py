@@ -26,7 +26,7 @@ from localai.errors import BadInput, LocalaiError, TooLong, WorkerDied
 from localai.pool.client import DedicatedClient
 from localai.terminal.console import Console
 from localai.terminal.streams import Stream
-from localai.types import Event, Finished, Message, ModelSpec, Text, TextRequest
+from localai.types import Event, Finished, Message, ModelSpec, Text, TextRequest, TokenCount
 from tests.conftest import ROOT, Ran, run
 from tests.house.test_house import foreign, probe
 
@@ -397,7 +397,9 @@ def test_the_meter_follows_what_is_said(held: Held) -> None:
     say(chat, WOLVES)
     usage = chat.last and chat.last.usage
     assert usage
-    total = usage.prompt_tokens + usage.answer_tokens
+    # What the next question stands behind: the answer, and the template's own text around it.
+    total = chat.used().tokens
+    assert 0 < total - usage.prompt_tokens - usage.answer_tokens < 8
     assert chat.meter() == (f"{total}/4096", total / 4096)
     say(chat, "/undo")
     assert chat.meter()[1] < 0.02
@@ -414,21 +416,26 @@ class Broken:
         self.requests: list[TextRequest] = []
         self.cancelled = False
 
-    def ask(self, request: TextRequest) -> Iterator[Event]:
+    def ask(self, request: TextRequest) -> Broken:
         self.requests.append(request)
-        return self._answer()
+        self._coming = iter(self.events)
+        return self
 
-    def _answer(self) -> Iterator[Event]:
-        try:
-            for event in self.events:
-                if isinstance(event, BaseException):
-                    raise event
-                yield event
-        finally:
-            self.cancelled = True
+    def __iter__(self) -> Broken:
+        return self
 
-    def count_tokens(self, request: TextRequest) -> int:
-        return sum(len(message.content) for message in request.messages) // 4
+    def __next__(self) -> Event:
+        event = next(self._coming)
+        if isinstance(event, BaseException):
+            raise event
+        return event
+
+    def stop(self) -> Event | None:
+        self.cancelled = True
+        return None
+
+    def measure(self, request: TextRequest) -> TokenCount:
+        return TokenCount(sum(len(message.content) for message in request.messages) // 4)
 
     def ready(self) -> bool:
         return True
@@ -801,8 +808,13 @@ def test_code_is_found_in_an_answer() -> None:
 
 
 def test_a_new_memory_knows_little() -> None:
-    assert ContextWindow(lambda messages, prefill: 0).left() == ""
+    assert ContextWindow(lambda messages, prefill, itemize: TokenCount(0)).left() == ""
     asked: list[str] = []
-    window = ContextWindow(lambda messages, prefill: asked.append(prefill) or 7)  # type: ignore[func-returns-value]
+
+    def measure(messages: tuple[Message, ...], prefill: str, itemize: bool) -> TokenCount:
+        asked.append(prefill)
+        return TokenCount(7)
+
+    window = ContextWindow(measure)
     assert [window.count((Message("user", "x"),)) for _ in range(3)] == [7, 7, 7]
     assert window.count(()) == 0 and asked == [""], "what was counted is not counted again"

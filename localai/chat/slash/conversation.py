@@ -10,6 +10,7 @@ from localai.chat.view import ChatView
 from localai.errors import BadInput, LocalaiError
 from localai.formats.text import one_line
 from localai.terminal.confirm import can_ask, confirm
+from localai.terminal.progress import ProgressLine
 
 _SUMMARY = 400  # tokens, at most
 _KEYS = """
@@ -80,11 +81,13 @@ def go_on(view: ChatView, words: str) -> Outcome:
     return None
 
 
-@registry.slash("/context", "", "Show how full the model's memory is.")
+@registry.slash("/context", "", "Show what fills the model's memory, and how full it is.")
 def context(view: ChatView, words: str) -> Outcome:
-    """Tell what the meter at the prompt shows, in words."""
+    """Tell of what the meter's figure at the prompt is made."""
     session = view.session
-    return session.window.report(session.meter(), session.transcript.summary)
+    with ProgressLine(view.console, f"loading {session.models.name}"):
+        session.models.engine.wait()
+    return session.window.report(session.used(), session.transcript.summary)
 
 
 @registry.slash("/summarize", "", "Put the model's summary in the place of the oldest turns.")

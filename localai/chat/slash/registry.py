@@ -33,6 +33,7 @@ class SlashCommand:
 
 COMMANDS: dict[str, SlashCommand] = {}
 _COMMAND = re.compile(r"(?P<word>/[A-Za-z?-]*)(?:\s(?P<rest>.*))?", re.S)
+_BLANK_LINES = re.compile(r"\A(?:[^\S\n]*\n)+(?=[/!])")
 ALIASES = {"/exit": "/quit", "/q": "/quit", "/?": "/help", "/regenerate": "/retry"}
 
 
@@ -52,6 +53,11 @@ def is_command(line: str) -> bool:
     A path (`/etc/passwd`) is none, nor is a line that begins with a blank.
     """
     return _COMMAND.fullmatch(line) is not None
+
+
+def meant(line: str) -> str:
+    """Return what was typed without blank lines before a command or a note."""
+    return _BLANK_LINES.sub("", line, count=1)
 
 
 def find(word: str) -> SlashCommand:

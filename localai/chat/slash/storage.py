@@ -65,7 +65,7 @@ def load(view: ChatView, words: str) -> Outcome:
         raise BadInput(f"this is the session {words!r} already")
     journal = SessionFile(words)
     view.session.take_up(journal, Transcript.of(journal.events()))
-    return view.session.reminder()
+    return view.session.transcript.reminder()
 
 
 @slash("/sessions", "[TEXT]", "List the sessions, or search them all for TEXT.")

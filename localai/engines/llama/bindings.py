@@ -53,12 +53,12 @@ def _log(level: int, text: bytes, _data: Any) -> None:
         _lines.append(line)
 
 
-_log_callback = native.llama_log_callback(_log)  # must outlive every call of the library
+log_callback = native.llama_log_callback(_log)  # must outlive every call of the library
 
 
 def start() -> None:
     """Make the library ready; its log is kept in memory instead of printed."""
-    native.llama_log_set(_log_callback, ctypes.c_void_p(0))
+    native.llama_log_set(log_callback, ctypes.c_void_p(0))
     native.llama_backend_init()
 
 

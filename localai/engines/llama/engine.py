@@ -16,11 +16,11 @@ from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.model import Model
 from localai.errors import BadInput, LocalaiError
 from localai.settings import load as load_settings
-from localai.types import Emit, Failed, Finished, ModelSpec, Notice, Progress, TokenCount
+from localai.types import Emit, Failed, Finished, ModelSpec, Notice, Progress
 
 _BASE = (
     "{} is a base model: it was taught to go on with a text, not to chat; `localai ask --raw` "
-    "lets it go on with yours"
+    "lets it go on with yours, and `localai spirit` holds a seance with it"
 )
 _LONG = 1 << 16  # characters; they take some 50 ms
 
@@ -103,10 +103,12 @@ class LlamaEngine:
         from localai.engines.llama.preprocess import Preprocessor
         from localai.engines.llama.scheduler import Scheduler
         from localai.engines.llama.state_store import StateStore
+        from localai.engines.llama.vision import Vision
 
         self._model = model = loading.result()
         self.device, self.memory = model.device, model.gpu_memory
         self._preprocessor = Preprocessor(model)
+        self._vision = Vision(model.projector(), spec.name)
 
         def make_context(params: ContextParams) -> Context:
             return Context(model.pointer, model.vocab.size, params)
@@ -124,33 +126,36 @@ class LlamaEngine:
         self._preparing: dict[str, bool] = {}  # request id -> whether it was cancelled since
         self._lane = _PreprocessThread("preprocess")
         self._long = _PreprocessThread("long texts")
+        self._pictures = _PreprocessThread("pictures")
 
     def submit(self, call: Call) -> None:
         """Take a request; it is answered or refused through `emit`."""
-        close_files(call.files)  # text has none
         with self._lock:
             self._preparing[call.id] = False
         prepare = partial(self._prepare, call, time.perf_counter())
         if call.request.length > _LONG:
             # Whoever waits sees that it is not for the model to load.
             self._emit([(call.id, Progress("reading"))])
-            self._long.put(prepare)
-        else:
-            self._lane.put(prepare)
+        self._thread_for(call).put(prepare)
+
+    def _thread_for(self, call: Call) -> _PreprocessThread:
+        if call.request.pictures:
+            return self._pictures
+        return self._long if call.request.length > _LONG else self._lane
 
     def count_tokens(self, call: Call) -> None:
         """Answer with how many tokens the prompt of a request has."""
-        close_files(call.files)
-        lane = self._long if call.request.length > _LONG else self._lane
-        lane.put(partial(self._count, call))
+        self._thread_for(call).put(partial(self._count, call))
 
     def _count(self, call: Call) -> None:
         try:
-            counted = TokenCount(self._preprocessor.count_tokens(call.request))
+            counted = self._preprocessor.count_tokens(call.request, self._vision.see(call))
         except Exception as error:
             self._emit([(call.id, _failed(error))])
         else:
             self._emit([(call.id, counted)])
+        finally:
+            close_files(call.files)
 
     def cancel(self, call_id: str) -> bool:
         """End a request within one step, which can be cut short."""
@@ -167,17 +172,25 @@ class LlamaEngine:
             return
         self._lane.close()
         self._long.close()
+        self._pictures.close()
         self.scheduler.close()
+        self._vision.close()
         self._model.close()
 
     def _prepare(self, call: Call, arrived: float) -> None:
+        try:
+            self._make_ready(call, arrived)
+        finally:
+            close_files(call.files)
+
+    def _make_ready(self, call: Call, arrived: float) -> None:
         with self._lock:
             if self._preparing[call.id]:
                 del self._preparing[call.id]
                 self._emit([(call.id, Finished("cancelled"))])
                 return
         try:
-            job = self._preprocessor.job(call, arrived)
+            job = self._preprocessor.job(call, arrived, self._vision.see(call))
         except Exception as error:
             with self._lock:
                 self._preparing.pop(call.id)

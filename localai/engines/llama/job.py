@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from localai.engines.llama.slots import Slot, TokenBuffer
 from localai.types import Events, Finished, FinishReason, TextRequest, Usage
 
 if TYPE_CHECKING:
+    from localai.engines.llama.projector import ImageChunk
     from localai.engines.llama.structured_output import (
         TokenMatcher,  # imports a library that few jobs need
     )
@@ -42,6 +43,7 @@ class Job:
     shared_prefix: int = 0  # leading tokens that the next use will share
     marks: Mapping[int, bytes] = field(default_factory=dict)  # control tokens that mark thinking
     cut: int = 0  # tokens that were cut away from the prompt
+    images: Mapping[int, ImageChunk] = field(default_factory=dict)  # by the place of their first id
     slot: Slot | None = None
     cancelled: bool = False
     prefill_boundaries: set[int] = field(
@@ -146,7 +148,7 @@ ENDS: dict[FinishReason, str] = {
 """What an answer did that has ended, in words."""
 
 
-def step_order(active: list[Job]) -> list[Job]:
+def step_order(active: Sequence[Job]) -> Sequence[Job]:
     """Return whose tokens a step evaluates: interactive jobs alone if there are any.
 
     Answers stand before prompts: a prompt takes what room they leave.

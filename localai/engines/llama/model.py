@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from localai.catalog.gguf.header import Header
 from localai.catalog.gguf.parts import all_parts
@@ -21,6 +22,9 @@ from localai.errors import BadModel
 from localai.formats.serialization import from_plain
 from localai.system.cpus import physical_cores
 from localai.types import ModelSpec
+
+if TYPE_CHECKING:
+    from localai.engines.llama.projector import Projector
 
 BATCH = 512  # tokens a step; the library's own size of one evaluation
 _FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when needed
@@ -75,6 +79,21 @@ class Model:
             or native.llama_model_is_hybrid(self.pointer)
         )
         self._refuse_strangers()
+
+    def projector(self) -> Projector | None:
+        """Return what the model sees with, loaded anew; None: nothing."""
+        if len(self.spec.files) < 2:
+            return None
+        from localai.engines.llama.projector import Projector  # with numpy
+
+        params = self.context_params()
+        return Projector(
+            Path(self.spec.files[1]),
+            self.pointer,
+            threads=params.threads,
+            gpu=bool(self.plan.gpu_layers),
+            batch=params.batch,
+        )
 
     def _refuse_strangers(self) -> None:
         name = self.spec.files[0]

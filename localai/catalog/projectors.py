@@ -1,0 +1,54 @@
+"""The projector of a model file: what makes a text model see lies beside it as `mmproj`.
+
+Publishers name it `mmproj-F16.gguf`, `mmproj-model-f16.gguf`, `NAME-mmproj-f16.gguf` and the like.
+In the hub's cache a model's name is a link, and its projector another link beside that, so it is
+looked for beside the link, not where that leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import takewhile
+from pathlib import Path
+from typing import Final
+
+from localai.catalog.gguf.parts import link_chain
+
+MARK: Final = "mmproj"
+_PREFERRED: Final = ("f16", "bf16", "q8_0", "f32")  # small numbers lose what a picture shows
+
+
+def is_projector(name: str) -> bool:
+    """Whether a file's name says that it is a projector."""
+    lower = name.lower()
+    return MARK in lower and lower.endswith(".gguf")
+
+
+def beside(path: Path) -> Path | None:
+    """Return the projector beside a model's file or beside a link that leads to it, if any."""
+    for link in link_chain(path):
+        try:
+            names = [each.name for each in link.parent.iterdir() if is_projector(each.name)]
+        except OSError:
+            continue
+        if names:
+            return link.with_name(best(names, link.name))
+    return None
+
+
+def best(names: Iterable[str], model: str) -> str:
+    """Return which of some projectors suits a model's file: named most like it, then by type."""
+    return min(names, key=lambda name: (-_alike(name, model), _type(name), name))
+
+
+def _alike(name: str, model: str) -> int:
+    """Return how many leading letters a projector's name, without its mark, has of a model's."""
+    bare = name.lower().removeprefix(MARK).lstrip("-_.")
+    pairs = zip(bare, model.lower(), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _type(name: str) -> int:
+    lower = name.lower()
+    found = [at for at, kind in enumerate(_PREFERRED) if kind in lower]
+    return max(found, default=len(_PREFERRED))

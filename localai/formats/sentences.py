@@ -1,0 +1,35 @@
+"""A text in sentences: for voices, which take one at a time. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# A sentence ends at . ! ? or an ellipsis (with what closes it: quotes, brackets), where white space
+# and no small letter follows: "It was ... cold" goes on. Scripts without spaces end at their own
+# marks.
+_END = re.compile(
+    r"(?:[.!?\u2026]+[\"'\u201d\u2019\u00bb)\]]*(?=\s+[^\sa-z]))|[\u3002\uff01\uff1f]"
+)
+# What ends in a full stop and ends no sentence.
+_SHORT = re.compile(
+    r"(?:^|\s)(?:Mr|Mrs|Ms|Dr|St|Prof|No|Nr|vs|etc|e\.g|i\.e|z\.B|d\.h|bzw|ca|M|Mme|Mlle|[A-Z])\.$"
+)
+_NUMBERED = re.compile(r"(?:^|\s)\d+\.$")  # "1. Open the door", "am 3. Mai"
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text in order, without the space between them.
+
+    Nothing but white space is lost; a text without a full stop is one sentence. Lines of their own
+    are sentences of their own.
+    """
+    found: list[str] = []
+    for line in text.splitlines():
+        begin = 0
+        for end in _END.finditer(line):
+            piece = line[begin : end.end()]
+            if not _SHORT.search(piece) and not _NUMBERED.search(piece):
+                found.append(piece.strip())
+                begin = end.end()
+        found.append(line[begin:].strip())
+    return [each for each in found if each]
