@@ -378,3 +378,27 @@ def test_ctrl_c_says_where_it_stopped_and_the_same_command_goes_on(tmp_path: Pat
     again = run(*words, "--stats")
     assert again.code == 0 and "144 rows in" not in again.err
     assert len(lines(output)) == 144
+
+
+def test_a_sound_s_words_are_a_row_s_text(tmp_path: Path) -> None:
+    speech = Path(__file__).parent.parent / "speech" / "capital-of-france.flac"
+    rows = [{"sound": str(speech)}, {"sound": str(tmp_path / "none.wav")}, {"other": 1}]
+    done = batch(str(jsonl(tmp_path / "in.jsonl", rows)), "--audio", "sound", timeout=300)
+    said, missing, column = lines(done.out)
+    assert done.code == 6 and "Paris" in said["answer"]
+    assert "none.wav" in missing["error"]["message"] and "sound" in column["error"]["message"]
+
+
+def test_a_row_shows_its_picture(tmp_path: Path) -> None:
+    from PIL import Image
+
+    names = []
+    for colour in ("red", "blue"):
+        names.append(str(tmp_path / f"{colour}.png"))
+        Image.new("RGB", (64, 64), colour).save(names[-1])
+    rows = [{"file": name, "prompt": "What colour is this?"} for name in (*names, "none.png")]
+    done = batch(str(jsonl(tmp_path / "in.jsonl", rows)), "--image", "file", timeout=300)
+    red, blue, missing = lines(done.out)
+    assert done.code == 6
+    assert "red" in red["answer"].lower() and "blue" in blue["answer"].lower()
+    assert "none.png" in missing["error"]["message"]
