@@ -161,6 +161,9 @@ class Usage(NamedTuple):
     first_token_seconds: float  # from arrival to the first sampled token
     seed: int
     most_tokens: int | None = None  # that the answer might have; None: as the context has room
+    pictures: int = 0  # in the prompt
+    encoded_pictures: int = 0  # of them; the others were known
+    encode_seconds: float = 0.0
     closed: bool = False  # completed, to keep its form, while there were tokens left for it
 
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="A picture that the question is about; may be given again.",
 )
+@options.image_tokens
 @option("--raw", is_flag=True, help="Continue the text, without a chat template.")
 @option(
     "--think",
@@ -132,7 +133,10 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer | None
         from localai.generation.pictures import Attachments, load
 
         with Attachments(load(given["images"])) as shown:
-            return _answered(console, given, shown.to(request), own, shown.files)
+            seen = shown.to(request)._replace(image_tokens=given["image_tokens"])
+            return _answered(console, given, seen, own, shown.files)
+    if given["image_tokens"]:
+        raise BadInput("--image-tokens is about pictures, and there is none", "add --image FILE")
     return _answered(console, given, request, own)
 
 

@@ -73,6 +73,13 @@ sampling = stack(
     option("--stop", type=SomeText(), multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 
+image_tokens = option(
+    "--image-tokens",
+    type=BoundedNumber(8, 1 << 14),
+    metavar="N",
+    help="Tokens of each picture, at most; fewer are quicker and see less.",
+)
+
 constraints = stack(
     option("--choices", metavar="A,B,...", help="The answer is one of these."),
     option("--regex", metavar="REGEX", help="The answer matches this as a whole."),

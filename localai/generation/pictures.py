@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from localai.errors import BadInput
 from localai.media.pixels import Pixels, share
 from localai.types import Picture, TextRequest
 
@@ -40,7 +41,15 @@ class Attachments:
             os.close(self.files.pop())
 
     def to(self, request: TextRequest) -> TextRequest:
-        """Return a request whose last message shows the pictures."""
+        """Return a request whose last message shows the pictures.
+
+        Raises
+        ------
+        BadInput
+            It is bare text.
+        """
+        if request.raw is not None:
+            raise BadInput("--raw continues a text, which shows no pictures", "leave out --raw")
         *head, last = request.messages
         return request._replace(messages=(*head, last._replace(pictures=self.pictures)))
 

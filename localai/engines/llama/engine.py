@@ -184,23 +184,34 @@ class LlamaEngine:
             close_files(call.files)
 
     def _make_ready(self, call: Call, arrived: float) -> None:
-        with self._lock:
-            if self._preparing[call.id]:
-                del self._preparing[call.id]
-                self._emit([(call.id, Finished("cancelled"))])
-                return
+        if self._has_gone(call):
+            return
         try:
-            job = self._preprocessor.job(call, arrived, self._vision.see(call))
+            seen = self._vision.see(call, lambda: self._preparing[call.id])
+            if self._has_gone(call):
+                return
+            job = self._preprocessor.job(call, arrived, seen)
         except Exception as error:
             with self._lock:
                 self._preparing.pop(call.id)
             self._emit([(call.id, _failed(error))])
-        else:
-            if self._preprocessor.is_base and call.request.raw is None:
-                self._emit([(call.id, Notice(_BASE.format(self._model.spec.name)))])
-            with self._lock:  # so that a cancellation is seen here or by the scheduler
-                job.cancelled = self._preparing.pop(call.id)
-                self.scheduler.submit(job)
+            return
+        if self._preprocessor.is_base and call.request.raw is None:
+            self._emit([(call.id, Notice(_BASE.format(self._model.spec.name)))])
+        if seen.remark:
+            self._emit([(call.id, Notice(seen.remark))])
+        with self._lock:  # so that a cancellation is seen here or by the scheduler
+            job.cancelled = self._preparing.pop(call.id)
+            self.scheduler.submit(job)
+
+    def _has_gone(self, call: Call) -> bool:
+        """Whether a call was cancelled while it was made ready; then that is its end."""
+        with self._lock:
+            if not self._preparing[call.id]:
+                return False
+            del self._preparing[call.id]
+        self._emit([(call.id, Finished("cancelled"))])
+        return True
 
 
 def _failed(error: Exception) -> Failed:

@@ -97,6 +97,7 @@ class Preprocessor:
             marks=self._marks,
             cut=cut,
             images=seen.places(ids),
+            pictures=seen.counts,
         )
 
     def count_tokens(self, request: TextRequest, seen: SeenPictures = _UNSEEN) -> TokenCount:

@@ -10,21 +10,23 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from localai.catalog.gguf.projector import attends_both_ways, check_projector
 from localai.engines.llama.bindings import drain_log, native
 from localai.engines.llama.image_ids import Tokens, image_ids
 from localai.engines.llama.multimodal import mtmd
 from localai.errors import BadInput, BadModel, LocalaiError
 from localai.formats.text import shown
 from localai.media.pixels import Pixels
+
+_OWN_LEAST = 256  # tokens; some kinds make at least so many, unless told otherwise
 
 Embedding = npt.NDArray[np.float32]
 
@@ -73,38 +75,64 @@ SeenPicture = tuple[Tokens | ImageChunk, ...]
 """What a picture is in a prompt: text tokens around it and between its tiles, and the tiles."""
 
 
+class ProjectorSettings(NamedTuple):
+    """What a projector is loaded with."""
+
+    path: Path
+    threads: int
+    gpu: bool
+    step: int  # tokens: a picture with attention in both directions must fit into one step
+    image_tokens: int | None = None  # of a picture, at most; None: as the file says
+
+
 class Projector:
-    """An mmproj file that goes with a loaded model. Its methods may be called from any thread.
+    """An mmproj file that goes with a loaded model, for one thread at a time.
+
+    It is freed with the last picture that it has encoded.
 
     Parameters
     ----------
     model : llama_model *
         Must live longer.
-    batch : int
-        Tokens of a step: a picture with attention in both directions must fit into one.
 
     Raises
     ------
     BadModel
-        The library refuses the file, or it belongs to another model.
+        The file is damaged, or it belongs to another model.
     """
 
-    def __init__(self, path: Path, model: Any, *, threads: int, gpu: bool, batch: int) -> None:
-        library = mtmd()
-        self._batch, self._lock = batch, threading.Lock()
+    def __init__(self, settings: ProjectorSettings, model: Any) -> None:
+        self.settings, self._model = settings, model
+        library, name = mtmd(), shown(str(settings.path))
         self._width = int(native.llama_model_n_embd_inp(model))
-        parameters = library.mtmd_context_params_default()
-        parameters.use_gpu, parameters.n_threads = gpu, threads
-        parameters.print_timings = parameters.warmup = False
-        self.pointer = library.mtmd_init_from_file(os.fsencode(path), model, parameters)
+        parameters = self._parameters(attends_both_ways(check_projector(settings.path)))
+        path = os.fsencode(settings.path)
+        self.pointer = library.mtmd_init_from_file(path, model, parameters)
         if not self.pointer:
             raise BadModel(
-                f"llama.cpp cannot load {shown(str(path))}: {drain_log() or 'no reason given'}",
+                f"llama.cpp cannot load {name}: {drain_log() or 'no reason given'}",
                 "fetch the file anew, or take the projector (mmproj) that came with the model",
             )
-        if not library.mtmd_support_vision(self.pointer):
-            library.mtmd_free(self.pointer)
-            raise BadModel(f"{shown(str(path))} is no projector for pictures", "take another")
+        weakref.finalize(self, library.mtmd_free, self.pointer).atexit = False
+
+    def _parameters(self, both_ways: bool) -> Any:
+        parameters = mtmd().mtmd_context_params_default()
+        parameters.use_gpu, parameters.n_threads = self.settings.gpu, self.settings.threads
+        parameters.print_timings = parameters.warmup = False
+        limit = self.settings.image_tokens
+        if both_ways:
+            limit = min(limit or self.settings.step, self.settings.step)
+        if limit:
+            parameters.image_max_tokens = limit
+            if limit < _OWN_LEAST:
+                parameters.image_min_tokens = 1
+        return parameters
+
+    def limited(self, image_tokens: int | None) -> Projector:
+        """Return one that makes at most so many tokens of a picture, loaded anew if need be."""
+        if image_tokens == self.settings.image_tokens:
+            return self
+        return Projector(self.settings._replace(image_tokens=image_tokens), self._model)
 
     def see(self, pixels: Pixels, key: bytes) -> SeenPicture:
         """Encode a picture.
@@ -117,11 +145,12 @@ class Projector:
         library = mtmd()
         chunks = library.mtmd_input_chunks_init()
         try:
-            with self._lock:
-                self._cut(pixels, chunks)
-                count = library.mtmd_input_chunks_size(chunks)
-                each = [library.mtmd_input_chunks_get(chunks, at) for at in range(count)]
-                return tuple(self._read(chunk, key + bytes([at])) for at, chunk in enumerate(each))
+            self._cut(pixels, chunks)
+            places = range(library.mtmd_input_chunks_size(chunks))
+            return tuple(
+                self._read(library.mtmd_input_chunks_get(chunks, at), key + at.to_bytes(4))
+                for at in places
+            )
         finally:
             library.mtmd_input_chunks_free(chunks)
 
@@ -144,7 +173,8 @@ class Projector:
         library, count = mtmd(), ctypes.c_size_t()
         if library.mtmd_input_chunk_get_type(chunk) == library.MTMD_INPUT_CHUNK_TYPE_TEXT:
             texts = library.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(count))
-            return np.array(texts[: count.value], np.int32)
+            # A mark that the vocabulary lacks is -1 there.
+            return np.array([each for each in texts[: count.value] if each >= 0], np.int32)
         count = library.mtmd_input_chunk_get_n_tokens(chunk)
         self._refuse_long(chunk, count)
         ids = image_ids(key, count, library.mtmd_input_chunk_get_n_pos(chunk))
@@ -156,16 +186,12 @@ class Projector:
 
     def _refuse_long(self, chunk: Any, count: int) -> None:
         """Refuse what would end the process: attention in both directions needs one step."""
-        if count > self._batch and mtmd().mtmd_decode_use_non_causal(self.pointer, chunk):
+        most = self.settings.step
+        if count > most and mtmd().mtmd_decode_use_non_causal(self.pointer, chunk):
             raise BadInput(
-                f"the picture makes {count} tokens, and this model takes at most {self._batch} "
-                "at once",
+                f"the picture makes {count} tokens, and this model takes at most {most} at once",
                 "make fewer of it with --image-tokens",
             )
-
-    def close(self) -> None:
-        """Free the projector; nothing of it may be in use."""
-        mtmd().mtmd_free(self.pointer)
 
 
 def picture_key(pixels: Pixels, *settings: object) -> bytes:
