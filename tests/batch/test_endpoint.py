@@ -76,9 +76,13 @@ class Server:
             def log_message(self, *_: object) -> None:
                 pass
 
-        ThreadingHTTPServer.allow_reuse_address = True
-        self.http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.http.daemon_threads = True
+        class Quiet(ThreadingHTTPServer):
+            allow_reuse_address = daemon_threads = True
+
+            def handle_error(self, *_: object) -> None:
+                """A connection that is closed on us is part of the play."""
+
+        self.http = Quiet(("127.0.0.1", self.port), Handler)
         self.port = self.http.server_port
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
