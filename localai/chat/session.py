@@ -229,7 +229,7 @@ class ChatSession:
             messages, fixed = self.messages(without, prefill=prefill)
             self.window.asked(messages)
             request = self._request(messages, fixed)._replace(prefill=prefill)
-            stream = self.models.engine.ask(request)
+            stream = self.models.engine.ask(sampling_options.held(request, self.settings))
             try:
                 for event in stream:  # noqa: UP028 (which would close it: its end is to be heard)
                     yield event
