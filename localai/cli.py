@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "batch": ("localai.commands.batch:batch", "Answer every row of a file."),
     "transcribe": ("localai.commands.transcribe:transcribe", "Write down speech."),
+    "sd": ("localai.commands.sd:sd", "Draw pictures of what words say."),
     "speak": ("localai.commands.speak:speak", "Speak a text, aloud or into a file."),
     "spirit": ("localai.commands.spirit:spirit", "Hold a seance: a voice out of the noise."),
     "models": ("localai.commands.models:models", "Show, fetch and choose models."),

@@ -174,7 +174,12 @@ def shipped(folder: str) -> Path:
 
 def engine_environment() -> dict[str, str]:
     """Return the variables that engines look at: two commands that differ there share no worker."""
-    return {name: value for name, value in os.environ.items() if name.startswith(_ENGINE_VARIABLES)}
+    return variables(_ENGINE_VARIABLES)
+
+
+def variables(beginnings: tuple[str, ...]) -> dict[str, str]:
+    """Return this process's variables whose names begin so."""
+    return {name: value for name, value in os.environ.items() if name.startswith(beginnings)}
 
 
 def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -262,10 +267,8 @@ def _layers(environ: Mapping[str, str], file: Mapping[str, Any]) -> str | None:
     value = _first(environ, "LOCALAI_GPU_LAYERS", "LLM_GPU_LAYERS") or _text(file, "gpu_layers")
     if value is None or is_layers(value):
         return value
-    raise BadInput(
-        f"LOCALAI_GPU_LAYERS (or `gpu_layers` in the config file) is {value[:40]!r}",
-        "it can be auto, all or a number of layers",
-    )
+    where = "LOCALAI_GPU_LAYERS (or `gpu_layers` in the config file)"
+    raise BadInput(f"{where} is {value[:40]!r}", "it can be auto, all or a number of layers")
 
 
 def _keep_alive(environ: Mapping[str, str], file: Mapping[str, Any]) -> float:
@@ -273,20 +276,16 @@ def _keep_alive(environ: Mapping[str, str], file: Mapping[str, Any]) -> float:
     if not value:
         return _KEEP_ALIVE
     if (seconds := duration(value)) is None:
-        raise BadInput(
-            f"LOCALAI_KEEP_ALIVE (or `keep_alive` in the config file) is {value[:40]!r}",
-            "it can be 300, 5m, 1h, 0 (leave at once) or -1 (stay)",
-        )
+        what = f"LOCALAI_KEEP_ALIVE (or `keep_alive` in the config file) is {value[:40]!r}"
+        raise BadInput(what, "it can be 300, 5m, 1h, 0 (leave at once) or -1 (stay)")
     return seconds
 
 
 def _memory_limit(environ: Mapping[str, str], file: Mapping[str, Any]) -> str:
     value = _first(environ, "LOCALAI_MEMORY_LIMIT") or _text(file, "memory_limit")
     if value and not size(value, 1 << 40):
-        raise BadInput(
-            f"LOCALAI_MEMORY_LIMIT (or `memory_limit` in the config file) is {value[:40]!r}",
-            "it can be a size like 8G, or a share of the free memory like 80%",
-        )
+        what = f"LOCALAI_MEMORY_LIMIT (or `memory_limit` in the config file) is {value[:40]!r}"
+        raise BadInput(what, "it can be a size like 8G, or a share of the free memory like 80%")
     return value or _MEMORY_LIMIT
 
 

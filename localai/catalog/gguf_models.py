@@ -70,7 +70,8 @@ class GgufModels:
         from localai.catalog import known
         from localai.system.memory import free_memory
 
-        row = known.default_for(self._role, free_memory())
+        spirit = self._role == "spirit"  # a base model, of the same kind
+        row = known.default_for("text" if spirit else self._role, free_memory(), base=spirit)
         if row is None:
             raise UnknownModel(
                 "no model was named, and none of the known ones fits into the free memory",

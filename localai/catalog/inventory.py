@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from localai.catalog import known
+from localai.catalog.diffusion import bundles
 from localai.catalog.fit_check import whole_memory
 from localai.catalog.gguf.check import check
 from localai.catalog.hub import cache
@@ -17,6 +18,7 @@ from localai.catalog.placement.layout import on_cpu
 from localai.catalog.placement.plan import PlacementRequest
 from localai.catalog.placement.sizes import ModelMemory
 
+CONTEXT = 4096  # tokens, for which a model's memory is told
 _MORE = 1 << 30  # bytes for a context of ordinary length and the process itself, as in `known`
 
 
@@ -50,7 +52,8 @@ class Entry:
 def listing() -> list[Entry]:
     """Return the tiny model, the known ones, and what else is on disk."""
     stored, most = cache.stored(), whole_memory()
-    found = (_tiny(), *(_row(row, stored) for row in known.rows()), *_others(stored))
+    rows = (_row(row, stored) for row in known.rows())
+    found = (_tiny(), *rows, *map(_bundle, bundles.rows()), *_others(stored))
     return [replace(entry, fits=entry.memory <= most) for entry in found]
 
 
@@ -82,9 +85,25 @@ def _row(row: known.Known, stored: list[cache.CachedFile]) -> Entry:
     )
 
 
+def _bundle(row: bundles.Bundle) -> Entry:
+    """Return a picture model, which may lie in several repositories."""
+    paths = [cache.find(file.repo, file.name) for file in row.files]
+    return Entry(
+        row.name,
+        row.bytes,
+        row.bytes + row.bytes // 5 + _MORE,
+        f"pictures: {row.good_for}",
+        all(paths),
+        any(paths) and not all(paths),
+        licence=row.licence,
+        path=str(paths[0]) if paths[0] and all(paths) else "",
+    )
+
+
 def _others(stored: list[cache.CachedFile]) -> Iterator[Entry]:
     """Return the models of the cache that have no short name."""
     named = {(row.repo, file) for row in known.rows() for file in (row.file, row.projector)}
+    named |= {(file.repo, file.name) for row in bundles.rows() for file in row.files}
     for repo in dict.fromkeys(each.repo for each in stored):
         for name, parts in grouped(each for each in stored if each.repo == repo).items():
             if name and (repo, name) not in named:
@@ -104,6 +123,15 @@ def _other(name: str, parts: list[cache.CachedFile]) -> Entry:
         partial,
         path="" if partial else str(parts[0].path),
     )
+
+
+def remove_bundle(row: bundles.Bundle) -> int:
+    """Remove a picture model's files, but those that others have need of; return the bytes."""
+    others = [other for other in bundles.rows() if other != row and _bundle(other).on_disk]
+    shared = {file[:2] for other in others for file in other.files}
+    shared |= {(other.repo, other.file) for other in known.rows()}
+    own = [file for file in row.files if file[:2] not in shared]
+    return sum(cache.remove(each.repo, each.name) for each in own if cache.find(*each[:2]))
 
 
 def remove(reference: Reference) -> int:
@@ -129,7 +157,7 @@ def facts(name: str, path: Path) -> dict[str, Any]:
     header = check(path)
     needs = on_cpu(
         ModelMemory.of(header),
-        PlacementRequest().load(min(header.context_length or 4096, 4096), "f16"),
+        PlacementRequest().load(min(header.context_length or CONTEXT, CONTEXT), "f16"),
     )
     return {
         "model": name,
@@ -142,7 +170,7 @@ def facts(name: str, path: Path) -> dict[str, Any]:
         "layers": header.block_count,
         "context": header.context_length,
         "vocabulary": header.vocabulary,
-        "memory": needs.total,  # bytes, with a context of 4,096 tokens, on the CPU
+        "memory": needs.total,  # bytes, with that context, on the CPU
         "template": "yes" if header.chat_template else "none: a base model, or ChatML",
         "licence": header.text("general.license") or None,
     }

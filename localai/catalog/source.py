@@ -57,5 +57,8 @@ class ModelSource(Protocol):
             It holds no such model.
         """
 
-    def model(self, reference: Reference, paths: Sequence[Path]) -> ModelFile:
-        """Return a model of what `needed` named, once it is fetched; what was learnt is kept."""
+    def model(self, reference: Reference, paths: Sequence[Path]) -> ModelFile | Reference:
+        """Return a model of what `needed` named, once it is fetched; what was learnt is kept.
+
+        Of a model whose files lie in several repositories: the place of what is still missing.
+        """

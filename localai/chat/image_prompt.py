@@ -22,6 +22,8 @@ WHAT = {
     "there, the mood",
     "last": "picture of what was said last. Name who is seen, what they do, the place, the light",
 }
+OF_CARD = ("you", "face", "me", "scene")
+"""Those of `WHAT` that a card alone has an answer to, without a chat."""
 
 _OTHER = re.compile(r"[^\w,:()'-]+")
 

@@ -232,7 +232,8 @@ class ChatSession:
             messages, fixed = self.messages(without, prefill=prefill)
             self.window.asked(messages)
             request = self._request(messages, fixed)._replace(prefill=prefill)
-            stream = self.models.engine.ask(*self.attached.sent(request))
+            held = sampling_options.held(request, self.settings)
+            stream = self.models.engine.ask(*self.attached.sent(held))
             try:
                 for event in stream:  # noqa: UP028 (which would close it: its end is to be heard)
                     yield event

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 
+from localai.chat.painter import Painter
 from localai.chat.session import ChatSession, Events
 from localai.chat.transcript import INTERRUPTED
 from localai.formats.answer import Answer
@@ -42,6 +43,7 @@ class ChatView:
     named: bool = False
     stats: bool = False
     as_json: bool = False
+    painter: Painter | None = None  # draws for `/sd`
     hold: Callable[[Stream], AbstractContextManager[None]] = unechoed
     heard: Callable[[Iterator[Event]], AbstractContextManager[Iterator[Event]]] = nullcontext
     _speaking: bool = False

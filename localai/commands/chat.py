@@ -17,6 +17,7 @@ from localai.terminal.console import Console
 
 if TYPE_CHECKING:
     from localai.chat.open import ChatRequest
+    from localai.chat.painter import Painter
 
 _SAMPLING = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens",
           "memory_ratio", "think")  # fmt: skip
@@ -44,6 +45,7 @@ _SAMPLING = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed
 )
 @options.sampling
 @options.engine
+@options.unbuffered
 @options.speaking
 @options.talk
 @click.pass_context
@@ -64,6 +66,8 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
+    if not given["unbuffered"]:
+        console.write_by("line")
     from localai.chat import open, repl, script  # with YAML and more, which --help need not
     from localai.chat.view import ChatView
 
@@ -77,12 +81,30 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
             session.unkept = console.warn  # nobody has asked for it to be kept
         if strange := session.transcript.strange:
             console.warn(f"{strange} damaged lines of the session were left out")
-        view = ChatView(console, session, stats=given["stats"], heard=listening(console, given))
+        view = ChatView(
+            console,
+            session,
+            stats=given["stats"],
+            painter=_painter(console, given),
+            heard=listening(console, given),
+        )
         if messages is not None:
             script.run(view, messages, as_json=given["as_json"])
         else:
             repl.run(view, as_json=given["as_json"])
     return ExitCode.DONE
+
+
+def _painter(console: Console, given: dict[str, Any]) -> Painter:
+    """Return what draws for `/sd`: the picture model of the settings; tiny goes with tiny."""
+    from localai.chat.painter import Painter
+
+    model = "tiny" if given["model"] == "tiny" else None
+    return Painter(
+        console,
+        lambda: spec_for(console, {**given, "model": model}, role="image"),
+        lambda spec: engine_for(console, given, spec),
+    )
 
 
 def _request(given: dict[str, Any]) -> ChatRequest:

@@ -9,10 +9,11 @@ import click
 
 from localai import settings
 from localai.catalog import default_model, inventory, names
+from localai.catalog.diffusion import bundles
 from localai.catalog.gguf.parts import load_path
 from localai.catalog.gguf_models import on_disk
 from localai.commands.click_ext import group, option
-from localai.engines.registry import ENGINES
+from localai.engines.registry import ENGINES, models_for
 from localai.errors import BadInput, UnknownModel
 from localai.formats.text import clip, shown
 from localai.formats.units import amount
@@ -90,11 +91,16 @@ def pull(console: Console, name: str, kind: str, offline: bool, quiet: bool) -> 
 @_json
 @click.pass_obj
 def show(console: Console, name: str, as_json: bool) -> None:
-    """Show what a model's file says of it, and the memory that it will need."""
+    """Show what a model's file says of it, and the memory that it will need, about.
+
+    `localai ps` shows what a loaded model has in memory at that time.
+    """
     facts = inventory.facts(name, _path(name))
     if as_json:
         console.write_json(facts)
         return
+    context = min(facts["context"] or inventory.CONTEXT, inventory.CONTEXT)
+    facts["memory"] = f"{facts['memory']:,}, about, with a context of {context:,} tokens"
     for line in table(("", ""), [(key, _said(value)) for key, value in facts.items()])[1:]:
         console.write_line(line)
 
@@ -104,12 +110,16 @@ def show(console: Console, name: str, as_json: bool) -> None:
 @click.pass_obj
 def rm(console: Console, name: str) -> None:
     """Remove a model from disk, and say how much room that gave."""
-    meant = names.resolve(name)
+    if bundle := bundles.find(name):
+        meant, freed = None, inventory.remove_bundle(bundle)
+    else:
+        meant = names.resolve(name)
     if isinstance(meant, names.ModelFile):
         raise BadInput(
             f"{shown(name)} is not a fetched model", "remove a file of your own with: rm FILE"
         )
-    freed = inventory.remove(meant)
+    if meant is not None:
+        freed = inventory.remove(meant)
     if not freed:
         raise UnknownModel(f"{shown(name)} is not on disk", "localai models")
     console.talk(f"removed {shown(name)}: {amount(freed)} freed")
@@ -128,9 +138,9 @@ def default(console: Console, name: str | None, kind: str) -> None:
             raise UnknownModel(f"no model is set for {kind}", "localai models default NAME")
         console.write_line(shown(chosen))
         return
-    meant = names.resolve(name)  # refuses what is none
+    meant = models_for(kind).resolve(name)  # refuses what is none
     kept = name
-    if isinstance(meant, names.ModelFile) and name != "tiny":
+    if isinstance(meant, names.ModelFile) and Path(name).exists():
         kept = str(load_path(meant.path))  # which means the same in every folder
     console.talk(f"{shown(default_model.set_model(kind, kept))}: {kind} = {shown(kept)}")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from localai import settings
 from localai.commands import options
 from localai.commands.click_ext import group, option
 from localai.commands.open_engine import engine_for, spec_for
@@ -16,6 +17,7 @@ from localai.terminal.console import Console
 if TYPE_CHECKING:
     from localai.seance.equipment import Engines, SoundWishes
     from localai.seance.opening import SeanceWishes
+    from localai.types import ModelSpec
 
 _SAMPLING = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n")
 _SWEEPS = ("forward", "reverse", "bounce", "random")
@@ -137,8 +139,14 @@ def _wishes(given: dict[str, Any]) -> SeanceWishes:
 def _engines(console: Console, given: dict[str, Any]) -> Engines:
     from localai.seance.equipment import Engines
 
+    def spec(model: str | None, role: str) -> ModelSpec:
+        if role == "spirit" and model is None:
+            chosen = settings.load()
+            model = chosen.model("spirit") or chosen.model("text")
+        return spec_for(console, {**given, "model": model}, role=role)
+
     return Engines(
-        lambda model, role: spec_for(console, {**given, "model": model}, role=role),
+        spec,
         lambda spec: engine_for(console, given, spec),
         console.warn,
     )

@@ -59,7 +59,9 @@ def obtain(console: Console, options: ModelOptions, name: str, role: str = "text
         refuse_too_large(meant.name, about.bytes)
     if not name and not options.yes and about is not None:
         _ask(console, about, role)
-    return _fetched(console, meant, source)
+    while isinstance(meant, Reference):
+        meant = _fetched(console, meant, source)
+    return meant
 
 
 def _ask(console: Console, offer: Offer, role: str) -> None:
@@ -76,7 +78,7 @@ def _ask(console: Console, offer: Offer, role: str) -> None:
         raise Interrupted("nothing was fetched", "-m tiny needs no download")
 
 
-def _fetched(console: Console, reference: Reference, source: ModelSource) -> ModelFile:
+def _fetched(console: Console, reference: Reference, source: ModelSource) -> ModelFile | Reference:
     from localai.catalog.fit_check import refuse_too_large
     from localai.catalog.hub import repository
 

@@ -66,6 +66,7 @@ class DedicatedClient(EngineClient):
             while data := process.control.recv(1 << 16):
                 for message in decoder.feed(data):
                     if message["type"] == "failed":
+                        process.close()
                         return from_wire(message)
                     ready |= message["type"] == "ready"
         except OSError:

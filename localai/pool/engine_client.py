@@ -83,9 +83,9 @@ class EngineClient(ABC):
         events = EventStream(self, lambda connection: connection.count_tokens(request, files))
         return next(event for event in events if isinstance(event, TokenCount))
 
-    def send(self, request: Any) -> str:
-        """Send a request whose events `receive` returns; return its id."""
-        return self._connection().send(request)
+    def send(self, request: Any, files: Sequence[int] = ()) -> str:
+        """Send a request, and open descriptors, whose events `receive` returns; return its id."""
+        return self._connection().send(request, files)
 
     def receive(self) -> Events:
         """Wait for events of the requests that were sent, each with its request's id.

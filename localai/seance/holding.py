@@ -38,7 +38,7 @@ def hold(
     plan = opening.plan(wishes)
     scripted = showing.once is not None or bool(showing.audio) or not console.stdin.terminal
     with ExitStack() as opened:
-        spec = engines.spec(model, "text")
+        spec = engines.spec(model, "spirit")
         if spec.files[0] == str(TINY) and wishes.prompts is None:
             same = wishes._replace(seed=plan.options.seed, seed_image=None)
             plan = opening.plan(same._replace(prompts=str(TINY.with_name("spirit.yaml"))))

@@ -98,7 +98,7 @@ class SeanceScreen:
     def _text(self) -> StyleAndTextTuples:
         live = self._live
         assert live is not None
-        if live.failure is not None:
+        if live.failure is not None and not get_app().is_done:
             get_app().exit()
         now = time.monotonic()
         if self.state.begun and self.state.notice and now - self._noticed > _NOTICE:

@@ -193,7 +193,7 @@ class Console:
         self.talk(f"warning: {text}")
 
     def prompt(self, text: str) -> None:
-        """Ask for a line of input, on stderr; also when quiet."""
+        """Write a question or a picture to stderr as it is; also when quiet."""
         with self._lock:
             self.clear_status()
             self._put_err(text)

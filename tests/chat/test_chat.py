@@ -778,7 +778,7 @@ def test_a_picture_is_described_for_an_engine_that_is_missing(held: Held, ada: s
         engine = broken(chat, Text('A "girl".\nred hair'), Finished("stop"))
         held.out.truncate(0)
         held.out.seek(0)
-        assert "no picture engine yet" in say_text(chat, f"/sd {what}")
+        assert "no picture engine here" in say_text(chat, f"/sd {what}")
         assert held.out.getvalue() == b"A girl, red hair\n"
         told = engine.requests[0].messages[-1].content
         assert "keywords" in told and "{" not in told

@@ -28,7 +28,7 @@ ROWS = (
     ("cli",),
     ("commands",),
     ("chat", "captioning", "batch", "seance", "diagnostics", "server", "discord"),
-    ("transcription", "speech"),
+    ("transcription", "speech", "drawing"),
     ("generation", "pool"),
     ("engines", "prompts", "characters"),
     ("resources", "catalog", "terminal", "media"),

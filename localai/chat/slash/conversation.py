@@ -115,12 +115,13 @@ def stats(view: ChatView, words: str) -> Outcome:
     return last.stats()
 
 
-@registry.slash("/sd", "WHAT", "Keywords for a picture: of you|face|me|scene|last|TEXT.", "picture")
+@registry.slash("/sd", "WHAT", "Draw a picture: of you|face|me|scene|last|TEXT.", "picture")
 def draw(view: ChatView, words: str) -> Outcome:
-    """Let the model write what a picture engine would draw."""
+    """Let the model write what is seen, and a picture engine draw it."""
     if not words:
         known = ", ".join(image_prompt.WHAT)
         raise BadInput("/sd needs to know what to draw", f"{known}, or words of your own")
+    portrait = words == "face"
     if words in image_prompt.WHAT:
         session = view.session
         told = image_prompt.instruction(words, session.participants.char, session.participants.user)
@@ -129,8 +130,15 @@ def draw(view: ChatView, words: str) -> Outcome:
         words = image_prompt.keywords(view.aside(events, visible=False))
         if not words:
             raise LocalaiError("the model wrote no keywords", "try again, or /sd WORDS of your own")
-    view.console.write_line(words)
-    return "there is no picture engine yet: these are the words that it would get"
+    if view.painter is None:
+        view.console.write_line(words)
+        return "there is no picture engine here: these are the words that it would get"
+    try:
+        return view.painter.paint(words, portrait=portrait)
+    except KeyboardInterrupt:
+        if not view.console.stdin.terminal:
+            raise
+        return "the picture was stopped"
 
 
 @registry.slash("/quit", "", "Leave (also Ctrl-D).")

@@ -1,0 +1,258 @@
+"""What pictures say of how they were made: ours read by others, others' read by us."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from localai.errors import BadInput
+from localai.media.generation_parameters import GenerationParameters, parse, render
+from localai.media.picture_metadata import read, save
+
+PROMPTS = (
+    "a red fox",
+    "a fox, \"quoted\", 'twice', (red:1.2), [blue], {x}",
+    "two\nlines, and\n\nan empty one",
+    "Grüße aus Köln, 日本語, 🦊",
+    "Steps: 20, Sampler: Euler",
+    "ends with a colon:",
+    "back\\slash, tab\tand, , commas",
+    "Negative prompt: not one",
+    " blanks around ",
+    "a <lora:ink:0.8> fox",
+    "\nbegins with a line break",
+    "x" * 3000,
+)
+NEGATIVES = ("", "blurry", 'ugly, "bad hands"\nlow quality', "schlecht, 悪い")
+
+
+def thirty() -> list[GenerationParameters]:
+    chance = random.Random(5)
+    found = []
+    for number in range(30):
+        settings = {
+            "Steps": str(chance.randrange(1, 60)),
+            "Sampler": chance.choice(["Euler", "Euler a", "DPM++ 2M", "res_2s"]),
+            "CFG scale": f"{chance.uniform(1, 12):g}",
+            "Seed": str(chance.randrange(2**32)),
+            "Size": "512x768",
+            "Model": chance.choice(["tiny", "model, with: marks", 'a "b"']),
+            "Version": "localai 0.1.0",
+        }
+        found.append(
+            GenerationParameters(
+                PROMPTS[number % len(PROMPTS)], NEGATIVES[number % len(NEGATIVES)], settings
+            )
+        )
+    return found
+
+
+def chunks(data: bytes) -> dict[str, str]:
+    """The text chunks of a PNG, by the specification alone."""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    found, at = {}, 8
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        body = data[at + 8 : at + 8 + length]
+        assert zlib.crc32(kind + body) == int.from_bytes(data[at + 8 + length : at + 12 + length])
+        at += 12 + length
+        if kind == b"tEXt":
+            key, _, text = body.partition(b"\0")
+            found[key.decode()] = text.decode("latin-1")
+        elif kind == b"iTXt":
+            key, _, rest = body.partition(b"\0")
+            packed, text = rest[0], rest[2:].split(b"\0", 2)[2]
+            found[key.decode()] = (zlib.decompress(text) if packed else text).decode()
+    return found
+
+
+def their_reading(text: str) -> dict[str, str]:
+    """The settings as AUTOMATIC1111 reads them: its expression, its rule for the last line."""
+    *_, last = text.strip().split("\n")
+    pattern = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+    pairs = pattern.findall(last)
+    if len(pairs) < 3:
+        return {}
+    return {k: json.loads(v) if v[:1] == v[-1:] == '"' else v for k, v in pairs}
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_thirty_pictures_are_read_back(number: int, tmp_path: Path) -> None:
+    parameters = thirty()[number]
+    path = tmp_path / "picture.png"
+    save(Image.new("RGB", (8, 8)), path, "png", parameters)
+    assert read(path) == read(path.read_bytes()) == parameters
+    text = chunks(path.read_bytes())["parameters"]
+    with Image.open(path) as image:
+        assert image.text["parameters"] == text  # type: ignore[attr-defined]
+    assert their_reading(text) == dict(parameters.settings)
+    assert text.startswith(parameters.prompt)
+    for form in ("jpeg", "webp"):
+        other = tmp_path / f"picture.{form}"
+        save(Image.new("RGB", (8, 8)), other, form, parameters)  # type: ignore[arg-type]
+        assert read(other) == parse(render(parameters))
+
+
+def png(texts: dict[str, str], path: Path) -> Path:
+    info = PngInfo()
+    for key, text in texts.items():
+        info.add_itxt(key, text) if not text.isascii() else info.add_text(key, text)
+    Image.new("RGB", (8, 8)).save(path, pnginfo=info)
+    return path
+
+
+HARD = 'a "quoted" fox, red,\nsecond line: here'
+
+
+def test_pictures_of_automatic1111_are_read(tmp_path: Path) -> None:
+    text = (
+        f"{HARD}\nNegative prompt: blurry, (bad:1.3)\nsecond negative\n"
+        "Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 6.5, Seed: 965400086, Size: 512x640, "
+        'Model hash: 45dee52b, Model: v1-5, Clip skip: 2, Lora hashes: "ink: a1, wash: b2", Version: v1.9.4'
+    )
+    found = read(png({"parameters": text}, tmp_path / "a.png"))
+    assert found is not None
+    assert found.prompt == HARD
+    assert found.negative == "blurry, (bad:1.3)\nsecond negative"
+    assert found.sampler() == ("dpm++2m", "karras")
+    assert (found.number("Seed"), found.number("CFG scale")) == (965400086, 6.5)
+    assert found.size() == (512, 640)
+    assert found.settings["Lora hashes"] == "ink: a1, wash: b2"
+
+
+def test_pictures_of_sd_cli_are_read(tmp_path: Path) -> None:
+    text = (
+        f"{HARD}\nNegative prompt: blurry\nSteps: 4, CFG scale: 1.000000, Guidance: 3.500000, "
+        "Eta: 0.000000, Seed: 42, Size: 512x512, Model: m.gguf, RNG: cuda, Sampler: euler_a karras, "
+        'Version: stable-diffusion.cpp, SDCPP: {"prompt": "x", "Seed": 5, "a": [1, 2]}'
+    )
+    found = read(png({"parameters": text}, tmp_path / "a.png"))
+    assert found is not None
+    assert (found.prompt, found.negative) == (HARD, "blurry")
+    assert found.sampler() == ("euler_a", "karras")
+    assert found.number("Seed") == 42 and found.number("CFG scale") == 1
+    from html import escape
+
+    xmp = f"<x><sdcpp:parameters>{escape(text)}</sdcpp:parameters></x>".encode()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.webp", xmp=xmp)
+    assert read(tmp_path / "a.webp") == found
+
+
+def comfy(**sampler: Any) -> dict[str, Any]:
+    return {
+        "3": {"class_type": "KSampler", "inputs": {
+            "seed": 156680208700286, "steps": 20, "cfg": 8.0, "sampler_name": "dpmpp_2m",
+            "scheduler": "karras", "denoise": 1.0, "model": ["10", 0], "positive": ["6", 0],
+            "negative": ["7", 0], "latent_image": ["5", 0], **sampler}},
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "v1-5.safetensors"}},
+        "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 640, "batch_size": 1}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": HARD, "clip": ["4", 1]}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"text": ["8", 0], "clip": ["4", 1]}},
+        "8": {"class_type": "String", "inputs": {"string": "blurry"}},
+        "10": {"class_type": "LoraLoader", "inputs": {"model": ["4", 0], "lora_name": "x"}},
+    }  # fmt: skip
+
+
+def test_pictures_of_comfyui_are_read(tmp_path: Path) -> None:
+    texts = {"prompt": json.dumps(comfy()), "workflow": json.dumps({"nodes": []})}
+    found = read(png(texts, tmp_path / "a.png"))
+    assert found is not None
+    assert (found.prompt, found.negative) == (HARD, "blurry")
+    assert found.sampler() == ("dpm++2m", "karras")
+    assert found.size() == (512, 640)
+    assert (
+        found.settings["Seed"] == "156680208700286"
+        and found.settings["Model"] == "v1-5.safetensors"
+    )
+    for broken in (
+        comfy(positive=["99", 0]),
+        comfy(positive=["3", 0]),
+        {"3": 5},
+        {"3": {"inputs": []}},
+        [],
+    ):
+        read(png({"prompt": json.dumps(broken)}, tmp_path / "a.png"))
+
+
+def test_pictures_of_invokeai_are_read(tmp_path: Path) -> None:
+    document = {
+        "positive_prompt": HARD, "negative_prompt": "blurry", "width": 768, "height": 512,
+        "seed": 7, "steps": 30, "cfg_scale": 7.5, "scheduler": "euler_ancestral",
+        "model": {"name": "dreamshaper", "hash": "x"},
+    }  # fmt: skip
+    found = read(png({"invokeai_metadata": json.dumps(document)}, tmp_path / "a.png"))
+    assert found is not None
+    assert (found.prompt, found.negative, found.size()) == (HARD, "blurry", (768, 512))
+    assert found.sampler()[0] == "euler_a" and found.settings["Model"] == "dreamshaper"
+    old = {"model_weights": "sd-1.4", "image": {"prompt": [{"prompt": HARD, "weight": 1}], "steps": 50, "cfg_scale": 7.5, "sampler": "ddim", "seed": 9, "width": 512, "height": 512}}  # fmt: skip
+    found = read(png({"sd-metadata": json.dumps(old)}, tmp_path / "a.png"))
+    assert found is not None and found.prompt == HARD and found.sampler()[0] == "ddim_trailing"
+
+
+def test_texts_behind_the_pixels_are_found(tmp_path: Path) -> None:
+    data = png({}, tmp_path / "a.png").read_bytes()
+    body = b"tEXtparameters\0red\nSteps: 1, Seed: 2, Size: 8x8"
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    (tmp_path / "a.png").write_bytes(data[:-12] + chunk + data[-12:])
+    found = read(tmp_path / "a.png")
+    assert found is not None and found.prompt == "red"
+
+
+def test_other_byte_orders_of_exif_are_read(tmp_path: Path) -> None:
+    text = "ein Fuchs, rot\nSteps: 1, Seed: 2, Size: 8x8"
+    for comment in (
+        b"UNICODE\0" + text.encode("utf-16-be"),
+        b"UNICODE\0" + text.encode("utf-16-le"),
+        b"ASCII\0\0\0" + text.encode(),
+    ):
+        image = Image.new("RGB", (8, 8))
+        exif = image.getexif()
+        exif.get_ifd(0x8769)[0x9286] = comment
+        image.save(tmp_path / "a.jpg", exif=exif.tobytes())
+        found = read(tmp_path / "a.jpg")
+        assert found is not None and found.prompt == "ein Fuchs, rot"
+
+
+def test_a_picture_that_says_nothing(tmp_path: Path) -> None:
+    assert read(png({"Software": "gimp"}, tmp_path / "a.png")) is None
+    found = read(png({"parameters": "just words, no settings"}, tmp_path / "a.png"))
+    assert found == GenerationParameters("just words, no settings")
+
+
+def test_damaged_pictures_are_refused_or_read_in_part(tmp_path: Path) -> None:
+    save(Image.new("RGB", (32, 32)), tmp_path / "a.png", "png", thirty()[1])
+    whole = (tmp_path / "a.png").read_bytes()
+    chance = random.Random(1)
+    for _ in range(300):
+        data = bytearray(whole[: chance.randrange(len(whole))] if chance.random() < 0.3 else whole)
+        for _ in range(chance.randrange(1, 6)):
+            if data:
+                data[chance.randrange(len(data))] = chance.randrange(256)
+        with suppress(BadInput):
+            read(bytes(data))
+    for rubbish in (b"", b"hello", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff" + b"\0" * 50):
+        with pytest.raises(BadInput):
+            read(rubbish)
+    with pytest.raises(BadInput, match=r"nothing\.png"):
+        read(tmp_path / "nothing.png")
+
+
+def test_texts_of_any_form_are_taken_apart_without_an_error() -> None:
+    chance = random.Random(2)
+    alphabet = 'ab:,"\\\n {}[]<>()Steps Seed Size 1x'
+    for _ in range(2000):
+        text = "".join(chance.choice(alphabet) for _ in range(chance.randrange(80)))
+        found = parse(text)
+        found.size()
+        found.sampler()
+        found.number("Steps")
