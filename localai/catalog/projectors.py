@@ -7,6 +7,7 @@ looked for beside the link, not where that leads.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 from localai.catalog.gguf.parts import link_chain
 
 MARK: Final = "mmproj"
+_TYPE: Final = r"(^|[-_.])(ud-)?(i?q[0-9]|f16|bf16|f32|mxfp4).*"
 _PREFERRED: Final = ("f16", "bf16", "q8_0", "f32")  # small numbers lose what a picture shows
 
 
@@ -28,12 +30,19 @@ def beside(path: Path) -> Path | None:
     """Return the projector beside a model's file or beside a link that leads to it, if any."""
     for link in link_chain(path):
         try:
-            names = [each.name for each in link.parent.iterdir() if is_projector(each.name)]
+            names = [each.name for each in link.parent.iterdir() if each.name.endswith(".gguf")]
         except OSError:
             continue
-        if names:
-            return link.with_name(best(names, link.name))
+        others = [name for name in names if not is_projector(name)]
+        own = [name for name in names if is_projector(name) and _belongs(name, link.name, others)]
+        if own:
+            return link.with_name(best(own, link.name))
     return None
+
+
+def _belongs(name: str, model: str, others: Iterable[str]) -> bool:
+    """Whether no other model of the folder is named more like a projector than this one."""
+    return all(_alike(name, other) <= _alike(name, model) for other in others)
 
 
 def best(names: Iterable[str], model: str) -> str:
@@ -43,9 +52,14 @@ def best(names: Iterable[str], model: str) -> str:
 
 def _alike(name: str, model: str) -> int:
     """Return how many leading letters a projector's name, without its mark, has of a model's."""
-    bare = name.lower().removeprefix(MARK).lstrip("-_.")
-    pairs = zip(bare, model.lower(), strict=False)
+    pairs = zip(_bare(name), _bare(model), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _bare(name: str) -> str:
+    """Return a file's name without the mark of a projector, its type and its ending."""
+    bare = re.sub(rf"[-_.]?{MARK}[-_.]?", "-", name.lower().removesuffix(".gguf"))
+    return re.sub(_TYPE, "", bare).strip("-_.")
 
 
 def _type(name: str) -> int:
