@@ -8,12 +8,18 @@ looked for beside the link, not where that leads.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from localai.catalog.gguf.parts import link_chain
+from localai.errors import UnknownModel
+from localai.formats.text import shown
+
+if TYPE_CHECKING:
+    from localai.catalog.hub.repository import HubFile
+    from localai.catalog.names import Reference
 
 MARK: Final = "mmproj"
 _TYPE: Final = r"(^|[-_.])(ud-)?(i?q[0-9]|f16|bf16|f32|mxfp4).*"
@@ -45,6 +51,28 @@ def _belongs(name: str, model: str, others: Iterable[str]) -> bool:
     return all(_alike(name, other) <= _alike(name, model) for other in others)
 
 
+def choose(files: Sequence[HubFile], model: str, reference: Reference) -> HubFile:
+    """Return the projector of a repository that goes with a model's file.
+
+    Raises
+    ------
+    UnknownModel
+        The repository holds none.
+    """
+    folder, _, name = model.rpartition("/")
+    row = reference.row
+    found = {each.name: each for each in files if is_projector(each.name)}
+    if row and row.projector in found:
+        return found[row.projector]
+    near = [each for each in found if each.rpartition("/")[0] == folder] or list(found)
+    if not near:
+        raise UnknownModel(
+            f"{shown(reference.repo)} holds no projector (mmproj*.gguf): it cannot see pictures",
+            "take a model that sees: localai models",
+        )
+    return found[best(near, name)]
+
+
 def best(names: Iterable[str], model: str) -> str:
     """Return which of some projectors suits a model's file: named most like it, then by type."""
     return min(names, key=lambda name: (-_alike(name, model), _type(name), name))
@@ -52,7 +80,7 @@ def best(names: Iterable[str], model: str) -> str:
 
 def _alike(name: str, model: str) -> int:
     """Return how many leading letters a projector's name, without its mark, has of a model's."""
-    pairs = zip(_bare(name), _bare(model), strict=False)
+    pairs = zip(_bare(name.rpartition("/")[2]), _bare(model), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
