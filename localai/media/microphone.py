@@ -114,7 +114,9 @@ def _device(miniaudio: Any, name: str, backends: list[Any]) -> Any:
         raise Unavailable("there is no microphone", _NEXT)
     listed = ", ".join(shown(each) for each in wanted or found)
     if wanted:
-        raise Unavailable(f"`{shown(name)}` may be one of several microphones: {listed}")
+        raise Unavailable(
+            f"`{shown(name)}` may be one of several microphones: {listed}", "name one in full"
+        )
     hint = nearest(name, found) or f"there is: {listed}"
     raise Unavailable(f"there is no microphone called `{shown(name)}`", hint)
 
