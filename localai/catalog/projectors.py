@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from localai.catalog.names import Reference
 
 MARK: Final = "mmproj"
+_TYPE: Final = r"(^|[-_.])(ud-)?(i?q[0-9]|f16|bf16|f32|mxfp4).*"
 _PREFERRED: Final = ("f16", "bf16", "q8_0", "f32")  # small numbers lose what a picture shows
 
 
@@ -35,12 +36,19 @@ def beside(path: Path) -> Path | None:
     """Return the projector beside a model's file or beside a link that leads to it, if any."""
     for link in link_chain(path):
         try:
-            names = [each.name for each in link.parent.iterdir() if is_projector(each.name)]
+            names = [each.name for each in link.parent.iterdir() if each.name.endswith(".gguf")]
         except OSError:
             continue
-        if names:
-            return link.with_name(best(names, link.name))
+        others = [name for name in names if not is_projector(name)]
+        own = [name for name in names if is_projector(name) and _belongs(name, link.name, others)]
+        if own:
+            return link.with_name(best(own, link.name))
     return None
+
+
+def _belongs(name: str, model: str, others: Iterable[str]) -> bool:
+    """Whether no other model of the folder is named more like a projector than this one."""
+    return all(_alike(name, other) <= _alike(name, model) for other in others)
 
 
 def choose(files: Sequence[HubFile], model: str, reference: Reference) -> HubFile:
@@ -71,14 +79,15 @@ def best(names: Iterable[str], model: str) -> str:
 
 
 def _alike(name: str, model: str) -> int:
-    """Return how many leading letters a projector's name has of a model's, types left out."""
-    bare = _bare(name.rpartition("/")[2].lower()).removeprefix(MARK).lstrip("-_.")
-    pairs = zip(bare, _bare(model.lower()), strict=False)
+    """Return how many leading letters a projector's name, without its mark, has of a model's."""
+    pairs = zip(_bare(name.rpartition("/")[2]), _bare(model), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _bare(name: str) -> str:
-    return re.sub(r"[-_.]?(b?f16|f32|i?q\d\w*)?\.gguf$", "", name)
+    """Return a file's name without the mark of a projector, its type and its ending."""
+    bare = re.sub(rf"[-_.]?{MARK}[-_.]?", "-", name.lower().removesuffix(".gguf"))
+    return re.sub(_TYPE, "", bare).strip("-_.")
 
 
 def _type(name: str) -> int:
