@@ -19,6 +19,10 @@ from localai.terminal.signals import fill_closed_streams, leave_tidily_on_signal
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
     "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
+    "describe-image": (
+        "localai.commands.describe_image:describe_image",
+        "Say what pictures show, name their files.",
+    ),
     "batch": ("localai.commands.batch:batch", "Answer every row of a file."),
     "transcribe": ("localai.commands.transcribe:transcribe", "Write down speech."),
     "sd": ("localai.commands.sd:sd", "Draw pictures of what words say."),

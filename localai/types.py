@@ -32,6 +32,17 @@ SAMPLING_BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+class Picture(NamedTuple):
+    """A decoded picture: RGB, a byte each, row by row from the top, in an open file.
+
+    `file` is the place of its descriptor among those that travel with the request.
+    """
+
+    file: int
+    width: int  # pixels
+    height: int
+
+
 class Part(NamedTuple):
     """What a stretch of a message is: for whoever asks what a prompt is made of."""
 
@@ -49,13 +60,14 @@ PARTS = (
     "history",  # what was said before, the greeting too
     "prompt",  # a prompt file's own words
     "input",  # what is to be answered
+    "pictures",  # with the marks around them
     "template",  # what the chat template writes
 )
 """Of what a prompt may be made."""
 
 
 class Message(NamedTuple):
-    """One turn of a conversation; `content` is untrusted text.
+    """One turn of a conversation; `content` is untrusted text, its pictures stand before it.
 
     Two are equal if a model would be told the same.
     """
@@ -63,15 +75,20 @@ class Message(NamedTuple):
     role: Role
     content: str
     parts: tuple[Part, ...] = ()  # of the content, in order; none: its role says what it is
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def _told(self) -> tuple[object, ...]:
+        return (self.role, self.content, self.pictures)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Message) and self[:2] == other[:2]
+        return isinstance(other, Message) and self._told == other._told
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(self[:2])
+        return hash(self._told)
 
 
 class Sampling(NamedTuple):
@@ -117,6 +134,7 @@ class TextRequest(NamedTuple):
     think: bool | None = None  # False asks the template not to think; None leaves it to the model
     truncate: Cut | None = None  # which end of the last message may be cut away when it is too long
     context: int | None = None  # tokens of context, at least
+    image_tokens: int | None = None  # of each picture, at most; None: as the model likes
     interactive: bool = True  # goes before batch work
     itemize: bool = False  # `count_tokens` tells the prompt's text and the tokens of each part, too
 
@@ -124,6 +142,11 @@ class TextRequest(NamedTuple):
     def length(self) -> int:
         """How many characters of text it holds."""
         return sum(len(m.content) for m in self.messages) + len(self.raw or "") + len(self.prefill)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All pictures of its messages, in their order."""
+        return tuple(picture for message in self.messages for picture in message.pictures)
 
 
 class Usage(NamedTuple):
@@ -139,6 +162,9 @@ class Usage(NamedTuple):
     first_token_seconds: float  # from arrival to the first sampled token
     seed: int
     most_tokens: int | None = None  # that the answer might have; None: as the context has room
+    pictures: int = 0  # in the prompt
+    encoded_pictures: int = 0  # of them; the others were known
+    encode_seconds: float = 0.0
     closed: bool = False  # completed, to keep its form, while there were tokens left for it
 
 

@@ -179,11 +179,12 @@ class Reply:
 class InProcess:
     """The text engine in this process, for what only its counters can tell."""
 
-    def __init__(self, path: Path = TINY, **spec: Any) -> None:
+    def __init__(self, path: Path = TINY, *more: Path, **spec: Any) -> None:
         from localai.engines.llama.engine import LlamaEngine
 
         self.events: queue.SimpleQueue[tuple[str, Event]] = queue.SimpleQueue()
-        model = ModelSpec("text", (str(path),), options={"threads": 1, **spec})
+        files = (str(path), *map(str, more))
+        model = ModelSpec("text", files, options={"threads": 1, **spec})
         self.engine = LlamaEngine(model, lambda events: [self.events.put(each) for each in events])
         self._count = 0
 

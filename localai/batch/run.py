@@ -133,7 +133,7 @@ class BatchRun:
         self._store, self._layout, self._window = store, layout, window
         self._pending: deque[RowJob] = deque()
         # Greedy requests on their way, each with the later rows that ask the same.
-        self._same: dict[TextRequest, list[RowJob]] = {}
+        self._same: dict[tuple[TextRequest, tuple[str, ...]], list[RowJob]] = {}
         self._exhausted = False
         self.rows = self.done = self.failed = self.answered = self.answer_tokens = 0
 
@@ -214,10 +214,10 @@ class BatchRun:
         """Return a job, unless a row before it asks the same and chance has no part in it."""
         if job.request.sampling.temperature > 0:
             return [job]
-        if (same := self._same.get(job.request)) is not None:
+        if (same := self._same.get(job.asks)) is not None:
             same.append(job)
             return []
-        self._same[job.request] = []
+        self._same[job.asks] = []
         return [job]
 
     def _refused(self, row: BatchRow, error: BadInput) -> Record:
@@ -229,7 +229,7 @@ class BatchRun:
         kept = []
         for first, answer in finished:
             self.answer_tokens += answer.answer_tokens
-            for job in (first, *self._same.pop(first.request, ())):
+            for job in (first, *self._same.pop(first.asks, ())):
                 kept.append((job.row.number, job.key, self._layout.record(job.row, answer)))
                 self.done += 1
                 self.answered += 1

@@ -87,11 +87,11 @@ def names(kind: str | None = None) -> tuple[str, ...]:
     return tuple(row.name for row in rows() if kind in (None, row.kind))
 
 
-def default_for(kind: str, free_bytes: int) -> Known | None:
+def default_for(kind: str, free_bytes: int, *, base: bool = False) -> Known | None:
     """Return the model to offer on a machine where none was chosen.
 
-    The largest that fits, up to the 8B class. A base model is never offered: it would not
-    answer.
+    The largest that fits, up to the 8B class. A base model is only offered where one is asked for:
+    it would not answer. Of those, one that knows more languages goes first.
 
     Parameters
     ----------
@@ -109,8 +109,12 @@ def default_for(kind: str, free_bytes: int) -> Known | None:
         row
         for row in rows()
         if row.kind == kind
-        and not row.base
+        and row.base == base
         and row.billions <= _LARGEST_DEFAULT
         and row.memory <= free_bytes
     )
-    return max(fitting, key=lambda row: (row.billions, row.bytes), default=None)
+    return max(
+        fitting,
+        key=lambda row: (len(row.languages) if base else 0, row.billions, row.bytes),
+        default=None,
+    )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SHIPPED: Final = Path(__file__).resolve().parent.parent / "tiny"
 TINY: Final = _SHIPPED / "tiny-chat.gguf"
+TINY_VISION: Final = _SHIPPED / "tiny-vision.gguf"
 TINY_HEAR: Final = _SHIPPED / "tiny-hear"
 _WORKS: Final = "localai models shows the names; or use -m PATH of a .gguf file"
 _HUB: Final = ("hf:", "hf.co/", "huggingface.co/", "http://", "https://")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
     "-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT and --stop."
 )
 @options.no_stdin
+@option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="FILE",
+    help="A picture that the question is about; may be given again.",
+)
+@options.image_tokens
 @option("--raw", is_flag=True, help="Continue the text, without a chat template.")
 @option(
     "--think",
@@ -51,6 +60,7 @@ if TYPE_CHECKING:
     type=click.Choice(["head", "middle", "tail"]),
     help="Cut this part of the input if it is too long.",
 )
+@options.hearing
 @options.constraints
 @option("--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures.")
 @option("--show-prompt", is_flag=True, help="Show what the model would get, without asking it.")
@@ -96,14 +106,23 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
 
 
 def _question(console: Console, given: dict[str, Any]) -> str:
-    """Return stdin's text and the argument's."""
+    """Return stdin's text, what was said, and the argument's text."""
     typed = given["words"] == ("-",)
     if typed and given["no_stdin"]:
         raise BadInput("- reads stdin, and --no-stdin leaves it alone", "use one of them")
     argument = "" if typed else " ".join(given["words"])
     if given["escapes"]:
         argument = unescape(argument)
-    piped = "" if given["no_stdin"] else console.read_stdin(typed=typed)
+    heard = given["audio"] is not None or options.speaks(given)
+    sound = given["audio"] == "-"  # comes on stdin
+    piped = "" if given["no_stdin"] or sound else console.read_stdin(typed=typed)
+    if heard:
+        from localai.commands.spoken_question import said
+
+        if given["audio"] is not None and options.speaks(given):
+            raise BadInput("--audio is a sound, --mic what is said now", "use one of them")
+        build.prompt_file(options.generation(given))  # that there is none is told before
+        piped = build.joined(piped, said(console, given))
     return build.joined(piped, argument)
 
 
@@ -118,14 +137,36 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer | None
         raise BadInput(what, "give it as an argument or on stdin")
     request = build.request(asked, text, prompt, card)
     own = (prompt and prompt.model) or (card and card.model) or ""
+    if given["images"]:
+        if given["show_prompt"]:
+            raise BadInput("--show-prompt shows text, and a picture is none", "leave out --image")
+        from localai.generation.pictures import Attachments, load
+
+        with Attachments(load(given["images"])) as shown:
+            seen = shown.to(request)._replace(image_tokens=given["image_tokens"])
+            return _answered(console, given, seen, own, shown.files)
+    if given["image_tokens"]:
+        raise BadInput("--image-tokens is about pictures, and there is none", "add --image FILE")
     return _answered(console, given, request, own)
 
 
 def _answered(
-    console: Console, given: dict[str, Any], request: TextRequest, own: str
+    console: Console,
+    given: dict[str, Any],
+    request: TextRequest,
+    own: str,
+    files: Sequence[int] = (),
 ) -> Answer | None:
-    """Return the answer to a request; `own` is the model that a prompt or a card asks for."""
-    spec = spec_for(console, given, own)
+    """Return the answer to a request.
+
+    Parameters
+    ----------
+    own : str
+        The model that a prompt or a card asks for.
+    files : sequence of int
+        Descriptors of the pictures of the request.
+    """
+    spec = spec_for(console, given, own, role="vision" if files else "text")
     target = output_to(console, given["output"], overwrite=given["force"])
     with target, engine_for(console, given, spec) as engine:
         if given["show_prompt"]:
@@ -133,7 +174,7 @@ def _answered(
 
             show_prompt(console, engine, request, spec.name, as_json=given["as_json"])
             return None
-        answer = _printed(console, given, request, engine, spec.name)
+        answer = _printed(console, given, engine, spec.name, request, files)
     if remark := answer.remark():
         console.warn(remark)
     if given["stats"]:
@@ -142,11 +183,16 @@ def _answered(
 
 
 def _printed(
-    console: Console, given: dict[str, Any], request: TextRequest, engine: EngineClient, model: str
+    console: Console,
+    given: dict[str, Any],
+    engine: EngineClient,
+    model: str,
+    request: TextRequest,
+    files: Sequence[int],
 ) -> Answer:
     """Return the answer, printed while it comes."""
     silent = given["as_json"] or given["test"]
-    with listening(console, given)(engine.ask(request)) as events:
+    with listening(console, given)(engine.ask(request, files)) as events:
         # The engine is at work: what shows its answer is imported meanwhile.
         from localai.terminal.answer import print_answer
 

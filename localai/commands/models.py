@@ -91,11 +91,16 @@ def pull(console: Console, name: str, kind: str, offline: bool, quiet: bool) -> 
 @_json
 @click.pass_obj
 def show(console: Console, name: str, as_json: bool) -> None:
-    """Show what a model's file says of it, and the memory that it will need."""
+    """Show what a model's file says of it, and the memory that it will need, about.
+
+    `localai ps` shows what a loaded model has in memory at that time.
+    """
     facts = inventory.facts(name, _path(name))
     if as_json:
         console.write_json(facts)
         return
+    context = min(facts["context"] or inventory.CONTEXT, inventory.CONTEXT)
+    facts["memory"] = f"{facts['memory']:,}, about, with a context of {context:,} tokens"
     for line in table(("", ""), [(key, _said(value)) for key, value in facts.items()])[1:]:
         console.write_line(line)
 

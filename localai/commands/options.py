@@ -73,6 +73,13 @@ sampling = stack(
     option("--stop", type=SomeText(), multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
 )  # fmt: skip
 
+image_tokens = option(
+    "--image-tokens",
+    type=BoundedNumber(8, 1 << 14),
+    metavar="N",
+    help="Tokens of each picture, at most; fewer are quicker and see less.",
+)
+
 constraints = stack(
     option("--choices", metavar="A,B,...", help="The answer is one of these."),
     option("--regex", metavar="REGEX", help="The answer matches this as a whole."),
@@ -107,6 +114,21 @@ speaking = stack(
     option("--speak", is_flag=True, help="Speak the answer while it comes."),
     option("--voice", metavar="VOICE", help="Speak with this voice: espeak, FILE.onnx, say."),
 )
+
+microphone = stack(
+    option("--mic", is_flag=True, help="Listen to the microphone, until you are silent or press Enter."),
+    option("--mic-device", metavar="NAME", help="This microphone: its name, or a part of it."),
+)  # fmt: skip
+
+hearing = stack(
+    microphone,
+    option("--audio", metavar="FILE", help="What is said in this sound is the question, or what it is about."),
+)  # fmt: skip
+
+
+def speaks(given: dict[str, Any]) -> bool:
+    """Return whether somebody is to speak into a microphone."""
+    return given["mic"] or given["mic_device"] is not None
 
 
 def model_options(given: dict[str, Any]) -> ModelOptions:

@@ -13,7 +13,7 @@ from localai.pool import daemon_client
 from localai.terminal.console import Console
 from localai.terminal.table import table
 
-_HEADS = ("MODEL", "DEVICE", "MEMORY", "REQUESTS", "IDLE", "LEAVES IN", "SINCE")
+_HEADS = ("MODEL", "DEVICE", "MEMORY", "OF FILES", "REQUESTS", "IDLE", "LEAVES IN", "SINCE")
 
 
 @command(epilog="\b\nExamples:\n  localai ps\n  localai ps --json | jq '.models[].memory'")
@@ -24,6 +24,10 @@ def ps(console: Console, as_json: bool) -> None:
 
     A model stays loaded for some time after its last request (`--keep-alive`), so that the next one
     is answered at once.
+
+    MEMORY is measured, OF FILES how much of it are pages of the model's files: the system takes
+    those back where room is needed, so a model gets by with less. What a model needs, about, is
+    told by `localai models show`.
     """
     found = daemon_client.status()
     if as_json:
@@ -32,7 +36,7 @@ def ps(console: Console, as_json: bool) -> None:
     if not found["models"]:
         console.talk("no model is loaded")
         return
-    for line in table(_HEADS, [_row(each) for each in found["models"]], "  rr"):
+    for line in table(_HEADS, [_row(each) for each in found["models"]], "  rrr"):
         console.write_line(line)
 
 
@@ -42,4 +46,5 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
     leaves = "-" if model["leaves_in"] is None else span(model["leaves_in"])
     since = time.strftime("%H:%M:%S", time.localtime(model["since"]))
     device = model["device"] or model["state"]
-    return (model["model"], device, amount(model["memory"]), busy, idle, leaves, since)
+    memory, files = amount(model["memory"]), amount(model["file_memory"])
+    return (model["model"], device, memory, files, busy, idle, leaves, since)

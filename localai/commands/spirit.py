@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from localai import settings
 from localai.commands import options
 from localai.commands.click_ext import group, option
 from localai.commands.open_engine import engine_for, spec_for
@@ -16,6 +17,7 @@ from localai.terminal.console import Console
 if TYPE_CHECKING:
     from localai.seance.equipment import Engines, SoundWishes
     from localai.seance.opening import SeanceWishes
+    from localai.types import ModelSpec
 
 _SAMPLING = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n")
 _SWEEPS = ("forward", "reverse", "bounce", "random")
@@ -51,6 +53,7 @@ _sound = options.stack(
 @option("--languages", metavar="A,B,...", help="That may be spoken. [all that have prompts]")
 @option("--prompts", metavar="FILE", help="Spirit prompts, before the shipped ones.")
 @option("--translate", is_flag=True, help="The model knows --language alone: it translates.")
+@options.microphone
 @option("--hear", metavar="MODEL", help="The hearing model, for spoken questions.")
 @option("--seed-image", metavar="FILE", help="The seed is the red light of a picture.")
 @option("--log", metavar="FILE", help="Write what is asked and said as JSON lines.")
@@ -72,6 +75,7 @@ def spirit(ctx: click.Context, /, **given: Any) -> int:
       localai spirit -m tiny
       localai spirit -m tiny --once "Is anybody there?"
       localai spirit -m tiny --audio question.wav --count 3 --seed 7
+      localai spirit -m tiny --mic
       localai spirit -m tiny -c ghost --once "Who are you?" --record session.wav
       localai spirit replay seance.jsonl
     """  # noqa: D301 (click reads the \b)
@@ -137,8 +141,14 @@ def _wishes(given: dict[str, Any]) -> SeanceWishes:
 def _engines(console: Console, given: dict[str, Any]) -> Engines:
     from localai.seance.equipment import Engines
 
+    def spec(model: str | None, role: str) -> ModelSpec:
+        if role == "spirit" and model is None:
+            chosen = settings.load()
+            model = chosen.model("spirit") or chosen.model("text")
+        return spec_for(console, {**given, "model": model}, role=role)
+
     return Engines(
-        lambda model, role: spec_for(console, {**given, "model": model}, role=role),
+        spec,
         lambda spec: engine_for(console, given, spec),
         console.warn,
     )

@@ -83,14 +83,25 @@ class Answer:
                 "answer": round(usage.answer_seconds, 6),
                 "first_token": round(usage.first_token_seconds, 6),
             },
+            **self._pictures(usage),
         }
+
+    @staticmethod
+    def _pictures(usage: Usage) -> dict[str, Any]:
+        if not usage.pictures:
+            return {}
+        seconds = round(usage.encode_seconds, 6)
+        shown = {"shown": usage.pictures, "encoded": usage.encoded_pictures, "seconds": seconds}
+        return {"pictures": shown}
 
     def stats(self) -> str:
         """Return one line of counts and speeds."""
         usage = self.usage
         assert usage is not None
         evaluated = usage.prompt_tokens - usage.reused_tokens
-        return (
+        shown = f"pictures {usage.pictures}, {usage.encoded_pictures} encoded"
+        shown += f" in {usage.encode_seconds * 1000:.0f} ms; "
+        return (shown if usage.pictures else "") + (
             f"prompt {usage.prompt_tokens} tokens, {usage.reused_tokens} reused, "
             f"{_speed(evaluated, usage.prompt_seconds)}; "
             f"answer {usage.answer_tokens} tokens, "

@@ -21,7 +21,8 @@ def asked(turns: Sequence[Message]) -> list[Message]:
     """Return turns of which the last, if the user has said it, is the input."""
     if not turns or turns[-1].role != "user" or turns[-1].parts:
         return list(turns)
-    return [*turns[:-1], labelled("input", "user", turns[-1].content)]
+    last = turns[-1]
+    return [*turns[:-1], last._replace(parts=one_part("input", last.content))]
 
 
 def noted(history: Sequence[Message], notes: Sequence[DepthNote]) -> list[Message]:
@@ -48,9 +49,10 @@ def _one(messages: Sequence[Message]) -> Message:
     if len(messages) == 1:
         return messages[0]
     content = _BLANK_LINE.join(each.content for each in messages)
-    if not any(each.parts for each in messages):
-        return Message(messages[0].role, content)
-    return Message(messages[0].role, content, tuple(p for each in messages for p in _parts(each)))
+    labelled = any(each.parts for each in messages)
+    parts = tuple(part for each in messages for part in _parts(each)) if labelled else ()
+    pictures = tuple(picture for each in messages for picture in each.pictures)
+    return Message(messages[0].role, content, parts, pictures)
 
 
 def _parts(message: Message) -> tuple[Part, ...]:

@@ -121,6 +121,7 @@ class PooledWorker:
         now = time.monotonic()
         leaves_at = self.leaves_at
         ready = self.state is not State.LOADING
+        own, files = resident(self.process.pid)
         return {
             "model": self.spec.name or self.spec.files[0],
             "file": self.spec.files[0],
@@ -128,7 +129,8 @@ class PooledWorker:
             "pid": self.process.pid,
             "state": "leaving" if self.leaves else "ready" if ready else "loading",
             "device": self.device or None,
-            "memory": sum(resident(self.process.pid)),
+            "memory": own + files,
+            "file_memory": files,  # of it: pages of its files, which the system may take back
             "gpu_memory": sum(self.gpu_memory.values()),
             "running": self.running,
             "waiting": self.waiting,

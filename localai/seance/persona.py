@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from localai.characters.card import Character
 from localai.characters.macros import expand
@@ -17,8 +18,15 @@ _LONGEST = 1200  # characters of who the voice is, and as many of examples: cont
 _MARKUP = re.compile(r"[*_`#<>]+")
 
 
-def persona(card: Character, prompts: SpiritPrompts, seed: int) -> str:
-    """Return what stands before the prompts of a language: who the voice is, how it has answered.
+class SpiritPersona(NamedTuple):
+    """What stands before the prompts of a language; empty where nobody in particular speaks."""
+
+    about: str = ""  # who the voice is
+    examples: str = ""  # how it has answered: before questions only, or a monologue would ask some
+
+
+def persona(card: Character, prompts: SpiritPrompts, seed: int) -> SpiritPersona:
+    """Return a card as text before the prompts of a language.
 
     Parameters
     ----------
@@ -35,7 +43,7 @@ def persona(card: Character, prompts: SpiritPrompts, seed: int) -> str:
     for block in (_exchange(turns, prompts) for turns in parts.examples):
         if len(examples) + len(block) <= _LONGEST:
             examples += block
-    return f"{lead} {_cut(about.strip())}".rstrip() + f"\n\n{examples}"
+    return SpiritPersona(f"{lead} {_cut(about.strip())}".rstrip() + "\n\n", examples)
 
 
 def _exchange(turns: Sequence[ExampleTurn], prompts: SpiritPrompts) -> str:

@@ -45,13 +45,13 @@ class SpiritPrompts(NamedTuple):
     examples: tuple[str, ...] = ()  # the same sentences in every language: for translating
     words: frozenset[str] = frozenset()  # by which a typed question is known
 
-    def asked(self, question: str, persona: str = "") -> str:
+    def asked(self, question: str) -> str:
         """Return the text whose continuation answers a question."""
-        return persona + self.question.replace("{{question}}", question)
+        return self.question.replace("{{question}}", question)
 
-    def going_on(self, said: Iterable[str], persona: str = "") -> str:
+    def going_on(self, said: Iterable[str]) -> str:
         """Return the text whose continuation goes on with what was said."""
-        return persona + self.monologue.replace("{{said}}", " ".join(said))
+        return self.monologue.replace("{{said}}", " ".join(said))
 
 
 def load(file: str | None = None) -> Mapping[str, SpiritPrompts]:

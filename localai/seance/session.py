@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from localai.errors import TooLong
 from localai.formats.sentences import sentences
 from localai.seance.events import SILENCE, AnswerGiven, QuestionAsked
+from localai.seance.persona import SpiritPersona
 from localai.seance.prompts import SpiritPrompts
 from localai.seance.translation import translation
 from localai.types import Event, Sampling, Text, TextRequest
@@ -48,7 +49,7 @@ class SeanceOptions(NamedTuple):
     max_tokens: int = 128
     context: int = _CONTEXT  # tokens that prompt and answer take at most
     translate: bool = False  # the model knows `language` alone
-    personas: Mapping[str, str] = {}  # language -> what stands before the prompts
+    personas: Mapping[str, SpiritPersona] = {}  # by language: what stands before the prompts
 
 
 class Seance:
@@ -117,10 +118,11 @@ class Seance:
     ) -> str | None:
         """Return the first line of what the model says next; None: it was interrupted."""
         prompts = self._prompts[language]
-        persona = self.options.personas.get(language, "")
+        who = self.options.personas.get(language, SpiritPersona())
         while True:
             # Without a word so far there is nothing to go on from: the question is asked again.
-            raw = prompts.going_on(said, persona) if said else prompts.asked(question, persona)
+            raw = prompts.going_on(said) if said else who.examples + prompts.asked(question)
+            raw = who.about + raw
             request = self._request(raw, place)
             try:
                 self._refuse_long(request, raw)

@@ -69,6 +69,32 @@ def adopt(partial: Path, path: Path, *, overwrite: bool) -> None:
         partial.unlink(missing_ok=True)
 
 
+def move_without_replacing(path: Path, target: Path) -> None:
+    """Give a file another name in its folder, unless that name is taken.
+
+    Raises
+    ------
+    FileExistsError
+        It is taken; both files stay as they are.
+    OSError
+        It cannot be done; the file keeps its name.
+    """
+    try:
+        os.link(path, target, follow_symlinks=False)
+    except OSError as error:  # file systems without links
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        path.rename(target)
+        return
+    try:
+        path.unlink()
+    except OSError:
+        target.unlink()
+        raise
+
+
 def sweep_partials(folder: Path) -> None:
     """Remove the result files that processes which are no more have left under temporary names."""
     for left in folder.glob(".localai-*.partial"):

@@ -30,13 +30,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def writes(*arguments: str, stdin: str = "") -> list[str]:
+def writes(*arguments: str, stdin: str = "", verb: str = "ask") -> list[str]:
     """What each write to stdout brought: such a pipe keeps them apart."""
     reader, writer = os.pipe2(os.O_DIRECT)
     found = []
     with open(reader, "rb", buffering=0) as packets:
         process = subprocess.Popen(
-            command("ask", "-m", "tiny", "--temp", "0", *arguments),
+            command(verb, "-m", "tiny", "--temp", "0", *arguments),
             stdin=subprocess.PIPE,
             stdout=writer,
             env=environment(),
@@ -221,3 +221,27 @@ def test_a_stdin_that_is_at_hand_is_not_told_of(tmp_path: Path) -> None:
     assert done.stdout.decode() == COUNTED
     assert b"stdin" not in read_for(err, 0.2)
     os.close(err)
+
+
+# A chat in a pipe writes as `ask` does.
+
+
+@linux
+@pytest.mark.parametrize(
+    ("flags", "stdin", "whole"),
+    [
+        ((), "Count to 9.\n", [COUNTED]),
+        ((), "Count to 9.\nCount to 9.\n", [COUNTED, COUNTED]),
+        ((), files.load("bullet-points").render(GOAT).replace("\n", " ") + "\n", None),
+        (("--unbuffered",), "Count to 9.\n", None),
+    ],
+)
+def test_a_chat_writes_whole_lines(
+    flags: tuple[str, ...], stdin: str, whole: list[str] | None
+) -> None:
+    found = writes("--no-save", *flags, stdin=stdin, verb="chat")
+    if "--unbuffered" in flags:
+        assert len(found) > 1 and "".join(found) == COUNTED
+    else:
+        assert all(each.endswith("\n") for each in found)
+        assert whole is None or found == whole

@@ -217,6 +217,26 @@ def test_an_error_that_is_not_ours_is_told_too(
     assert words in err and "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.LocalaiError("it broke"), errors.WorkerDied("it died"), errors.NoDaemon("none"),
+        OSError(28, "No space left on device"), RecursionError("deep"), AssertionError(),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_no_failure_of_a_test_is_a_no(
+    error: BaseException,
+    fails: Callable[[BaseException], None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    fails(error)
+    assert cli.main(["ask", "-m", "tiny", "--test", "--json", "hi"]) == 2
+    told = json.loads(capfd.readouterr().err)["error"]
+    assert (told["code"], told["exit"]) == ("undecided", 2), "as the exit code says"
+    assert cli.main(["ask", "-m", "tiny", "--", "--test"]) == 1, "a word of the prompt"
+
+
 # How errors are told.
 
 

@@ -204,3 +204,54 @@ def test_a_terminal_obeys_nothing_of_it() -> None:
     os.close(master)
     assert done.returncode == 0 and b"fox" in said
     assert b"\x1b" not in said and b"\x07" not in said
+
+
+# Lorebooks as SillyTavern writes them, from the card's file to the model's prompt.
+
+STORM, SEA = "storm", "sea"
+
+
+def entry(**more: Any) -> dict[str, Any]:
+    extensions = {"display_index": 0, **more.pop("extensions", {})}  # as that program writes it
+    return {"keys": [STORM], "content": "THE SECRET", "enabled": True, "extensions": extensions,
+            "insertion_order": 1, **more}  # fmt: skip
+
+
+def selective(logic: int) -> dict[str, Any]:
+    return entry(selective=True, secondary_keys=[SEA, "boat"], extensions={"selectiveLogic": logic})
+
+
+@pytest.mark.parametrize(
+    ("book", "question", "enters"),
+    [
+        (selective(0), "A storm at sea", True),  # any of the others
+        (selective(0), "A storm", False),
+        (selective(1), "A storm at sea", True),  # not all of them
+        (selective(1), "A storm at sea, a boat", False),
+        (selective(2), "A storm", True),  # not any
+        (selective(2), "A storm at sea", False),
+        (selective(3), "A storm at sea, a boat", True),  # all
+        (selective(3), "A storm at sea", False),
+        (entry(keys=["ship"], extensions={"match_whole_words": True}), "Our friendship", False),
+        (entry(keys=["ship"], extensions={"match_whole_words": False}), "Our friendship", True),
+        (entry(extensions={"case_sensitive": True}), "A Storm", False),
+        (entry(extensions={"case_sensitive": False}), "A Storm", True),
+        (entry(extensions={"probability": 0, "useProbability": True}), "A storm", False),
+        (entry(extensions={"probability": 0, "useProbability": False}), "A storm", True),
+        (entry(keys=["C++ (new)"], use_regex=True), "I write C++ (new) now", True),
+        (entry(keys=["/st.rm/i"], use_regex=True), "A STURM", True),
+        (entry(keys=["st.rm"], use_regex=True), "A sturm", False),
+        (entry(keys=["cafe\u0301"]), "The caf\u00e9 is open", True),
+        (entry(enabled=False), "A storm", False),
+        (entry(extensions={"delay": 5}), "A storm", False),
+    ],
+)
+def test_knowledge_enters_when_it_is_called_for(
+    book: dict[str, Any], question: str, enters: bool, tmp_path: Path
+) -> None:
+    card = tmp_path / "card.json"
+    data = {"name": "Ada", "description": "d", "character_book": {"entries": [book]}}
+    card.write_text(json.dumps({"spec": "chara_card_v2", "spec_version": "2.0", "data": data}))
+    found = prompt("-c", str(card), question)
+    assert ("THE SECRET" in found["prompt"]) == enters
+    assert (found["tokens"]["parts"]["lore"] > 0) == enters

@@ -27,7 +27,7 @@ ROWS = (
     ("__main__",),
     ("cli",),
     ("commands",),
-    ("chat", "batch", "seance", "diagnostics", "server", "discord"),
+    ("chat", "captioning", "batch", "seance", "diagnostics", "server", "discord"),
     ("transcription", "speech", "drawing"),
     ("generation", "pool"),
     ("engines", "prompts", "characters"),

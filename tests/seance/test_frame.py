@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import itertools
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from localai.formats.text import cells
 from localai.seance.band import BANDS
 from localai.seance.events import WordPlaced
 from localai.seance.frame import STYLES, Line, ScreenState, frame
+from tests.conftest import ROOT
 
 
 def state(**more: Any) -> ScreenState:
@@ -97,3 +100,18 @@ def test_the_keys_and_a_question_stand_below() -> None:
 def test_the_first_screen_says_what_this_is() -> None:
     shown = "\n".join(text(frame(state(begun=False), 80, 24, 0)))
     assert "machine-made" in shown and "press any key" in shown
+
+
+def test_the_picture_in_the_readme_is_the_screen() -> None:
+    """Made anew with `python -m tests.support.spirit_picture`."""
+    from tests.support import spirit_picture as picture
+
+    kept = picture.PATH.read_text("utf-8")
+    plain = html.unescape(re.sub(r"<[^>]*>", "", kept)).replace("\xa0", " ")
+    lines = text(frame(picture.state(), picture.WIDTH, picture.HEIGHT, 1.9))
+    for line in (lines[0], lines[1], lines[-1], *(each for each in lines if "cried" in each)):
+        for word in line.split():
+            assert word in plain, word
+    assert "tests/golden/spirit.svg" in (ROOT / "README.md").read_text("utf-8")
+    assert set(re.findall(r"https?://[^\"' ]*", kept)) <= {"http://www.w3.org/2000/svg",
+        "https://www.textualize.io"}  # fmt: skip

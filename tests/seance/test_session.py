@@ -163,9 +163,10 @@ def test_translation_asks_the_model_and_shows_both() -> None:
 
 def test_a_card_is_a_text_before_the_prompt_and_no_order() -> None:
     plan = opening.plan(opening.SeanceWishes(character="ghost", seed=1))
-    model = ScriptedModel(["Here."])
-    take(plan.begin(model).ask("Who are you?", "en"), 1)
-    (prompt,) = model.prompts
+    model = ScriptedModel(["Here.", "Still here."])
+    take(plan.begin(model).ask("Who are you?", "en"), 2)
+    prompt, monologue = model.prompts
+    assert monologue.startswith("The voice belongs to Lodger.") and "Are you dead?" not in monologue
     assert prompt.startswith("The voice belongs to Lodger.")
     assert "Are you dead?\nA: So I have been given to understand." in prompt
     assert "{{" not in prompt and "*" not in prompt and "Stay in character" not in prompt
@@ -180,7 +181,7 @@ def test_every_shipped_card_can_be_the_spirit_in_every_language() -> None:
     for summary in index.listing():
         plan = opening.plan(opening.SeanceWishes(character=summary.name, seed=1))
         for language in plan.prompts:
-            text = plan.options.personas[language]
+            text = "".join(plan.options.personas[language])
             assert text.replace("\n", "").isprintable(), summary.name
             assert plan.card is not None and plan.card.called in text and "{{" not in text
             assert len(text) < 3000

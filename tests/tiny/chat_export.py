@@ -15,16 +15,21 @@ from .chat_tokenizer import CHAT_TEMPLATE, CONTROL, END_OF_TEXT, TURN_END, Token
 from .chat_train import load
 
 SHIPPED = Path(__file__).parents[2] / "localai" / "tiny" / "tiny-chat.gguf"
+ABOUT = "A tiny chat model trained from nothing on texts made by a grammar"
 Q8_0 = gguf.GGMLQuantizationType.Q8_0
 
 
-def write_gguf(model: TinyChat, tokenizer: Tokenizer, path: Path) -> None:
+def write_gguf(
+    model: TinyChat, tokenizer: Tokenizer, path: Path, name: str = "tiny-chat", about: str = ABOUT
+) -> None:
     """The whole file, under a temporary name and then renamed.
 
     All matrices are Q8_0: in F16 so many layers would have more than 3 MB.
     """
     partial = path.with_suffix(".partial")
     writer = gguf.GGUFWriter(partial, "llama")
+    writer.add_name(name)
+    writer.add_description(about)
     _write_shape(writer, model)
     _write_tokenizer(writer, tokenizer)
     for name, weight in _tensors(model):
@@ -42,8 +47,6 @@ def write_gguf(model: TinyChat, tokenizer: Tokenizer, path: Path) -> None:
 
 def _write_shape(writer: gguf.GGUFWriter, model: TinyChat) -> None:
     shape = model.shape
-    writer.add_name("tiny-chat")
-    writer.add_description("A tiny chat model trained from nothing on texts made by a grammar")
     writer.add_license("MIT")
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.width)

@@ -113,6 +113,11 @@ class TinyChat(nn.Module):
         """Ids (batch, time) to logits."""
         return self.output(self.trunk(self.embedding(ids)))
 
+    def matrices(self) -> list[tuple[nn.Linear, int]]:
+        """The matrices inside the blocks, and of how many each is made (for the optimiser)."""
+        fused = [(b.qkv, 3) for b in self.blocks] + [(b.gate_up, 2) for b in self.blocks]
+        return fused + [(linear, 1) for b in self.blocks for linear in (b.out, b.down)]
+
     @torch.no_grad()
     def greedy(
         self, ids: Sequence[int], limit: int = 160, stop: Sequence[int] = (0, 2)
@@ -147,12 +152,11 @@ class Muon:
     A fused matrix (query, key and value; gate and up) is split, since each part is one matrix.
     """
 
-    def __init__(self, model: TinyChat, rate: float = 0.02, decay: float = 0.01) -> None:
-        fused = [(b.qkv, 3) for b in model.blocks] + [(b.gate_up, 2) for b in model.blocks]
-        single = [(linear, 1) for b in model.blocks for linear in (b.out, b.down)]
+    def __init__(
+        self, matrices: Sequence[tuple[nn.Linear, int]], rate: float = 0.02, decay: float = 0.01
+    ) -> None:
         self.matrices = [
-            (linear.weight, parts, torch.zeros_like(linear.weight))
-            for linear, parts in [*fused, *single]
+            (linear.weight, parts, torch.zeros_like(linear.weight)) for linear, parts in matrices
         ]
         self.rate, self.decay, self.momentum = rate, decay, 0.95
 

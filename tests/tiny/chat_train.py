@@ -110,7 +110,7 @@ def optimisers(model: TinyChat, rate: float) -> tuple[Muon, torch.optim.AdamW]:
         {"params": vectors, "lr": 0.01 * rate},
     ]
     others = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0)
-    return Muon(model, rate=0.02 * rate), others
+    return Muon(model.matrices(), rate=0.02 * rate), others
 
 
 def train(

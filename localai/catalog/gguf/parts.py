@@ -58,7 +58,7 @@ def load_path(path: Path) -> Path:
     Links are followed, so that one model has one path, but never beyond the last name beside
     which the other parts lie. The blob of a hub's cache becomes the link that names it as a part.
     """
-    chain = list(_links(path))
+    chain = list(link_chain(path))
     named = [each for each in chain if _part(each.name)]
     whole = [each for each in named if is_complete(each)]
     if named:
@@ -66,7 +66,7 @@ def load_path(path: Path) -> Path:
     return (len(chain) == 1 and _link_to_blob(chain[0])) or chain[-1]
 
 
-def _links(path: Path) -> Iterator[Path]:
+def link_chain(path: Path) -> Iterator[Path]:
     """Yield a path and what it leads to, one link at a time, each in its real folder."""
     for _ in range(_MOST_LINKS):
         path = Path(os.path.realpath(path.parent), path.name)

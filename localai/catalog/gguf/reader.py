@@ -13,7 +13,7 @@ from typing import Final
 
 from localai.catalog.gguf.cursor import Cursor, bad, opened
 from localai.catalog.gguf.header import Header, Scalar, SkippedArray, TensorInfo, Value
-from localai.catalog.gguf.types import ARRAY, STRING, TENSOR_TYPES, VALUE_TYPES
+from localai.catalog.gguf.types import ARRAY, STRING, TENSOR_TYPES, VALUE_TYPES, is_clip_type
 from localai.errors import BadModel
 from localai.formats.text import shown
 
@@ -166,9 +166,10 @@ def _value(cursor: Cursor, key: str) -> Value:
         return _array(cursor, key)
     if kind not in VALUE_TYPES:
         raise bad(cursor.path, f"{shown(key)[:80]} has the unknown value type {kind}")
-    if key in ("split.no", "split.count") and VALUE_TYPES[kind].name != "uint16":
-        # llama.cpp asserts this type instead of checking it.
-        raise bad(cursor.path, f"{key} has the wrong type, so the header is damaged")
+    name = VALUE_TYPES[kind].name
+    split = key in ("split.no", "split.count") and name != "uint16"  # llama.cpp asserts these
+    if split or (key.startswith("clip.") and not is_clip_type(key, name)):
+        raise bad(cursor.path, f"{shown(key)[:80]} has the wrong type, so the header is damaged")
     return _number(cursor, kind)
 
 

@@ -119,3 +119,10 @@ FILE_TYPES: Final[dict[int, str]] = {
     40: "Q1_0",
     41: "Q2_0",
 }
+
+
+def is_clip_type(key: str, kind: str) -> bool:
+    """Whether a number of a projector has a type that clip.cpp, which asserts it, may ask for."""
+    if key == "clip.minicpmv_version":
+        return kind == "int32"
+    return kind in ("uint32", "float32", "bool")

@@ -9,7 +9,7 @@ the rendered text is tokenized in one call, so that the ids equal llama.cpp's ow
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn
@@ -23,7 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from localai.engines.llama.escaping import Placeholders, tokenize_untrusted
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadInput, BadModel
-from localai.types import Message
+from localai.types import Message, Picture
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
@@ -34,6 +34,9 @@ CHATML = (
 
 MARKS = ("<|im_start|>", "<|im_end|>")
 """What ChatML marks turns with."""
+
+
+_NONE: Mapping[Picture, list[int]] = {}
 
 
 class _Refusal(Exception):
@@ -141,14 +144,26 @@ class ChatTemplate:
             ) from None
 
     def encode(
-        self, messages: Sequence[Message], *, answer: bool = True, think: bool | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        answer: bool = True,
+        think: bool | None = None,
+        pictures: Mapping[Picture, list[int]] = _NONE,
     ) -> list[int]:
-        """Return the token ids of a conversation; no message's text becomes a control token."""
+        """Return the token ids of a conversation; no message's text becomes a control token.
+
+        Parameters
+        ----------
+        pictures : mapping
+            The ids that each picture of the messages is.
+        """
         masks = Placeholders([message.content for message in messages])
-        masked = [
-            Message(message.role, masks.hide(message.content, self.spelled(message.content)))
-            for message in messages
-        ]
+        masked = []
+        for message in messages:
+            seen = "".join(masks.stand_for(pictures[each]) for each in message.pictures)
+            text = masks.hide(message.content, self.spelled(message.content))
+            masked.append(Message(message.role, seen + text))
         rendered = self.render(masked, answer=answer, think=think)
         return self._ids(masks.split(rendered))
 
@@ -157,10 +172,11 @@ class ChatTemplate:
         rendered = self.render([Message("user", "?")], answer=True, think=think)
         return rendered.rstrip().endswith(opening)
 
-    def _ids(self, parts: list[tuple[str, bool]]) -> list[int]:
-        """Tokenize parts of a rendered text, each (text, whether it is a hidden spelling)."""
+    def _ids(self, parts: list[tuple[str | list[int], bool]]) -> list[int]:
+        """Tokenize parts of a rendered text, each (text or ids, whether it was hidden)."""
         vocab = self._vocab
         first = parts[0][0]  # the template's own: what is hidden stands at odd places
+        assert isinstance(first, str)
         bos = vocab.text(vocab.bos)
         if vocab.adds_bos and bos:
             first = first.removeprefix(bos)  # the vocabulary adds what the template has written
@@ -169,12 +185,13 @@ class ChatTemplate:
         edges = vocab.tokenize("", add_special=True)
         begin = edges[: edges[:1] == [vocab.bos]]
         ids = begin + vocab.tokenize(first, parse_special=True)
-        for text, hidden in parts[1:]:
-            ids += (
-                tokenize_untrusted(vocab, text, vocab.is_marker)
-                if hidden
-                else self._after_hidden(text)
-            )
+        for part, hidden in parts[1:]:
+            if not isinstance(part, str):
+                ids += part
+            elif hidden:
+                ids += tokenize_untrusted(vocab, part, vocab.is_marker)
+            else:
+                ids += self._after_hidden(part)
         return ids + edges[len(begin) :]
 
     def _after_hidden(self, text: str) -> list[int]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from localai.engines.llama.token_tables import TokenTables, has_bit
 
 _LOOKS: Final = 24  # looks until what is left is half: the more, the less one token can spoil
+_NEAR: Final = 16  # tokens
 _ENDLESS: Final = 2_000  # tokens: no way to an end is longer than what a look may cost
 # What brings an answer on, the best first; of one kind each is as good as the others.
 _KINDS: Final = (b'"', b",", b"0123456789", b"nulltruefalse", b"abcdefghijklmnopqrsuvwxyz", b")",
@@ -113,7 +114,8 @@ class BudgetWatch:
             self._way = way_to_end(matcher, tables, most)
         ahead = matcher.deep_copy()
         after = way_to_end(ahead, tables, most - 1) if ahead.consume_tokens([token]) else None
-        if after is None and self._way:
+        # A way that was not found may be there: only near the end is the one that is known taken.
+        if after is None and self._way and left <= len(self._way) + _NEAR:
             return self._way
         spare = left - 1 - len(after) if after is not None else left // 2
         self._look_at = left - 1 - spare // _LOOKS

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from localai.engines.llama.bindings import CACHE_TYPES, FLASH_ATTENTION_AUTO, dr
 from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.thread_tuner import ThreadTuner
 from localai.errors import NotEnoughMemory
+
+if TYPE_CHECKING:
+    from localai.engines.llama.projector import ImageChunk
 
 Tokens = npt.NDArray[np.int32]
 Logits = npt.NDArray[np.float32]
@@ -38,6 +41,7 @@ class Run(NamedTuple):
     start: int  # position of the first token
     tokens: Sequence[int]
     logits: bool
+    image: ImageChunk | None = None  # what the tokens stand for; it has a step of its own
 
 
 class Context:
@@ -122,6 +126,8 @@ class Context:
             1: no cells left, nothing has changed. 2: aborted, some of it may be in memory.
             Any other number: the library refuses the batch.
         """
+        if runs and (image := runs[0].image):
+            return image.decode(self._pointer, runs[0].sequence, runs[0].start, self.params.batch)
         count = 0
         for run in runs:
             end = count + len(run.tokens)
@@ -180,15 +186,15 @@ class Context:
         self._abort.value = b""
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Let `target`, which is empty, share the first `length` tokens of `source`."""
+        """Let `target`, which is empty, share what `source` has before position `length`."""
         native.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
     def trim(self, sequence: int, length: int) -> bool:
-        """Forget all but the first `length` tokens; False where the model cannot forget a part."""
+        """Forget all from position `length` on; False where the model cannot forget a part."""
         return bool(native.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def length(self, sequence: int) -> int:
-        """Return how many tokens of a sequence are in memory."""
+        """Return up to which position a sequence is in memory."""
         return int(native.llama_memory_seq_pos_max(self._memory, sequence)) + 1
 
     def save(self, sequence: int, tokens: Tokens, path: Path) -> bool:

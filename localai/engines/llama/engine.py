@@ -103,10 +103,12 @@ class LlamaEngine:
         from localai.engines.llama.preprocess import Preprocessor
         from localai.engines.llama.scheduler import Scheduler
         from localai.engines.llama.state_store import StateStore
+        from localai.engines.llama.vision import Vision
 
         self._model = model = loading.result()
         self.device, self.memory = model.device, model.gpu_memory
         self._preprocessor = Preprocessor(model)
+        self._vision = Vision(model.projector(), spec.name)
 
         def make_context(params: ContextParams) -> Context:
             return Context(model.pointer, model.vocab.size, params)
@@ -124,33 +126,36 @@ class LlamaEngine:
         self._preparing: dict[str, bool] = {}  # request id -> whether it was cancelled since
         self._lane = _PreprocessThread("preprocess")
         self._long = _PreprocessThread("long texts")
+        self._pictures = _PreprocessThread("pictures")
 
     def submit(self, call: Call) -> None:
         """Take a request; it is answered or refused through `emit`."""
-        close_files(call.files)  # text has none
         with self._lock:
             self._preparing[call.id] = False
         prepare = partial(self._prepare, call, time.perf_counter())
         if call.request.length > _LONG:
             # Whoever waits sees that it is not for the model to load.
             self._emit([(call.id, Progress("reading"))])
-            self._long.put(prepare)
-        else:
-            self._lane.put(prepare)
+        self._thread_for(call).put(prepare)
+
+    def _thread_for(self, call: Call) -> _PreprocessThread:
+        if call.request.pictures:
+            return self._pictures
+        return self._long if call.request.length > _LONG else self._lane
 
     def count_tokens(self, call: Call) -> None:
         """Answer with how many tokens the prompt of a request has."""
-        close_files(call.files)
-        lane = self._long if call.request.length > _LONG else self._lane
-        lane.put(partial(self._count, call))
+        self._thread_for(call).put(partial(self._count, call))
 
     def _count(self, call: Call) -> None:
         try:
-            counted = self._preprocessor.count_tokens(call.request)
+            counted = self._preprocessor.count_tokens(call.request, self._vision.see(call))
         except Exception as error:
             self._emit([(call.id, _failed(error))])
         else:
             self._emit([(call.id, counted)])
+        finally:
+            close_files(call.files)
 
     def cancel(self, call_id: str) -> bool:
         """End a request within one step, which can be cut short."""
@@ -167,27 +172,46 @@ class LlamaEngine:
             return
         self._lane.close()
         self._long.close()
+        self._pictures.close()
         self.scheduler.close()
+        self._vision.close()
         self._model.close()
 
     def _prepare(self, call: Call, arrived: float) -> None:
-        with self._lock:
-            if self._preparing[call.id]:
-                del self._preparing[call.id]
-                self._emit([(call.id, Finished("cancelled"))])
-                return
         try:
-            job = self._preprocessor.job(call, arrived)
+            self._make_ready(call, arrived)
+        finally:
+            close_files(call.files)
+
+    def _make_ready(self, call: Call, arrived: float) -> None:
+        if self._has_gone(call):
+            return
+        try:
+            seen = self._vision.see(call, lambda: self._preparing[call.id])
+            if self._has_gone(call):
+                return
+            job = self._preprocessor.job(call, arrived, seen)
         except Exception as error:
             with self._lock:
                 self._preparing.pop(call.id)
             self._emit([(call.id, _failed(error))])
-        else:
-            if self._preprocessor.is_base and call.request.raw is None:
-                self._emit([(call.id, Notice(_BASE.format(self._model.spec.name)))])
-            with self._lock:  # so that a cancellation is seen here or by the scheduler
-                job.cancelled = self._preparing.pop(call.id)
-                self.scheduler.submit(job)
+            return
+        if self._preprocessor.is_base and call.request.raw is None:
+            self._emit([(call.id, Notice(_BASE.format(self._model.spec.name)))])
+        if seen.remark:
+            self._emit([(call.id, Notice(seen.remark))])
+        with self._lock:  # so that a cancellation is seen here or by the scheduler
+            job.cancelled = self._preparing.pop(call.id)
+            self.scheduler.submit(job)
+
+    def _has_gone(self, call: Call) -> bool:
+        """Whether a call was cancelled while it was made ready; then that is its end."""
+        with self._lock:
+            if not self._preparing[call.id]:
+                return False
+            del self._preparing[call.id]
+        self._emit([(call.id, Finished("cancelled"))])
+        return True
 
 
 def _failed(error: Exception) -> Failed:

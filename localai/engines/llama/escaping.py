@@ -41,7 +41,7 @@ class Placeholders:
         used = set().union(*map(set, texts)) if texts else set()
         free = (chr(code) for code in _PRIVATE if chr(code) not in used)
         self._open, self._close = next(free), next(free)
-        self._hidden: list[str] = []
+        self._hidden: list[str | list[int]] = []
 
     def hide(self, text: str, spelled: set[str]) -> str:
         """Return `text` with every spelled marker replaced by a place holder."""
@@ -50,20 +50,21 @@ class Placeholders:
         longest_first = sorted(spelled, key=lambda marker: (-len(marker), marker))
         return re.sub("|".join(map(re.escape, longest_first)), self._replace, text)
 
-    def stand_for(self, text: str) -> str:
-        """Return a new place holder for a text."""
-        self._hidden.append(text)
-        return f"{self._open}{len(self._hidden) - 1}{self._close}"
-
     def _replace(self, match: re.Match[str]) -> str:
         return self.stand_for(match[0])
 
+    def stand_for(self, hidden: str | list[int]) -> str:
+        """Return a new place holder for a text, or for the token ids of a picture."""
+        self._hidden.append(hidden)
+        return f"{self._open}{len(self._hidden) - 1}{self._close}"
+
     def restore(self, rendered: str) -> str:
         """Return a rendered text with what was hidden in its places again."""
-        return "".join(text for text, _ in self.split(rendered))
+        parts = (part for part, _ in self.split(rendered))
+        return "".join(part if isinstance(part, str) else "" for part in parts)
 
-    def split(self, rendered: str) -> list[tuple[str, bool]]:
-        """Return the rendered text in parts, each (text, whether it was hidden)."""
+    def split(self, rendered: str) -> list[tuple[str | list[int], bool]]:
+        """Return the rendered text in parts, each (text or ids, whether it was hidden)."""
         if not self._hidden:
             return [(rendered, False)]
         parts = re.split(f"{self._open}([0-9]+){self._close}", rendered)

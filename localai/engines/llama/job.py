@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from localai.engines.llama.output_parser import OutputParser, Piece
 from localai.engines.llama.repetition import Repetition
@@ -15,9 +15,18 @@ from localai.engines.llama.slots import Slot, TokenBuffer
 from localai.types import Events, Finished, FinishReason, TextRequest, Usage
 
 if TYPE_CHECKING:
+    from localai.engines.llama.projector import ImageChunk
     from localai.engines.llama.structured_output import (
         TokenMatcher,  # imports a library that few jobs need
     )
+
+
+class PictureCounts(NamedTuple):
+    """How many pictures a request shows, and what they have cost."""
+
+    shown: int = 0
+    encoded: int = 0  # the others were known
+    seconds: float = 0.0
 
 
 @dataclass(eq=False)
@@ -42,6 +51,8 @@ class Job:
     shared_prefix: int = 0  # leading tokens that the next use will share
     marks: Mapping[int, bytes] = field(default_factory=dict)  # control tokens that mark thinking
     cut: int = 0  # tokens that were cut away from the prompt
+    images: Mapping[int, ImageChunk] = field(default_factory=dict)  # by the place of their first id
+    pictures: PictureCounts = field(default_factory=PictureCounts)
     slot: Slot | None = None
     cancelled: bool = False
     prefill_boundaries: set[int] = field(
@@ -133,6 +144,9 @@ class Job:
             first_token_seconds=first - self.arrived,
             seed=self.seed,
             most_tokens=self.request.max_tokens,
+            pictures=self.pictures.shown,
+            encoded_pictures=self.pictures.encoded,
+            encode_seconds=self.pictures.seconds,
             closed=self.closed,
         )
 
@@ -146,7 +160,7 @@ ENDS: dict[FinishReason, str] = {
 """What an answer did that has ended, in words."""
 
 
-def step_order(active: list[Job]) -> list[Job]:
+def step_order(active: Sequence[Job]) -> Sequence[Job]:
     """Return whose tokens a step evaluates: interactive jobs alone if there are any.
 
     Answers stand before prompts: a prompt takes what room they leave.

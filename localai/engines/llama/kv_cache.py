@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from localai.engines.llama.context import Context, Run, Tokens
 from localai.engines.llama.context_params import ContextParams
+from localai.engines.llama.image_ids import boundary
 from localai.engines.llama.job import Job
 from localai.engines.llama.prompt_cache import CachedPrompt, PromptCache
 from localai.engines.llama.slots import Slot, SlotTable, TokenBuffer
@@ -102,7 +103,8 @@ class KVCacheManager:
         else:
             self._trim(slot, 0)
             if best_match is not None:
-                self.context.copy(best_match.sequence, slot.sequence, saved)
+                end = best_match.tokens.positions.position(saved)
+                self.context.copy(best_match.sequence, slot.sequence, end)
                 self._slots.share(best_match, slot, saved)
                 best_match.touch()
         slot.busy, slot.tokens = True, job.tokens
@@ -129,10 +131,11 @@ class KVCacheManager:
 
     def resync(self, slot: Slot) -> None:
         """After a step that was cut short: believe what the context says is in memory."""
-        kept = self.context.length(slot.sequence)
+        tokens = slot.tokens
+        kept = boundary(tokens.view, tokens.positions.index(self.context.length(slot.sequence)))
         if self._whole_prefix_only and kept != slot.length:
             kept = 0
-        self.context.trim(slot.sequence, kept)
+        self.context.trim(slot.sequence, tokens.positions.position(kept))
         self._slots.shorten(slot, min(kept, slot.length))
         slot.length = kept
 
@@ -225,7 +228,7 @@ class KVCacheManager:
         if spare is None and (spare := self._slots.least_recently_used(self._unsaved)):
             self._trim(spare, 0)
         if spare is not None:
-            self.context.copy(slot.sequence, spare.sequence, slot.length)
+            self.context.copy(slot.sequence, spare.sequence, slot.position)
             spare.tokens = TokenBuffer(slot.memory)
             self._slots.share(slot, spare, slot.length)
             spare.touch()
@@ -238,7 +241,7 @@ class KVCacheManager:
         if slot.copy is not None and length < slot.length:
             self._prompt_cache.park(slot.copy)
         if length < slot.length:
-            self.context.trim(slot.sequence, length)
+            self.context.trim(slot.sequence, slot.tokens.positions.position(length))
         self._slots.shorten(slot, length)
 
     def _grow(self, needed: int) -> bool:

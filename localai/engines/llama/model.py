@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from localai.catalog.gguf.header import Header
 from localai.catalog.gguf.parts import all_parts
+from localai.catalog.placement.layout import MemoryDevice
 from localai.catalog.placement.plan import DEFAULT_CONTEXT, PlacementRequest, plan
 from localai.engines.llama.bindings import drain_log, native, start
 from localai.engines.llama.context_params import ContextParams, LlamaOptions, sequences_for
@@ -20,12 +23,17 @@ from localai.engines.llama.vocab import Vocab
 from localai.errors import BadModel
 from localai.formats.serialization import from_plain
 from localai.system.cpus import physical_cores
+from localai.system.files import total_bytes
 from localai.types import ModelSpec
+
+if TYPE_CHECKING:
+    from localai.engines.llama.projector import Projector
 
 BATCH = 512  # tokens a step; the library's own size of one evaluation
 _FIRST_CACHE_BYTES = 24 << 20  # of keys and values at the start; it grows when needed
 _LEAST_CELLS = 4096
 _MOST_CELLS = 1 << 16  # the first context; it grows when needed
+_PROJECTOR_SHARE = 1.5  # of its file: weights, and what encoding a picture computes
 _BYTES_A_THREAD = 8 << 20  # of weights; with less to read, threads wait longer than they work
 
 
@@ -41,6 +49,16 @@ def placement_request(options: LlamaOptions, header: Header) -> PlacementRequest
         sequences=options.sequences or sequences_for(header),
         batch=BATCH,
     )
+
+
+def _without_projector(
+    devices: tuple[MemoryDevice, ...], projectors: tuple[str, ...]
+) -> tuple[MemoryDevice, ...]:
+    """Return what is free beside a projector, which goes to the first GPU, if there is one."""
+    taken = sum(map(total_bytes, projectors)) * _PROJECTOR_SHARE
+    at = 1 if len(devices) > 1 else 0
+    beside = replace(devices[at], free=max(0, devices[at].free - int(taken)))
+    return (*devices[:at], beside, *devices[at + 1 :])
 
 
 class Model:
@@ -76,6 +94,20 @@ class Model:
         )
         self._refuse_strangers()
 
+    def projector(self) -> Projector | None:
+        """Return what the model sees with, loaded anew; None: nothing."""
+        if len(self.spec.files) < 2:
+            return None
+        from localai.engines.llama.projector import Projector, ProjectorSettings  # with numpy
+
+        settings = ProjectorSettings(
+            Path(self.spec.files[1]),
+            threads=self.context_params().threads,
+            gpu=bool(self.plan.gpu_layers),
+            step=BATCH,
+        )
+        return Projector(settings, self.pointer)
+
     def _refuse_strangers(self) -> None:
         name = self.spec.files[0]
         if native.llama_model_has_encoder(self.pointer):
@@ -86,7 +118,8 @@ class Model:
     def _placed(self) -> Any:
         """Return the library's parameters, with the layers where the memory rule puts them."""
         here = machine()
-        self.plan = plan(self.header, here.devices, self.placement_request, name=self.spec.name)
+        devices = _without_projector(here.devices, self.spec.files[1:])
+        self.plan = plan(self.header, devices, self.placement_request, name=self.spec.name)
         used = [
             (handle, count)
             for handle, count in zip(here.handles, self.plan.split, strict=True)

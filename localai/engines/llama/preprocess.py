@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,16 @@ from localai.engines.llama.reasoning import reasoning_tags
 from localai.engines.llama.sampler import Sampler, fresh_seed
 from localai.engines.llama.slots import TokenBuffer, common_prefix
 from localai.engines.llama.state_store import LEAST_TOKENS
+from localai.engines.llama.vision import SeenPictures
 from localai.errors import BadInput, TooLong
-from localai.types import Message, TextRequest, TokenCount
+from localai.types import Picture, TextRequest, TokenCount
 
 if TYPE_CHECKING:
     from localai.engines.llama.structured_output import MatcherFactory
 
+PictureIds = Mapping[Picture, list[int]]
+
+_UNSEEN = SeenPictures()  # a request without pictures
 _BASE_TOKENS = 512  # of an answer that knows no end, where no other limit is given
 _HOPELESS = 1 << 18  # characters; to cut them into tokens takes longer than to see the bound
 
@@ -47,8 +52,13 @@ class Preprocessor:
         self.is_base = self._template.is_base
         self._opened: dict[bool | None, bool] = {}
 
-    def job(self, call: Call, arrived: float) -> Job:
+    def job(self, call: Call, arrived: float, seen: SeenPictures = _UNSEEN) -> Job:
         """Return the job of a request that has arrived at that time of `time.perf_counter`.
+
+        Parameters
+        ----------
+        seen : SeenPictures
+            The request's pictures.
 
         Raises
         ------
@@ -66,7 +76,8 @@ class Preprocessor:
             )
         if self.is_base:
             request = _bounded(request)
-        ids, cut = self._fit(request)
+        pictures = seen.ids
+        ids, cut = self._fit(request, pictures)
         window = min(request.sampling.repeat_last_n, self._most)
         sampling = request.sampling._replace(repeat_last_n=window)
         seed = fresh_seed() if sampling.seed is None else sampling.seed
@@ -76,28 +87,30 @@ class Preprocessor:
             call.client,
             request,
             TokenBuffer(ids),
-            Sampler(sampling, seed, ids, self._vocab.size),
+            Sampler(sampling, seed, [token for token in ids if token >= 0], self._vocab.size),
             self._parser(request),
             self._most,
             seed,
             arrived,
             matcher=self._matchers.matcher(constraint) if constraint else None,
-            shared_prefix=self._fixed(request, ids),
+            shared_prefix=self._fixed(request, ids, pictures),
             marks=self._marks,
             cut=cut,
+            images=seen.places(ids),
+            pictures=seen.counts,
         )
 
-    def count_tokens(self, request: TextRequest) -> TokenCount:
+    def count_tokens(self, request: TextRequest, seen: SeenPictures = _UNSEEN) -> TokenCount:
         """Return how many tokens the prompt of a request has, whether it fits or not.
 
         Where `request.itemize` asks for it, its text and the tokens of each part, too; then
         `request.truncate` counts.
         """
-        ids = self._encode(request)
+        ids = self._encode(request, seen.ids)
         if not request.itemize:
             return TokenCount(len(ids), self._most)
         if request.truncate and len(ids) >= self._most:
-            request, ids = self._cut(request, len(ids))
+            request, ids = self._cut(request, len(ids), seen.ids)
         spans = itemize.spans(self._template, request)
         if request.prefill:
             spans.append(("history", request.prefill))
@@ -117,10 +130,10 @@ class Preprocessor:
             self._opened[think] = self._template.opens_thinking(self._style.opening, think)
         return self._opened[think]
 
-    def _encode(self, request: TextRequest) -> list[int]:
+    def _encode(self, request: TextRequest, pictures: PictureIds) -> list[int]:
         """Return the ids of a request's prompt."""
         if request.raw is None:
-            ids = self._template.encode(request.messages, think=request.think)
+            ids = self._template.encode(request.messages, think=request.think, pictures=pictures)
             return ids + self._prefill(request) if request.prefill else ids
         begin = [self._vocab.bos] if self._vocab.adds_bos and self._vocab.bos >= 0 else []
         whole = self._vocab.tokenize(request.raw, add_special=True)
@@ -133,7 +146,7 @@ class Preprocessor:
         mark = self._vocab.tokenize(thought, parse_special=True) if thought else []
         return mark + tokenize_untrusted(self._vocab, request.prefill)
 
-    def _fit(self, request: TextRequest) -> tuple[list[int], int]:
+    def _fit(self, request: TextRequest, pictures: PictureIds) -> tuple[list[int], int]:
         """Return the prompt's ids and how many tokens were cut away to make it fit."""
         if request.context and request.context > self._most:
             raise BadInput(
@@ -143,14 +156,15 @@ class Preprocessor:
             )
         if request.truncate is None:
             self._refuse_hopeless(request)
-        ids = self._encode(request) if request.messages or request.raw is not None else []
+        asked = request.messages or request.raw is not None
+        ids = self._encode(request, pictures) if asked else []
         if not ids:
             raise BadInput("the prompt is empty")
         if len(ids) < self._most:
             return ids, 0
         if request.truncate is None:
             raise self._too_long(len(ids))
-        _, kept = self._cut(request, len(ids))
+        _, kept = self._cut(request, len(ids), pictures)
         return kept, len(ids) - len(kept)
 
     def _refuse_hopeless(self, request: TextRequest) -> None:
@@ -171,13 +185,15 @@ class Preprocessor:
             limit=self._most,
         )
 
-    def _cut(self, request: TextRequest, first: int) -> tuple[TextRequest, list[int]]:
+    def _cut(
+        self, request: TextRequest, first: int, pictures: PictureIds
+    ) -> tuple[TextRequest, list[int]]:
         """Cut away from the last text until the prompt leaves room for an answer."""
         room = self._most - min(request.max_tokens or 256, self._most // 2)
         length = first
         while True:
             shorter = self._shorter(request, length - room)
-            ids = self._encode(shorter)
+            ids = self._encode(shorter, pictures)
             if len(ids) <= room:
                 return shorter, ids
             if shorter == request:
@@ -201,18 +217,18 @@ class Preprocessor:
         kept = "".join(self._vocab.detokenize(part).strip("\ufffd") for part in parts)
         if request.raw is not None:
             return request._replace(raw=kept)
-        last = Message(request.messages[-1].role, kept)
+        last = request.messages[-1]._replace(content=kept)
         return request._replace(messages=(*request.messages[:-1], last))
 
-    def _fixed(self, request: TextRequest, ids: list[int]) -> int:
+    def _fixed(self, request: TextRequest, ids: list[int], pictures: PictureIds) -> int:
         """Return how many leading tokens the fixed part of a request makes."""
         head = request.messages[: request.fixed]
         if request.fixed_text and len(request.messages) > request.fixed:
             partly = request.messages[request.fixed]
-            head += (Message(partly.role, partly.content[: request.fixed_text]),)
+            head += (partly._replace(content=partly.content[: request.fixed_text]),)
         if not head or len(ids) < LEAST_TOKENS:
             return 0
-        fixed = self._template.encode(head, answer=False, think=request.think)
+        fixed = self._template.encode(head, answer=False, think=request.think, pictures=pictures)
         shared = common_prefix(TokenBuffer(fixed).view, TokenBuffer(ids[:-1]).view)
         return shared if shared >= LEAST_TOKENS else 0
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 import time
 
-from localai.engines.llama.context import Run
-from localai.engines.llama.job import ENDS, Job, fair_order, step_order
+from localai.engines.llama.job import ENDS, Job, fair_order
 from localai.engines.llama.kv_cache import KVCacheManager
 from localai.engines.llama.slots import common_prefix
+from localai.engines.llama.step_plan import Plan, plan_step
 from localai.engines.llama.vocab import Vocab
 from localai.errors import ConstraintNotMet, LocalaiError
 from localai.types import Emit, Events, Failed, FinishReason, Progress
@@ -44,6 +44,7 @@ class Scheduler:
         self._solo_job: Job | None = None  # whose step the last one is, where it is one job's alone
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
+        self._showed = False  # the last step was a picture's: texts have the next one
         self._closing = False
         self.evaluated = 0  # tokens, since the start
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -166,26 +167,9 @@ class Scheduler:
         self._active.sort(key=lambda active: active.rank)
         self._emit([(job.id, Progress("reading", job.slot.length, job.prompt_length))])
 
-    def _plan(self) -> list[tuple[Job, Run]]:
-        """Return what the next step evaluates; batch work has none while somebody waits."""
-        room = self.memory.batch
-        plan: list[tuple[Job, Run]] = []
-        for job in step_order(self._active):
-            assert job.slot is not None
-            start = job.slot.length
-            end = min(len(job.tokens), start + room)
-            if start < job.prompt_length:
-                end = min(
-                    stop for stop in (*job.prefill_boundaries, end) if stop > start or stop == end
-                )
-            if end > start:
-                tokens = job.tokens.view[start:end].tolist()
-                plan.append((job, Run(job.slot.sequence, start, tokens, end == len(job.tokens))))
-                room -= end - start
-        return plan
-
     def _step(self) -> None:
-        plan = self._plan()
+        plan = plan_step(self._active, self.memory.batch, images=not self._showed)
+        self._showed = any(run.image for _, run in plan)
         with self._lock:
             self.memory.context.rearm()
             if any(job.cancelled for job, _ in plan):
@@ -194,18 +178,20 @@ class Scheduler:
         status = self.memory.context.evaluate([run for _, run in plan])
         if status == 0:
             self._advance(plan)
-        elif status == _NO_CELLS:
-            self._evict_or_grow()
-        elif status == _ABORTED:
+            return
+        if status == _ABORTED or self._showed:
             for job, _ in plan:
                 assert job.slot is not None
                 self.memory.resync(job.slot)
-        else:
+        if status == _NO_CELLS:
+            self._evict_or_grow()
+        elif status != _ABORTED:
             for job, _ in plan:
                 self._fail(job, LocalaiError(f"llama.cpp refused a step (status {status})"))
 
-    def _advance(self, plan: list[tuple[Job, Run]]) -> None:
-        rows = iter(self.memory.context.logits(sum(run.logits for _, run in plan)))
+    def _advance(self, plan: Plan) -> None:
+        wanted = sum(run.logits for _, run in plan)
+        rows = iter(self.memory.context.logits(wanted) if wanted else ())
         index = -1
         for job, run in plan:
             self.memory.advance(job, run)
@@ -219,8 +205,9 @@ class Scheduler:
                 except LocalaiError as error:
                     self._fail(job, error)
             else:
-                done = run.start + len(run.tokens)
-                self._out.append((job.id, Progress("reading", done, job.prompt_length)))
+                assert job.slot is not None
+                progress = Progress("reading", job.slot.length, job.prompt_length)
+                self._out.append((job.id, progress))
 
     def _take(self, job: Job, token: int) -> None:
         """Add the token chosen for a job, and those that its constraint forces after it."""

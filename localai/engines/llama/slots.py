@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from localai.engines.llama.context import Tokens
+from localai.engines.llama.image_ids import PositionMap, boundary
 from localai.engines.llama.prompt_cache import CachedPrompt
 
 _clock = itertools.count(1)
 
 
 def common_prefix(a: Tokens, b: Tokens) -> int:
-    """Return how many leading tokens `a` and `b` share."""
+    """Return how many leading tokens `a` and `b` share; never a part of a picture."""
     length = min(len(a), len(b))
     differs = a[:length] != b[:length]
     first = int(differs.argmax()) if length else 0
-    return first if length and differs[first] else length
+    common = first if length and differs[first] else length
+    return boundary(a, boundary(b, common))
 
 
 class TokenBuffer:
@@ -29,6 +31,7 @@ class TokenBuffer:
         self._length = len(tokens)
         self._array = np.empty(max(64, 2 * self._length), np.int32)
         self._array[: self._length] = tokens
+        self.positions = PositionMap(self.view)  # what is appended is text
 
     def __len__(self) -> int:
         return self._length
@@ -58,6 +61,11 @@ class Slot:
     shared: int = 0
     used: int = 0  # a clock's reading, for the least recently used
     copy: CachedPrompt | None = None  # of an idle memory, ready to leave the context
+
+    @property
+    def position(self) -> int:
+        """Where the next token stands."""
+        return self.tokens.positions.position(self.length)
 
     @property
     def memory(self) -> Tokens:

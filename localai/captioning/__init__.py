@@ -1,0 +1,1 @@
+"""Pictures to words: which pictures, what is asked of them, where the words go, and renaming."""

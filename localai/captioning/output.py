@@ -1,0 +1,170 @@
+"""Where captions go: lines, JSON, files beside the pictures, or the pictures' new names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+from localai.captioning.file_names import from_pattern, slug
+from localai.captioning.rename import Planner, Renaming, apply, write_undo
+from localai.captioning.session import PictureCaption
+from localai.captioning.sources import PictureSource
+from localai.errors import BadInput, LocalaiError
+from localai.formats.text import shown
+from localai.system.files import atomic_create, atomic_replace
+from localai.terminal.console import Console
+
+
+class CaptionOutput(Protocol):
+    """Takes captions as they come."""
+
+    def check(self, source: PictureSource) -> None:
+        """Raise BadInput where there is no place for what will be said of a picture."""
+
+    def put(self, caption: PictureCaption) -> None:
+        """Take one; raises LocalaiError where it cannot be kept."""
+
+    def finish(self) -> int:
+        """Do what waits for all of them; return how many failed at that."""
+
+
+class Lines:
+    """Text: of one picture alone, of several a line each with the file's name before a tab.
+
+    Parameters
+    ----------
+    many : bool
+        Whether there are several pictures.
+    nul : bool
+        End each with NUL instead of a newline, so that the text may hold newlines.
+    """
+
+    def __init__(self, console: Console, *, many: bool, nul: bool) -> None:
+        self._console, self._many, self._nul = console, many, nul
+
+    def check(self, source: PictureSource) -> None:
+        """Do nothing: there is always a place."""
+
+    def put(self, caption: PictureCaption) -> None:
+        """Print it."""
+        name, text = caption.source.name, caption.text
+        if self._console.stdout.terminal and not self._nul:
+            self._console.write_line(f"{shown(name)}\t{text}" if self._many else text)
+            return
+        if self._many and not self._nul:
+            text = " ".join(text.split())
+        before = os.fsencode(name) + b"\t" if self._many else b""
+        self._console.write_bytes(before + text.encode() + (b"\0" if self._nul else b"\n"))
+
+    def finish(self) -> int:
+        """Return 0: all is printed."""
+        return 0
+
+
+class JsonOutput:
+    """One object, an array of them, or an object a line."""
+
+    def __init__(self, console: Console, *, many: bool, lines: bool) -> None:
+        self._console, self._many, self._lines = console, many, lines
+        self._kept: list[dict[str, Any]] = []
+
+    def check(self, source: PictureSource) -> None:
+        """Do nothing: there is always a place."""
+
+    def put(self, caption: PictureCaption) -> None:
+        """Print it, or keep it for the array."""
+        if self._many and not self._lines:
+            self._kept.append(caption.as_json())
+        else:
+            self._console.write_json(caption.as_json())
+
+    def finish(self) -> int:
+        """Print the array."""
+        if self._many and not self._lines:
+            self._console.write_json(self._kept)
+        return 0
+
+
+class Sidecars:
+    """A text file beside each picture; its path is printed."""
+
+    def __init__(self, console: Console, ending: str, *, overwrite: bool) -> None:
+        self._console, self._ending, self._overwrite = console, ending, overwrite
+
+    def _path(self, source: PictureSource) -> Path:
+        assert source.path is not None
+        return source.path.with_suffix(f".{self._ending}")
+
+    def check(self, source: PictureSource) -> None:
+        """Raise BadInput where the file is there and may not be overwritten."""
+        path = self._path(source)
+        if path.exists() and not self._overwrite:
+            what = f"{shown(path)} exists already"
+            raise BadInput(what, "use --force to overwrite it, or --skip-existing")
+
+    def put(self, caption: PictureCaption) -> None:
+        """Write it."""
+        path = self._path(caption.source)
+        try:
+            with (atomic_replace if self._overwrite else atomic_create)(path) as partial:
+                partial.write_text(caption.text + "\n", "utf-8")
+        except OSError as error:
+            raise LocalaiError(f"{shown(path)} cannot be written: {error.strerror}") from None
+        self._console.write_line(shown(path))
+
+    def finish(self) -> int:
+        """Return 0: all is written."""
+        return 0
+
+
+class Renamer:
+    """New names for the pictures' files: shown as they come, given at the end.
+
+    Parameters
+    ----------
+    pattern : str
+        As `file_names.from_pattern` takes it.
+    folder : Path
+        Where the script that undoes it is written.
+    really : bool
+        Rename; else the names are only shown.
+    """
+
+    def __init__(self, console: Console, pattern: str, folder: Path, *, really: bool) -> None:
+        self._console, self._pattern = console, pattern
+        self._folder, self._really = folder, really
+        self._planner = Planner()
+        self._planned: list[Renaming] = []
+
+    def check(self, source: PictureSource) -> None:
+        """Do nothing: there is always a place."""
+
+    def put(self, caption: PictureCaption) -> None:
+        """Show the name that a picture is to get."""
+        path = caption.source.path
+        assert path is not None
+        stem = from_pattern(self._pattern, slug(caption.text), caption.picture.taken, path.stem)
+        if not stem or "/" in stem or stem.startswith("."):
+            raise LocalaiError(f"the pattern gives {stem!r}, which is no file's name")
+        if (renaming := self._planner.plan(path, stem)) is not None:
+            self._planned.append(renaming)
+            self._console.write_line(str(renaming))
+
+    def finish(self) -> int:
+        """Rename what was shown, if that was asked for; return how many could not be."""
+        if not self._planned:
+            self._console.talk("every file has its name already")
+            return 0
+        if not self._really:
+            self._console.talk("nothing was renamed; add --yes to do it")
+            return 0
+        script = write_undo(self._planned, self._folder)
+        failed = 0
+        for renaming, error in apply(self._planned):
+            if error is not None:
+                picture = shown(renaming.moves[0].old)
+                self._console.warn(f"{picture} keeps its name: {error.strerror}")
+                failed += 1
+        self._console.talk(f"to undo it: sh {shown(script)}")
+        return failed

@@ -1,0 +1,103 @@
+"""Which pictures are meant: files, patterns, folders, stdin, and addresses of the web."""
+
+from __future__ import annotations
+
+import glob
+import os
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from localai.errors import BadInput
+from localai.formats.text import shown
+from localai.media.pictures import SUFFIXES
+
+_WEB: Final = ("http://", "https://")
+_MOST_BYTES: Final = 1 << 26  # of a picture of the web
+_PATIENCE: Final = 30  # seconds
+
+
+class PictureSource(NamedTuple):
+    """A picture that was named, and where its bytes are."""
+
+    name: str  # as it is called in output and errors
+    path: Path | None = None  # None: stdin, or an address
+    address: str = ""
+
+
+def expand(names: Sequence[str], *, recursive: bool, allow_url: bool) -> list[PictureSource]:
+    """Return the pictures that arguments stand for, in their order, each file once.
+
+    Raises
+    ------
+    BadInput
+        A folder without `recursive`, an address without `allow_url`, a pattern or a folder that
+        holds no picture, or stdin named twice.
+    """
+    found = [each for name in names for each in _expanded(name, recursive, allow_url)]
+    if sum(each.name == "-" for each in found) > 1:
+        raise BadInput("stdin can be read only once", "name - once")
+    return list({str(each.path or each.name): each for each in found}.values())
+
+
+def _expanded(name: str, recursive: bool, allow_url: bool) -> Iterator[PictureSource]:
+    if name == "-":
+        yield PictureSource("-")
+        return
+    if name.lower().startswith(_WEB):
+        if not allow_url:
+            raise BadInput(
+                f"{shown(name)} is an address, and nothing is fetched unasked", "add --allow-url"
+            )
+        yield PictureSource(name, address=name)
+        return
+    path = Path(name)
+    if path.is_dir():
+        yield from _in_folder(path, recursive)
+    elif not path.exists() and glob.has_magic(name):
+        matches = sorted(glob.glob(name, recursive=recursive))
+        if not matches:
+            raise BadInput(f"no file matches {shown(name)}", "check the pattern")
+        yield from (PictureSource(each, Path(each)) for each in matches if os.path.isfile(each))
+    else:
+        yield PictureSource(name, path)
+
+
+def _in_folder(folder: Path, recursive: bool) -> Iterator[PictureSource]:
+    if not recursive:
+        raise BadInput(f"{shown(folder)} is a folder", "add --recursive to take its pictures")
+    found = [
+        Path(root, name)
+        for root, folders, names in os.walk(folder)
+        for name in _kept(folders, names)
+        if name.lower().endswith(SUFFIXES)
+    ]
+    if not found:
+        raise BadInput(f"{shown(folder)} holds no pictures")
+    yield from (PictureSource(str(path), path) for path in sorted(found))
+
+
+def _kept(folders: list[str], names: list[str]) -> list[str]:
+    """Return the names of a folder that are not hidden; hidden folders are not walked."""
+    folders[:] = [each for each in folders if not each.startswith(".")]
+    return [name for name in names if not name.startswith(".")]
+
+
+def fetch(address: str) -> bytes:
+    """Return what an address holds; at most 64 MB.
+
+    Raises
+    ------
+    BadInput
+        It cannot be had.
+    """
+    asked = urllib.request.Request(address, headers={"User-Agent": "localai"})
+    try:  # redirects are followed to the web alone, never to a file
+        with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:
+            data: bytes = answer.read(_MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{shown(address)} cannot be fetched: {shown(error)}") from None
+    if len(data) > _MOST_BYTES:
+        raise BadInput(f"{shown(address)} is larger than 64 MB")
+    return data

@@ -1,0 +1,202 @@
+"""`localai describe-image`: captions, answers about pictures, and names for their files."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localai import settings
+from localai.commands import options
+from localai.commands.click_ext import command, option
+from localai.commands.open_engine import engine_for, spec_for
+from localai.commands.params import BoundedNumber
+from localai.errors import BadInput, ExitCode, LocalaiError, SomeFailed
+from localai.formats.text import shown
+from localai.generation import build
+from localai.terminal.console import Console
+
+if TYPE_CHECKING:
+    from localai.captioning.output import CaptionOutput
+    from localai.captioning.sources import PictureSource
+    from localai.captioning.tasks import CaptionTask
+    from localai.generation.build import GenerateOptions
+    from localai.pool.engine_client import EngineClient
+
+# Of the engine or the whole call: no other picture would fare better.
+_FATAL = (ExitCode.INTERRUPTED, ExitCode.CLOSED_PIPE, ExitCode.UNAVAILABLE, ExitCode.MEMORY)
+_TASKS = ("alt", "tags", "ocr", "filename")
+
+
+@command(context_settings={"max_content_width": 100})
+@click.argument("files", metavar="FILE...", nargs=-1)
+@options.model
+@option("--ask", "question", metavar="QUESTION", help="Answer this about the picture.")
+@option("-p", "--prompt", "prompt_file", metavar="NAME", help="Ask with a prompt file.")
+@option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of it.")
+@option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
+@option("--alt", is_flag=True, help="Alternative text for web pages, at most 125 characters.")
+@option("--tags", is_flag=True, help="Tags, separated by commas.")
+@option("--ocr", is_flag=True, help="The text in the picture.")
+@option("--filename", is_flag=True, help="A name for the file: lowercase-words-with-hyphens.")
+@option("--max-words", type=BoundedNumber(1, 1000), metavar="N", help="At most N words.")
+@options.constraints
+@option(
+    "--detail", type=click.Choice(["low", "high"]), help="How closely to look. [low; --ocr: high]"
+)
+@option("--image-tokens", type=BoundedNumber(1), metavar="N", help="Tokens of a picture, at most.")
+@option(
+    "-r", "--recursive", is_flag=True, help="Take the pictures of folders and of those in them."
+)
+@option("--allow-url", is_flag=True, help="Fetch pictures named by http(s) addresses.")
+@option("--rename", is_flag=True, help="Show names for the files: old -> new; rename with --yes.")
+@option("--pattern", metavar="TEXT", help="Of new names: {name}, {date}, {old}. [{name}]")
+@option("--only-bad-names", is_flag=True, help="Leave names alone that already read well.")
+@option(
+    "--sidecar", type=click.Choice(["txt", "caption"]), help="Write beside each picture instead."
+)
+@option("--prefix", default="", metavar="TEXT", help="Text before each answer.")
+@option("--skip-existing", is_flag=True, help="Leave pictures alone whose --sidecar is there.")
+@option("--force", is_flag=True, help="Overwrite sidecars that are there.")
+@option("--jsonl", is_flag=True, help="One JSON object a line.")
+@option("-0", "--print0", is_flag=True, help="NUL after each line instead of a newline.")
+@options.sampling
+@options.engine
+@options.talk
+@click.pass_context
+def describe_image(ctx: click.Context, /, **given: Any) -> int:
+    """Say what pictures show; `-` is stdin.
+
+    One picture gives its text alone; several give a line each: file, tab, text.
+
+    \b
+    Examples:
+      localai describe-image photo.jpg
+      localai describe-image --filename lemurs.jpg
+      localai describe-image --ask "How many people are there?" --schema 'count int' party.jpg
+      localai describe-image --rename --yes ~/Pictures/IMG_*.jpg
+      localai describe-image --sidecar txt --skip-existing -r dataset/
+      localai describe-image --alt *.png > alt.tsv
+    """  # noqa: D301 (click reads the \b)
+    console: Console = ctx.obj
+    options.apply(console, given)
+    task, asked = _task(given), options.generation(given)
+    names = given["files"] or (("-",) if not console.stdin.terminal else ())
+    if not names:
+        raise BadInput("there is no picture", "localai describe-image FILE, or - for stdin")
+    from localai.captioning.sources import expand
+
+    sources = expand(names, recursive=given["recursive"], allow_url=given["allow_url"])
+    wanted = _wanted(sources, given)
+    output = _output(console, given, many=len(sources) > 1)
+    failed = _describe_all(console, wanted, task, asked, output, given) + output.finish()
+    if failed:
+        raise SomeFailed(f"{failed} of {len(sources)} pictures failed")
+    return ExitCode.DONE
+
+
+def _task(given: dict[str, Any]) -> CaptionTask:
+    """Return what is asked of each picture.
+
+    Raises
+    ------
+    BadInput
+        Several things are asked at once.
+    """
+    from localai.captioning import tasks
+
+    if given["rename"]:
+        given = {**given, "filename": True}
+    named = [name for name in _TASKS if given[name]]
+    own = [name for name in ("question", "prompt_file") if given[name] is not None]
+    if len(named) + len(own) > 1:
+        flags = ("--ask", "-p", *(f"--{name}" for name in _TASKS))
+        raise BadInput(
+            f"only one of {', '.join(flags)} can be asked at once", "leave the others out"
+        )
+    if own:
+        question = given["question"] or ""
+        task = tasks.CaptionTask(question, 2000)
+    else:
+        task = tasks.TASKS[named[0]] if named else tasks.CAPTION
+    if named and any(
+        given[name] for name in ("choices", "regex", "schema", "grammar", "json_object")
+    ):
+        raise BadInput(
+            f"--{named[0]} has a form of its own", "leave out the constraint, or use --ask"
+        )
+    return tasks.shortened(task, given["max_words"]) if given["max_words"] else task
+
+
+def _wanted(sources: list[PictureSource], given: dict[str, Any]) -> list[PictureSource]:
+    """Return the pictures that there is something to do for."""
+    beside = given["rename"] or given["sidecar"]
+    if beside and (other := [each.name for each in sources if each.path is None]):
+        what = "--rename" if given["rename"] else "--sidecar"
+        raise BadInput(f"{what} is for files, and {shown(other[0])} is none", "name a file")
+    if given["only_bad_names"]:
+        from localai.captioning.file_names import reads_well
+
+        sources = [each for each in sources if each.path and not reads_well(each.path.stem)]
+    if given["skip_existing"] and given["sidecar"]:
+        ending = f".{given['sidecar']}"
+        sources = [e for e in sources if e.path and not e.path.with_suffix(ending).exists()]
+    return sources
+
+
+def _output(console: Console, given: dict[str, Any], *, many: bool) -> CaptionOutput:
+    from localai.captioning import output
+
+    if given["rename"]:
+        folder = settings.load().folders.state / "renamed"
+        pattern = given["pattern"] or "{name}"
+        return output.Renamer(console, pattern, folder, really=given["yes"])
+    if given["sidecar"]:
+        return output.Sidecars(console, given["sidecar"], overwrite=given["force"])
+    if given["as_json"] or given["jsonl"]:
+        return output.JsonOutput(console, many=many, lines=given["jsonl"])
+    return output.Lines(console, many=many, nul=given["print0"])
+
+
+def _describe_all(
+    console: Console,
+    sources: list[PictureSource],
+    task: CaptionTask,
+    asked: GenerateOptions,
+    output: CaptionOutput,
+    given: dict[str, Any],
+) -> int:
+    """Describe picture after picture, each put out before the next is read; return how many failed.
+
+    The model is loaded once the first of them is known to be a picture.
+    """
+    from localai.captioning.session import Describer
+    from localai.terminal.progress import ProgressLine
+
+    prompt = build.prompt_file(asked)
+    describer = Describer(
+        task, asked, prompt, given["detail"], given["image_tokens"], given["prefix"]
+    )
+    failed = 0
+    with ExitStack() as opened:
+        line = opened.enter_context(ProgressLine(console, "describing pictures", "requests"))
+        engine: EngineClient | None = None
+        for at, source in enumerate(sources):
+            line.update(at, len(sources))
+            try:
+                output.check(source)
+                picture = describer.decode(source, console.read_bytes)
+                if engine is None:
+                    spec = spec_for(console, given, (prompt and prompt.model) or "", role="vision")
+                    engine = opened.enter_context(engine_for(console, given, spec))
+                caption = describer.describe(engine, spec.name, source, picture)
+                output.put(caption)
+            except LocalaiError as error:
+                if len(sources) == 1 or error.code in _FATAL:
+                    raise
+                name = shown(source.name)
+                named = error.what.startswith(name)
+                console.warn(error.what if named else f"{name}: {error.what}")
+                failed += 1
+    return failed

@@ -1,0 +1,244 @@
+"""Pictures of any common kind to plain RGB, decoded with Pillow alone.
+
+What comes from anywhere is turned upright (EXIF), laid on white where it is transparent, brought
+to sRGB and eight bits, and shrunk to what a model looks at. Memory is bounded: what is larger than
+`_MOST_PIXELS` once it is decoded is refused before that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from localai.errors import BadInput
+from localai.formats.text import shown
+from localai.media.pixels import Pixels
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Detail = Literal["low", "high"]
+
+LONGEST: Final[dict[Detail, int]] = {"low": 768, "high": 1536}  # pixels of the longer side
+SUFFIXES: Final = (  # of the files of a folder that are pictures
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png",
+    ".ppm", ".qoi", ".tif", ".tiff", ".tga", ".webp",
+)  # fmt: skip
+_MOST_PIXELS: Final = 100_000_000  # of a decoded picture: 400 MB
+_MOST_BYTES: Final = 1 << 28  # of what comes through a pipe
+_MOST_NAMED: Final = 1 << 31  # of a file
+# What Pillow decodes itself; PostScript and PDF would start other programs.
+_FORMATS: Final = (
+    "AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI",
+    "TGA", "TIFF", "WEBP",
+)  # fmt: skip
+_HEIF: Final = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_EXIF_IFD, _TAKEN, _CHANGED = 0x8769, 36867, 306  # Exif: its own table, DateTimeOriginal, DateTime
+
+
+class DecodedPicture(NamedTuple):
+    """A picture, and what its file says of it."""
+
+    pixels: Pixels  # sRGB
+    original: tuple[int, int]  # width and height before it was shrunk, upright
+    frames: int = 1  # more than one: an animation, of which this is the first
+    taken: str = ""  # the day it was taken, "2024-05-01", where EXIF tells
+
+
+def open_picture(source: Path | bytes, name: str, detail: Detail = "low") -> DecodedPicture:
+    """Decode a picture.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        A file, or a file's bytes.
+    name : str
+        What to call it in errors.
+    detail : "low" or "high"
+        How far it is shrunk: `LONGEST` pixels on its longer side. Nothing is enlarged.
+
+    Raises
+    ------
+    BadInput
+        It is missing, damaged, too large, or no picture that can be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, which change nothing here
+            with _opened(source, name) as image:
+                return _decoded(image, name, LONGEST[detail])
+    except BadInput:
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise BadInput(f"{shown(name)} cannot be read: {error.strerror}") from None
+        raise _damaged(name, error) from None
+    except MemoryError:
+        raise BadInput(f"{shown(name)} does not fit into memory", "shrink it first") from None
+    except Exception as error:  # Pillow's plugins raise whatever they meet in a damaged file
+        raise _damaged(name, error) from None
+
+
+def _damaged(name: str, error: Exception) -> BadInput:
+    told = str(error).split(":")[0].strip() or type(error).__name__
+    return BadInput(f"{shown(name)} is damaged, or no picture: {shown(told)}", "try another file")
+
+
+@contextlib.contextmanager
+def _opened(source: Path | bytes, name: str) -> Iterator[Image]:
+    from PIL import Image, UnidentifiedImageError
+
+    # Pillow's own limit looks at the size before a JPEG is decoded at a fraction of it; ours after.
+    Image.MAX_IMAGE_PIXELS = None
+    if isinstance(source, Path):
+        if not source.is_file():
+            raise BadInput(f"{shown(name)} is {'a folder' if source.is_dir() else 'no file'}")
+        if source.stat().st_size > _MOST_NAMED:
+            raise BadInput(f"{shown(name)} is too large for a picture")
+        file: io.BufferedReader | io.BytesIO = source.open("rb")
+    else:
+        file = io.BytesIO(source)
+    with file:
+        head = file.read(32)
+        file.seek(0)
+        if not head:
+            raise BadInput(f"{shown(name)} is empty")
+        heif = head[4:8] == b"ftyp" and head[8:12] in _HEIF
+        known = (*_FORMATS, "HEIF") if heif and _heif_is_there(name) else _FORMATS
+        Image.init()
+        formats = [each for each in known if each in Image.OPEN]
+        try:
+            image = Image.open(file, formats=formats)
+        except UnidentifiedImageError:
+            what = f"{shown(name)} is no picture: {_kind(head)}"
+            raise BadInput(what, "PNG, JPEG, WebP, GIF, TIFF, AVIF and BMP can be read") from None
+        with image:
+            yield image
+
+
+def _heif_is_there(name: str) -> bool:
+    try:
+        import pillow_heif
+    except ImportError:
+        raise BadInput(
+            f"{shown(name)} is HEIC, which needs a library of its own",
+            "pip install 'localai-toolkit[heic]', or save it as JPEG",
+        ) from None
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _kind(head: bytes) -> str:
+    """Return what a file is instead of a picture, as far as its first bytes tell."""
+    for begin, kind in (
+        (b"%PDF", "it is a PDF"), (b"<svg", "it is SVG"), (b"<?xml", "it is XML"),
+        (b"<!DOCTYPE", "it is a web page"), (b"<html", "it is a web page"),
+        (b"PK", "it is an archive"), (b"%!PS", "it is PostScript"),
+    ):  # fmt: skip
+        if head.lstrip().lower().startswith(begin.lower()):
+            return kind
+    return "its content is of no known kind"
+
+
+def _decoded(image: Image, name: str, longest: int) -> DecodedPicture:
+    from PIL import ImageOps
+
+    width, height = image.size
+    frames = int(getattr(image, "n_frames", 1)) if image.format in ("GIF", "PNG", "WEBP") else 1
+    if image.format in ("JPEG", "MPO"):
+        image.draft("RGB" if image.mode in ("RGB", "L") else image.mode, (longest, longest))
+    if image.size[0] * image.size[1] > _MOST_PIXELS:
+        raise BadInput(f"{shown(name)} has {width} x {height} pixels, which are too many",
+                       "shrink it first")  # fmt: skip
+    taken = _day(image)
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    if (upright.size[0] > upright.size[1]) != (image.size[0] > image.size[1]):
+        width, height = height, width
+    flat = _rgb(_shrunk(upright, longest))
+    return DecodedPicture(Pixels(*flat.size, flat.tobytes()), (width, height), frames, taken)
+
+
+def _shrunk(image: Image, longest: int) -> Image:
+    """Return the picture at a size that a model looks at."""
+    scale = longest / max(image.size)
+    if scale >= 1:
+        return image
+    from PIL import Image as images
+
+    if image.mode in ("P", "PA"):
+        image = image.convert(
+            "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB"
+        )
+    elif image.mode == "1":
+        image = image.convert("L")
+    smooth = images.Resampling.BOX if image.mode.startswith("I;") else images.Resampling.LANCZOS
+    size = [max(1, round(side * scale)) for side in image.size]
+    # Halved cheaply first where it is much larger.
+    return image.resize((size[0], size[1]), smooth, reducing_gap=None if ";" in image.mode else 3.0)
+
+
+def _rgb(image: Image) -> Image:
+    """Return the picture as eight bits of sRGB, laid on white."""
+    from PIL import Image as images
+
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    clear = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    alpha = image.convert("RGBA").getchannel("A") if clear else None
+    if profile := image.info.get("icc_profile"):
+        image = _in_srgb(image, profile)
+    image = image.convert("RGB")
+    if alpha is None:
+        return image
+    white = images.new("RGB", image.size, (255, 255, 255))
+    white.paste(image, mask=alpha)
+    return white
+
+
+def _eight_bits(image: Image) -> Image:
+    """Return grey values of sixteen bits or more as eight."""
+    import numpy as np
+    from PIL import Image as images
+
+    values = np.asarray(image).astype(np.float64)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    most = values.max(initial=0)
+    top = 65535.0 if most > 255 or image.mode.startswith("I;16") else 255.0 if most > 1 else 1.0
+    scaled = np.clip(values / max(top, most), 0, 1) * 255
+    return images.fromarray(scaled.round().astype(np.uint8))
+
+
+def _in_srgb(image: Image, profile: bytes) -> Image:
+    """Return the picture in sRGB; a profile that is damaged changes nothing."""
+    from PIL import ImageCms
+
+    if image.mode not in ("RGB", "CMYK", "L"):
+        if image.mode not in ("RGBA", "P", "PA"):
+            return image
+        image = image.convert("RGB")
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        turned = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+    return turned or image
+
+
+def _day(image: Image) -> str:
+    """Return the day a picture was taken, from EXIF: "2024-05-01", or nothing."""
+    try:
+        exif = image.getexif()
+        told = str(exif.get_ifd(_EXIF_IFD).get(_TAKEN) or exif.get(_CHANGED) or "")
+    except Exception:  # EXIF of any kind comes from anywhere, and is only a date here
+        return ""
+    day = told[:10].replace(":", "-")
+    digits = day.replace("-", "")
+    return (
+        day if len(day) == 10 and digits.isascii() and digits.isdigit() and day[:4] > "1800" else ""
+    )
