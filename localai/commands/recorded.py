@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from math import log10
 from typing import TYPE_CHECKING
 
-from localai.media.microphone import Microphone, Recording
+from localai.media.microphone import Microphone, Capture
 from localai.media.transcription import SpeechEnded
 from localai.terminal.console import Console
 from localai.terminal.tty_modes import unechoed
@@ -50,7 +50,7 @@ def dictation(
     Unavailable
         There is no microphone.
     """
-    with Recording(Microphone(device)) as recording:
+    with Capture(Microphone(device)) as recording:
         said = Dictation(recording, options, spec, silence)
         events = said.events(engine)
         try:
@@ -64,7 +64,7 @@ def dictation(
 
 
 @contextmanager
-def _metered(console: Console, recording: Recording, silence: float) -> Iterator[None]:
+def _metered(console: Console, recording: Capture, silence: float) -> Iterator[None]:
     """Show how loud it is, and let Enter stop the recording, during the block."""
     ends = ["silence"] * (silence > 0) + ["Enter"] * console.stdin.terminal or ["Ctrl-C"]
     told = f"{' or '.join(ends)} ends it"
@@ -84,7 +84,7 @@ def _metered(console: Console, recording: Recording, silence: float) -> Iterator
             console.clear_status()
 
 
-def _attend(console: Console, recording: Recording, told: str, over: threading.Event) -> None:
+def _attend(console: Console, recording: Capture, told: str, over: threading.Event) -> None:
     while not over.is_set():
         room = min(_BAR, console.width - len(told) - 4)
         console.status(f"{_meter(recording.level, room)} {told}")

@@ -15,7 +15,7 @@ import pytest
 
 from localai.engines.listening import Listener
 from localai.errors import Unavailable
-from localai.media.microphone import Microphone, Recording
+from localai.media.microphone import Microphone, Capture
 from localai.media.sound import open_sound
 from tests.conftest import ROOT
 
@@ -43,7 +43,7 @@ def question() -> bytes:
     return (whole * 32767).astype("<i2").tobytes()
 
 
-def read(recording: Recording) -> bytes:
+def read(recording: Capture) -> bytes:
     found = b""
     while data := os.read(recording.reader, 65536):
         found += data
@@ -53,23 +53,23 @@ def read(recording: Recording) -> bytes:
 def test_what_is_captured_comes_out_of_the_pipe_even_if_it_is_read_late() -> None:
     pieces = [bytes([at, 1]) * 800 for at in range(200)]  # more than a pipe holds
     source = Said(*pieces)
-    with Recording(source) as recording:
+    with Capture(source) as recording:
         recording.wait()
         recording.stop()
         assert source.closed
         assert read(recording) == b"".join(pieces)
         assert 0 < recording.level < 0.02
-    recording = Recording(Said(*pieces))
+    recording = Capture(Said(*pieces))
     recording.__exit__()  # nobody reads it: nothing hangs
 
 
 def test_zeros_and_silence_mean_that_there_is_no_microphone() -> None:
-    with Recording(Said(bytes(64000))) as recording, pytest.raises(Unavailable, match="zeros"):
+    with Capture(Said(bytes(64000))) as recording, pytest.raises(Unavailable, match="zeros"):
         recording.wait()
-    with Recording(Said(bytes(32000), b"\1\0")) as recording:
+    with Capture(Said(bytes(32000), b"\1\0")) as recording:
         recording.wait()
     began = time.monotonic()
-    with Recording(Said()) as recording, pytest.raises(Unavailable, match="no sound"):
+    with Capture(Said()) as recording, pytest.raises(Unavailable, match="no sound"):
         recording.wait()
     assert 2 < time.monotonic() - began < 20
 
@@ -77,7 +77,7 @@ def test_zeros_and_silence_mean_that_there_is_no_microphone() -> None:
 def test_the_null_device_of_miniaudio_is_no_microphone() -> None:
     """A real device's thread, whose zeros come in real time."""
     source = Microphone(backends=[miniaudio.Backend.NULL])
-    with Recording(source) as recording, pytest.raises(Unavailable, match="zeros"):
+    with Capture(source) as recording, pytest.raises(Unavailable, match="zeros"):
         recording.wait()
     assert Microphone("null", backends=[miniaudio.Backend.NULL])
     with pytest.raises(Unavailable, match="called `studio`"):
@@ -91,7 +91,7 @@ def test_a_device_that_fails_leaves_nothing_open() -> None:
 
     source, before = Broken(), len(os.listdir("/proc/self/fd"))
     with pytest.raises(Unavailable):
-        Recording(source)
+        Capture(source)
     assert source.closed and len(os.listdir("/proc/self/fd")) == before
 
 
