@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from math import log10
 from typing import TYPE_CHECKING
 
-from localai.media.microphone import Microphone, Capture
+from localai.media.microphone import Capture, Microphone
 from localai.media.transcription import SpeechEnded
 from localai.terminal.console import Console
 from localai.terminal.tty_modes import unechoed

@@ -15,7 +15,7 @@ import pytest
 
 from localai.engines.listening import Listener
 from localai.errors import Unavailable
-from localai.media.microphone import Microphone, Capture
+from localai.media.microphone import Capture, Microphone
 from localai.media.sound import open_sound
 from tests.conftest import ROOT
 
