@@ -59,7 +59,7 @@ def heard_once(ears: Ears) -> Question:
         return dictated(engine, ears, recording)
 
 
-class Listener:
+class QuestionListener:
     """Hears questions in a thread of its own.
 
     Parameters
@@ -77,7 +77,7 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> QuestionListener:
         return self
 
     def __exit__(

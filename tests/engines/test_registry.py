@@ -81,7 +81,7 @@ def test_the_events_of_a_kind_are_the_common_ones_and_its_own() -> None:
     common = {"Progress": Progress, "FileReady": FileReady, "Notice": Notice} | {
         each.__name__: each for each in LAST if each.__name__ != "TokenCount"
     }
-    assert registry.event_types("smell") == common
+    assert registry.event_types("speak") == common
     assert registry.event_types("toy").items() > common.items()
     assert registry.event_types("toy")["Step"] is Step and "Text" not in registry.event_types("toy")
     assert registry.event_types("text")["Text"] is Text
