@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from localai.commands import options
+from localai.commands import options, transcribe_flags, transcript_files
 from localai.commands.click_ext import command, option
+from localai.commands.heard import HeardView, guessed, stats
 from localai.commands.open_engine import engine_for, spec_for
+from localai.commands.params import BoundedNumber
+from localai.commands.transcribe_flags import FORMATS
 from localai.errors import BadInput, ExitCode, LocalaiError, SomeFailed
 from localai.formats.text import shown
 from localai.terminal.console import Console
 
 if TYPE_CHECKING:
+    from localai.media.captions import Layout
     from localai.pool.engine_client import EngineClient
+    from localai.transcription.channels import ChannelsTranscription
     from localai.transcription.session import TranscribeOptions, Transcription
     from localai.types import ModelSpec
 
-_FORMATS = ("txt", "srt", "vtt", "tsv", "json", "jsonl", "lrc", "md")
-_TIMED = ("srt", "vtt", "tsv", "lrc")
+_SHORT = 1 << 20  # bytes: half a minute of a WAV file, a minute of MP3
 
 
 @command(context_settings={"max_content_width": 100})
@@ -32,8 +38,8 @@ _TIMED = ("srt", "vtt", "tsv", "lrc")
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(_FORMATS),
-    metavar="|".join(_FORMATS),
+    type=click.Choice(FORMATS),
+    metavar="|".join(FORMATS),
     help="Format of the output; repeatable. [txt]",
 )
 @option("-o", "--output", metavar="FILE|DIR", help="Write there instead of stdout; - is stdout.")
@@ -43,6 +49,7 @@ _TIMED = ("srt", "vtt", "tsv", "lrc")
     "-l", "--language", metavar="CODE", help="The language that is spoken (en, de). [found out]"
 )
 @option("--languages", metavar="A,B,...", help="One of these languages is spoken.")
+@option("--detect-language", is_flag=True, help="Print the language alone.")
 @option("--translate", is_flag=True, help="Translate into English.")
 @option(
     "--initial-prompt",
@@ -60,8 +67,27 @@ _TIMED = ("srt", "vtt", "tsv", "lrc")
     metavar="A-B",
     help="Only from A to B (1:30-2:10); repeatable.",
 )
+@option("--offset", metavar="TIME", help="Begin there (90, 1:30, 2m).")
+@option("--duration", metavar="TIME", help="Only so much of it.")
 @option(
-    "--sample-rate", type=int, metavar="HZ", help="The input is bare 16-bit samples at this rate."
+    "--channels",
+    type=click.Choice(["mix", "split"]),
+    default="mix",
+    help="split: each channel is a speaker of its own. [mix]",
+)
+@option(
+    "--max-line-width",
+    type=BoundedNumber(1, 1000),
+    metavar="N",
+    help="Columns of a caption's line. [42]",
+)
+@option("--max-line-count", type=BoundedNumber(1, 100), metavar="N", help="Lines of a caption. [2]")
+@option("--highlight-words", is_flag=True, help="Underline each word of a caption as it is said.")
+@option(
+    "--sample-rate",
+    type=BoundedNumber(1, 1_000_000),
+    metavar="HZ",
+    help="The input is bare 16-bit samples at this rate.",
 )
 @option(
     "--batch", is_flag=True, help="Quicker, plain text alone: without times that could be kept to."
@@ -81,15 +107,32 @@ def transcribe(ctx: click.Context, /, **given: Any) -> int:
       localai transcribe talk.mp4
       localai transcribe talk.mp4 | localai ask -p summarize
       localai transcribe -F srt -F txt -o subtitles/ *.mkv
+      localai transcribe --channels split -F md interview.wav
       ffmpeg -i talk.mp4 -f wav - | localai transcribe -
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
-    asked = _asked(given)
+    asked = transcribe_flags.asked(given)
     files = given["files"] or (("-",) if not console.stdin.terminal else ())
     if not files:
         raise BadInput("there is no sound", "localai transcribe FILE, or - for stdin")
-    targets = _targets(files, given)
+    if given["as_json"] and not given["formats"]:
+        given["formats"] = ("json",)
+    if given["detect_language"]:
+        return _each(console, given, files, _detect, asked._replace(detect=True))
+    goals = transcript_files.targets(files, given["formats"], given["output"])
+    work = partial(_one, targets=goals, layout=transcribe_flags.layout(given))
+    return _each(console, given, files, work, asked)
+
+
+def _each(
+    console: Console,
+    given: dict[str, Any],
+    files: tuple[str, ...],
+    work: Callable[..., None],
+    asked: TranscribeOptions,
+) -> int:
+    """Do the same with each file; where there are several, each failure stands alone."""
     if len(files) == 1 and files[0] != "-" and not Path(files[0]).exists():
         raise BadInput(f"there is no file {shown(files[0])}", "check its name")
     spec = spec_for(console, given, role="hear")
@@ -97,7 +140,7 @@ def transcribe(ctx: click.Context, /, **given: Any) -> int:
     with engine_for(console, given, spec) as engine:
         for name in files:
             try:
-                _one(console, engine, spec, name, targets[name], asked, given)
+                work(console, given, engine, spec, name, asked, alone=len(files) == 1)
             except LocalaiError as error:
                 if len(files) == 1 or error.code in (ExitCode.INTERRUPTED, ExitCode.CLOSED_PIPE):
                     raise
@@ -108,138 +151,94 @@ def transcribe(ctx: click.Context, /, **given: Any) -> int:
     return ExitCode.DONE
 
 
-def _asked(given: dict[str, Any]) -> TranscribeOptions:
-    from localai.media.clips import parse_clip
-    from localai.transcription.session import TranscribeOptions
-
-    formats = set(given["formats"])
-    if given["batch"] and formats & {*_TIMED, "json", "jsonl"}:
-        raise BadInput(
-            "--batch gives no times that could be kept to", "leave it out, or use -F txt"
-        )
-    if given["language"] and given["languages"]:
-        raise BadInput("--language and --languages cannot be kept together", "use one of them")
-    return TranscribeOptions(
-        language=given["language"],
-        languages=tuple(filter(None, (given["languages"] or "").split(","))),
-        translate=given["translate"],
-        batch=given["batch"],
-        prompt=given["prompt"],
-        hotwords=given["hotwords"],
-        clips=tuple(parse_clip(each) for each in given["clips"]),
-        raw_rate=given["sample_rate"],
-        resume=given["resume"],
-    )
-
-
-def _targets(files: tuple[str, ...], given: dict[str, Any]) -> dict[str, dict[str, Path | None]]:
-    """Return for each input the file of each format; None is stdout."""
-    formats = tuple(dict.fromkeys(given["formats"])) or ("txt",)
-    output = given["output"]
-    if output == "-" or (output is None and len(files) == 1 and len(formats) == 1):
-        if len(formats) > 1:
-            raise BadInput("several formats do not fit on stdout", "-o FILE or -o FOLDER/")
-        return {name: {formats[0]: None} for name in files}
-    if output is None:
-        return {
-            name: {each: Path(name).with_suffix(f".{each}") for each in formats} for name in files
-        }
-    folder = Path(output)
-    if folder.is_dir() or output.endswith("/") or len(files) > 1:
-        folder.mkdir(parents=True, exist_ok=True)
-        return {
-            name: {each: folder / f"{Path(name).stem or 'stdin'}.{each}" for each in formats}
-            for name in files
-        }
-    whole = folder if len(formats) == 1 else None
-    return {
-        name: {each: whole or folder.with_suffix(f".{each}") for each in formats} for name in files
-    }
-
-
 def _one(
     console: Console,
+    given: dict[str, Any],
     engine: EngineClient,
     spec: ModelSpec,
     name: str,
-    targets: dict[str, Path | None],
     asked: TranscribeOptions,
-    given: dict[str, Any],
+    *,
+    targets: dict[str, transcript_files.Targets],
+    layout: Layout,
+    alone: bool,
 ) -> None:
     """Transcribe one file and write its formats."""
-    from localai.transcription.session import Transcription
-
-    there = [path for path in targets.values() if path is not None and path.exists()]
+    paths = targets[name]
+    there = transcript_files.there(paths)
     if there and given["skip_existing"]:
         return
     if there and not given["force"]:
-        raise BadInput(f"{there[0]} exists already", "use --force to overwrite it")
-    source, told = (0, "stdin") if name == "-" else (Path(name), name)
-    with Transcription(source, asked, spec, told) as transcription:
-        streamed = targets.get("txt", Path()) is None
-        _listen(console, engine, transcription, show=streamed)
-        if not transcription.segments:
-            console.talk(f"no speech was found in {told}")
+        raise BadInput(f"{shown(there[0])} exists already", "use --force to overwrite it")
+    split = given["channels"] == "split"
+    if alone and _is_short(name):
+        asked = asked._replace(interactive=True)
+    with _opened(spec, name, asked, split=split) as hearing:
+        streamed = not split and "txt" in paths and paths["txt"] is None
+        HeardView(console, show=streamed).listen(hearing, engine)
+        if split and hearing.channels == 1:
+            console.warn(f"{shown(name)} has one channel: there is nothing to split")
         if not streamed:
-            _write(console, transcription, targets, force=given["force"])
-        if given["stats"] and transcription.summary:
-            console.talk(_stats(transcription))
+            force = given["force"]
+            about = hearing.about
+            transcript_files.write(console, paths, hearing.segments, layout, about, force=force)
+        if given["stats"] and hearing.summary:
+            console.talk(stats(hearing.summary))
 
 
-def _listen(
-    console: Console, engine: EngineClient, transcription: Transcription, *, show: bool
-) -> None:
-    """Take what is heard; text is shown as it comes."""
-    from localai.media.segments import Segment
-    from localai.media.subtitles import Paragraphs
-    from localai.terminal.output_file import check_reader
-    from localai.terminal.progress import ProgressLine
-    from localai.types import Progress
-
-    paragraphs = Paragraphs()
-    with (
-        ProgressLine(console, f"transcribing {transcription.about.file}", "seconds") as line,
-        closing(transcription.events(engine)) as events,  # type: ignore[type-var]
-    ):
-        for event in events:
-            check_reader(console.stdout)
-            if isinstance(event, Segment) and show:
-                console.write(paragraphs.add(event))
-            elif isinstance(event, Progress) and event.phase == "working" and event.total:
-                line.update(int(event.done), int(event.total))
-    if show and transcription.segments:
-        console.end()
+def _is_short(name: str) -> bool:
+    """Whether a sound goes before those that take long."""
+    path = Path(name)
+    return name != "-" and path.is_file() and path.stat().st_size < _SHORT
 
 
-def _write(
+@contextmanager
+def _opened(
+    spec: ModelSpec, name: str, asked: TranscribeOptions, *, split: bool = False
+) -> Iterator[Transcription | ChannelsTranscription]:
+    """Give the transcription of a file, or of stdin; `split`: of each channel alone."""
+    from localai.transcription.channels import ChannelsTranscription, read_again
+    from localai.transcription.session import Transcription
+
+    source, told = (0, "stdin") if name == "-" else (Path(name), name)
+    if not split:
+        with Transcription(source, asked, spec, told) as heard:
+            yield heard
+        return
+    with read_again(source, told) as path:
+
+        def channel(number: int) -> Transcription:
+            return Transcription(path, asked._replace(channel=number), spec, told)
+
+        with ChannelsTranscription(channel) as parts:
+            yield parts
+
+
+def _detect(
     console: Console,
-    transcription: Transcription,
-    targets: dict[str, Path | None],
+    given: dict[str, Any],
+    engine: EngineClient,
+    spec: ModelSpec,
+    name: str,
+    asked: TranscribeOptions,
     *,
-    force: bool,
+    alone: bool,
 ) -> None:
-    """Write every format from the same segments."""
-    from localai.media.subtitles import render
-    from localai.system.files import atomic_create, atomic_replace
+    """Print the language that is spoken in one file."""
+    from localai.media.transcription import SURE, Language
 
-    for form, path in targets.items():
-        text = render(form, transcription.segments, about=transcription.about)
-        if path is None:
-            console.write_bytes(text.encode())
-            continue
-        try:
-            with (atomic_replace if force else atomic_create)(path) as partial:
-                partial.write_text(text, "utf-8")
-        except OSError as error:
-            raise LocalaiError(f"{path} cannot be written: {error.strerror}") from None
-        console.write_line(str(path))
-
-
-def _stats(transcription: Transcription) -> str:
-    summary = transcription.summary
-    assert summary is not None
-    dropped = summary.lines + summary.loops + summary.invented
-    return (
-        f"{summary.seconds:.1f} s of sound, {summary.speech_seconds:.1f} s of speech; "
-        f"{summary.device}, {summary.compute_type}; {dropped} lines dropped as invented or repeated"
-    )
+    with (
+        _opened(spec, name, asked) as hearing,
+        closing(hearing.events(engine)) as events,  # type: ignore[type-var]
+    ):
+        found = next((each for each in events if isinstance(each, Language)), None)
+    told = "stdin" if name == "-" else name
+    if given["as_json"]:
+        code, sure = (found.code, found.probability) if found else (None, None)
+        console.write_json({"file": told, "language": code, "probability": sure})
+    elif found:
+        console.write_line(found.code if alone else f"{told}: {found.code}")
+    if found is None:
+        console.talk(f"no speech was found in {shown(told)}")
+    elif found.probability < SURE:
+        console.warn(guessed(shown(told), found))

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from localai.catalog.whisper import is_whole
 from localai.engines.base import Call, SerialEngine
 from localai.errors import BadModel, LocalaiError
@@ -22,6 +24,7 @@ from localai.media.pieces import LONGEST, AudioPiece, pieces
 from localai.media.segments import Segment, Word, moved
 from localai.media.sound import Sound, open_sound
 from localai.media.transcription import (
+    SURE,
     HeardSummary,
     Language,
     PieceHeard,
@@ -33,7 +36,7 @@ from localai.types import Event, ModelSpec, Progress
 
 _SILENCE = 2.0  # seconds without speech over which words are taken for invented
 _BATCH = 8  # pieces of speech that are decoded together
-_SURE = 0.5  # probability of a language from which on it is kept for the rest of a sound
+_LOOKED_AT = 30  # seconds of speech that tell its language
 
 
 class WhisperEngine(SerialEngine):
@@ -77,7 +80,8 @@ class WhisperEngine(SerialEngine):
         """Yield what is heard: language, segments, and how far it is."""
         request: TranscriptionRequest = call.request
         with _opened(request, call.files) as sound:
-            yield from _Transcription(self._model, self.device, request, sound).events()
+            heard = _Transcription(self._model, self.device, request, sound)
+            yield from heard.detected() if request.detect else heard.events()
 
 
 class _Transcription:
@@ -90,18 +94,24 @@ class _Transcription:
         self._request, self._sound = request, sound
         self._language = request.language
         self._filter = HallucinationFilter()
+        for segment in request.before:
+            self._filter.remember(segment)
         self._heard = self._speech = 0.0  # seconds
+
+    def detected(self) -> Iterator[Event]:
+        """Yield the language that is spoken; nothing where nobody speaks."""
+        for piece in self._pieces():
+            if (found := self._spoken(piece)) is not None:
+                yield found
+                return
+            yield Progress("working", piece.end / RATE, self._sound.info.duration or 0, "seconds")
 
     def events(self) -> Iterator[Event]:
         """Yield the events of the whole sound."""
-        request, total = self._request, self._sound.info.duration or 0.0
+        total = self._sound.info.duration or 0.0
         if self._language:
             yield Language(self._language, 1.0)
-        clips = after(request.clips, request.begin)
-        first = LONGEST if request.begin else None
-        # None are left where an earlier run heard them all: to `blocks` that would mean the whole.
-        blocks = self._sound.blocks(*clips) if clips else ()
-        for piece in pieces(blocks, first=first):
+        for piece in self._pieces():
             for event in self._piece(piece):
                 yield event
                 if isinstance(event, Segment):
@@ -118,18 +128,28 @@ class _Transcription:
             dropped.lines,
             dropped.loops,
             dropped.invented,
+            max(1, self._sound.info.channels),
+            self._sound.damaged,
         )
+
+    def _pieces(self) -> Iterator[AudioPiece]:
+        request = self._request
+        clips = after(request.clips, request.begin)
+        # None are left where an earlier run heard them all: to `blocks` that would mean the whole.
+        blocks = self._sound.blocks(*clips) if clips else ()
+        yield from pieces(blocks, first=LONGEST if request.begin else None)
 
     def _piece(self, piece: AudioPiece) -> Iterator[Event]:
         request = self._request
-        if self._language is None and request.languages:
-            self._language = self._best_of(piece, request.languages)
+        if self._language is None and request.languages and (best := self._spoken(piece)):
+            self._language = best.code
+            yield best
         found, about = self._transcribe(piece)
         self._speech += about.duration_after_vad
-        if about.duration_after_vad and request.language is None:
+        if about.duration_after_vad and self._language is None:
             # What was only guessed at is guessed again in the next piece.
             yield Language(about.language, about.language_probability)
-            if about.language_probability >= _SURE:
+            if about.language_probability >= SURE:
                 self._language = about.language
         for each in found:
             segment = moved(_segment(each), piece.start / RATE)
@@ -165,10 +185,19 @@ class _Transcription:
         )
         return found
 
-    def _best_of(self, piece: AudioPiece, languages: tuple[str, ...]) -> str:
-        _, _, ranked = self._model.detect_language(piece.samples, vad_filter=True)
+    def _spoken(self, piece: AudioPiece) -> Language | None:
+        """Return the likeliest of the languages that are asked for; None where nobody speaks."""
+        from faster_whisper.vad import get_speech_timestamps
+
+        if not (speech := get_speech_timestamps(piece.samples)):
+            return None
+        if not self._model.model.is_multilingual:
+            return Language("en", 1.0)
+        said = [piece.samples[each["start"] : each["end"]] for each in speech]
+        _, _, ranked = self._model.detect_language(np.concatenate(said)[: _LOOKED_AT * RATE])
         known = dict(ranked)
-        return max(languages, key=lambda code: known.get(code, 0.0))
+        code = max(self._request.languages or known, key=lambda each: known.get(each, 0.0))
+        return Language(code, round(float(known.get(code, 0.0)), 4))
 
 
 def _segment(each: Any) -> Segment:
@@ -210,6 +239,7 @@ def _check(folder: Path) -> None:
 
 def _try(model: Any) -> None:
     """Compute something: a GPU's libraries are loaded at their first use."""
-    import numpy as np
-
+    if not model.model.is_multilingual:
+        model.encode(model.feature_extractor(np.zeros(RATE, np.float32)))
+        return
     model.detect_language(np.zeros(RATE, np.float32))

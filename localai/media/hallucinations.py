@@ -15,6 +15,7 @@ from typing import NamedTuple
 from localai.media.segments import Segment, Word, is_wide
 
 _LONGEST_CYCLE = 4  # lines that come round together
+REMEMBERED = 6 * _LONGEST_CYCLE  # lines
 _LONGEST_PHRASE = 12  # words of a phrase that loops within a line
 # How often a phrase of one, two or more words may follow on itself within a line.
 _TIMES = (5, 3, 2)
@@ -67,7 +68,7 @@ class HallucinationFilter:
 
     def __init__(self) -> None:
         self.dropped = Dropped()
-        self._lines: deque[str] = deque(maxlen=6 * _LONGEST_CYCLE)
+        self._lines: deque[str] = deque(maxlen=REMEMBERED)
         self._last: Segment | None = None
 
     def take(self, segment: Segment) -> Segment | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from localai.media.clips import Clip
+from localai.media.segments import Segment
+
+SURE = 0.5  # probability of a language from which on it is kept for the rest of a sound
 
 
 class SoundSource(NamedTuple):
@@ -37,6 +40,10 @@ class TranscriptionRequest(NamedTuple):
     temperature: float | None = None  # None: 0, and higher where that fails, as Whisper does
     seed: int | None = None
     interactive: bool = False  # goes before files
+    before: tuple[
+        Segment, ...
+    ] = ()  # the last ones of an earlier run: what they say again is known
+    detect: bool = False  # tell the language alone
 
 
 class Language(NamedTuple):
@@ -62,3 +69,5 @@ class HeardSummary(NamedTuple):
     lines: int = 0  # dropped: said again what had been said
     loops: int = 0  # cut: a phrase went round within a line
     invented: int = 0  # dropped: known from training films
+    channels: int = 1  # of the sound, whatever was heard of them
+    damaged: int = 0  # packets that could not be decoded and were left out

@@ -16,11 +16,13 @@ from localai.errors import BadInput
 from localai.formats.serialization import to_plain
 from localai.formats.text import shown
 from localai.media.clips import RATE, Clip
+from localai.media.hallucinations import REMEMBERED
 from localai.media.identity import identity, key_of
-from localai.media.journal import Journal
+from localai.media.journal import Journal, prune
 from localai.media.segments import Segment
 from localai.media.subtitles import About
 from localai.media.transcription import (
+    SURE,
     HeardSummary,
     Language,
     PieceHeard,
@@ -37,6 +39,7 @@ class TranscribeOptions(NamedTuple):
 
     language: str | None = None
     languages: tuple[str, ...] = ()
+    detect: bool = False  # the language alone
     translate: bool = False
     batch: bool = False
     prompt: str = ""
@@ -76,9 +79,9 @@ class Transcription:
         self.about = About(file=os.path.basename(self.name), model=spec.name)
         self.summary: HeardSummary | None = None
         asked = to_plain(options._replace(resume=False, interactive=False))
-        told = identity(source) if isinstance(source, Path) else None
+        told = identity(source) if isinstance(source, Path) and not options.detect else None
         versions = [repr(file_version(file)) for file in spec.files]
-        folder = settings.load().folders.state / "transcripts"
+        self._folder = folder = settings.load().folders.state / "transcripts"
         key = key_of(told, {"options": asked, "model": versions})
         self._journal = Journal.open(folder, key, resume=options.resume and told is not None)
         self._once = told is None
@@ -96,6 +99,11 @@ class Transcription:
     def segments(self) -> list[Segment]:
         """What was heard so far, in order."""
         return self._journal.segments
+
+    @property
+    def channels(self) -> int:
+        """How many channels the sound has; 1 until it has been heard."""
+        return int(self._journal.notes.get("channels", 1))
 
     def events(self, engine: EngineClient) -> Iterator[Event]:
         """Yield segments as they are heard (those of an earlier run first), progress and language.
@@ -115,6 +123,7 @@ class Transcription:
         with ExitStack() as opened:
             yield from self._heard(engine, begin, self._files(opened))
         journal.finish()
+        prune(self._folder)
         self._tell_about()
 
     def _files(self, opened: ExitStack) -> tuple[int, ...]:
@@ -141,21 +150,26 @@ class Transcription:
                     continue
                 case PieceHeard(end):
                     journal.piece(end)
-                case Language(code, _):
-                    journal.note(language=code)
+                case Language(code, probability):
+                    journal.note(language=code, probability=probability)
                 case HeardSummary():
                     self.summary = event
+                    journal.note(channels=event.channels)
             yield event
 
     def _request(self, begin: int, opened: bool) -> TranscriptionRequest:
-        options = self._options
+        options, journal = self._options, self._journal
         if opened:
             source = SoundSource(file=0, name=self.name)
         else:
             source = SoundSource(os.path.abspath(str(self._source)), name=self.name)
+        language = options.language
+        if begin and journal.notes.get("probability", 0.0) >= SURE:
+            language = str(journal.notes["language"])  # as an uncut run would keep it
+        before = [each._replace(words=()) for each in journal.segments[-REMEMBERED:]]
         return TranscriptionRequest(
             source,
-            language=options.language,
+            language=language,
             languages=options.languages,
             translate=options.translate,
             batch=options.batch,
@@ -169,6 +183,8 @@ class Transcription:
             beam_size=options.beam_size,
             temperature=options.temperature,
             interactive=options.interactive,
+            before=tuple(before) if begin else (),
+            detect=options.detect,
         )
 
     def _tell_about(self) -> None:
