@@ -12,7 +12,7 @@ from localai.batch.output import OrderedHead, OutputLayout
 from localai.batch.row_requests import RowRequests
 from localai.batch.rows import BatchRow
 from localai.batch.source import RowSource
-from localai.errors import BadInput
+from localai.errors import BadConstraint, BadInput
 from localai.types import TextRequest
 
 WINDOW = 2048  # rows
@@ -144,6 +144,8 @@ class BatchRun:
         ------
         BadInput
             The first row cannot be read or asked: then the whole input is another one.
+        BadConstraint
+            What all rows are held to cannot be kept.
         LocalaiError
             There is nothing that answers; what was answered is kept.
         """
@@ -228,6 +230,8 @@ class BatchRun:
     def _keep(self, finished: list[tuple[RowJob, RowAnswer]]) -> None:
         kept = []
         for first, answer in finished:
+            if isinstance(answer.error, BadConstraint) and self._is_of_all(first):
+                raise answer.error
             self.answer_tokens += answer.answer_tokens
             for job in (first, *self._same.pop(first.asks, ())):
                 kept.append((job.row.number, job.key, self._layout.record(job.row, answer)))
@@ -235,6 +239,10 @@ class BatchRun:
                 self.answered += 1
                 self.failed += answer.error is not None
         self._store.keep(kept)
+
+    def _is_of_all(self, job: RowJob) -> bool:
+        """Whether a row's constraint is that of all rows."""
+        return job.request.constraint == self._requests.constraint
 
 
 def _prompt(job: RowJob) -> tuple[str, ...]:

@@ -165,7 +165,12 @@ def _answer(
         kept = JournalStore(journal, retry_failed=given["retry_failed"])
         run = BatchRun(source, requests, answering, kept, layout)
         _follow(console, given, run, "the same command goes on where it stopped")
-        finish(journal, output, layout, run.rows, run.failed)
+        try:
+            finish(journal, output, layout, run.rows, run.failed)
+        finally:
+            if given["as_json"]:
+                told = {"rows": run.rows, "answered": run.answered, "failed": run.failed}
+                console.write_json({**told, "output": str(output.path)})
     return ExitCode.DONE
 
 

@@ -402,3 +402,19 @@ def test_a_row_shows_its_picture(tmp_path: Path) -> None:
     assert done.code == 6
     assert "red" in red["answer"].lower() and "blue" in blue["answer"].lower()
     assert "none.png" in missing["error"]["message"]
+
+
+def test_a_form_that_cannot_be_kept_ends_it_before_all_rows_fail(
+    questions: Path, tmp_path: Path
+) -> None:
+    endless = batch(str(questions), "-o", str(tmp_path / "o"), "--grammar", 'root ::= "a" root')
+    assert endless.code == 2 and "gbnf" in endless.err
+    assert not (tmp_path / "o").exists() and not (tmp_path / "o.journal").exists()
+
+
+def test_json_tells_what_was_done(questions: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    done = batch(str(questions), "-o", str(output), "--json", "-q")
+    assert done.json == {"rows": 4, "answered": 4, "failed": 0, "output": str(output)}
+    refused = batch(str(questions), "-o", str(output), "--json", "-q")
+    assert json.loads(refused.err)["error"]["code"] == "bad_input"

@@ -90,6 +90,7 @@ def test_killed_at_a_random_moment_it_goes_on(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_fifty_kills(warm: Path, sums: Path) -> None:
     check(warm, sums, ["client"] * 20 + ["worker"] * 20 + ["daemon"] * 10, seed=50)
 
@@ -143,6 +144,7 @@ def test_a_cut_between_the_output_and_the_end_goes_on(sums: Path, tmp_path: Path
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 def test_a_hundred_thousand_rows(warm: Path, tmp_path: Path) -> None:
     source, output = tmp_path / "many.txt", tmp_path / "many.jsonl"
     pairs = itertools.islice(itertools.cycle(itertools.product(range(1, 300), repeat=2)), 100_000)

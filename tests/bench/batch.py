@@ -86,9 +86,9 @@ async def _ask(server: Server, pending: list[str], most: int) -> None:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
         writer.write(f"{head}Content-Type: application/json\r\n\r\n{body}".encode())
         header = await reader.readuntil(b"\r\n\r\n")
-        assert b" 200 " in header.split(b"\r\n")[0], header
         lengths = [line for line in header.lower().split(b"\r\n") if b"content-length" in line]
-        await reader.readexactly(int(lengths[0].split(b":")[1]))
+        answer = await reader.readexactly(int(lengths[0].split(b":")[1]))
+        assert b" 200 " in header.split(b"\r\n")[0], answer
     writer.close()
 
 
