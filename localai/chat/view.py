@@ -35,6 +35,8 @@ class ChatView:
         What a terminal does with keys meanwhile.
     heard : callable
         Gives the events of an answer to whoever else listens: a voice.
+    record : callable, optional
+        Takes the name of a microphone (empty: the default one); returns what is said there.
     """
 
     console: Console
@@ -46,6 +48,7 @@ class ChatView:
     painter: Painter | None = None  # draws for `/sd`
     hold: Callable[[Stream], AbstractContextManager[None]] = unechoed
     heard: Callable[[Iterator[Event]], AbstractContextManager[Iterator[Event]]] = nullcontext
+    record: Callable[[str], str] | None = None
     _speaking: bool = False
     _told: set[str] = field(default_factory=set)  # notices that were shown
 

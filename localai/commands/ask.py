@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     type=click.Choice(["head", "middle", "tail"]),
     help="Cut this part of the input if it is too long.",
 )
+@options.hearing
 @options.constraints
 @option("--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures.")
 @option("--show-prompt", is_flag=True, help="Show what the model would get, without asking it.")
@@ -105,14 +106,23 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
 
 
 def _question(console: Console, given: dict[str, Any]) -> str:
-    """Return stdin's text and the argument's."""
+    """Return stdin's text, what was said, and the argument's text."""
     typed = given["words"] == ("-",)
     if typed and given["no_stdin"]:
         raise BadInput("- reads stdin, and --no-stdin leaves it alone", "use one of them")
     argument = "" if typed else " ".join(given["words"])
     if given["escapes"]:
         argument = unescape(argument)
-    piped = "" if given["no_stdin"] else console.read_stdin(typed=typed)
+    heard = given["audio"] is not None or options.speaks(given)
+    sound = given["audio"] == "-"  # comes on stdin
+    piped = "" if given["no_stdin"] or sound else console.read_stdin(typed=typed)
+    if heard:
+        from localai.commands.spoken_question import said
+
+        if given["audio"] is not None and options.speaks(given):
+            raise BadInput("--audio is a sound, --mic what is said now", "use one of them")
+        build.prompt_file(options.generation(given))  # that there is none is told before
+        piped = build.joined(piped, said(console, given))
     return build.joined(piped, argument)
 
 

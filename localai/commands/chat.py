@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,7 +73,7 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
     from localai.chat.view import ChatView
 
     models = open.ModelHandle(
-        lambda name: spec_for(console, {**given, "model": name or given["model"]}),
+        lambda name, role: spec_for(console, {**given, "model": name or given["model"]}, role=role),
         lambda spec: engine_for(console, given, spec),
     )
     messages = script.read(given["script"], console) if given["script"] else None
@@ -87,6 +88,7 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
             stats=given["stats"],
             painter=_painter(console, given),
             heard=listening(console, given),
+            record=partial(_said, console, given),
         )
         if messages is not None:
             script.run(view, messages, as_json=given["as_json"])
@@ -105,6 +107,13 @@ def _painter(console: Console, given: dict[str, Any]) -> Painter:
         lambda: spec_for(console, {**given, "model": model}, role="image"),
         lambda spec: engine_for(console, given, spec),
     )
+
+
+def _said(console: Console, given: dict[str, Any], device: str) -> str:
+    """Return what is said into a microphone; with what hears it, which few chats need."""
+    from localai.commands.spoken_question import said
+
+    return said(console, given, device)
 
 
 def _request(given: dict[str, Any]) -> ChatRequest:

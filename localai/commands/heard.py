@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from localai.media.segments import Segment
     from localai.media.subtitles import About, Paragraphs
     from localai.media.transcription import HeardSummary, Language
-    from localai.pool.engine_client import EngineClient
 
 _GUESS = 0.5  # probability of a language below which it is told that it is a guess
 
@@ -33,9 +32,6 @@ class Hearing(Protocol):
     def segments(self) -> list[Segment]:
         """What was heard so far."""
 
-    def events(self, engine: EngineClient) -> Iterator[Event]:
-        """Yield what is heard."""
-
 
 class HeardView:
     """Shows one sound's transcription on a console.
@@ -51,8 +47,15 @@ class HeardView:
         self._guess: Language | None = None
         self._queued = False
 
-    def listen(self, hearing: Hearing, engine: EngineClient) -> None:
+    def listen(self, hearing: Hearing, events: Iterator[Event], *, empty: bool = True) -> None:
         """Take what is heard.
+
+        Parameters
+        ----------
+        events : iterator of Event
+            Of the hearing; closed here.
+        empty : bool
+            Whether it is told that nobody spoke.
 
         Raises
         ------
@@ -67,9 +70,9 @@ class HeardView:
         console, paragraphs = self._console, Paragraphs()
         with (
             ProgressLine(console, f"transcribing {hearing.about.file}", "seconds") as line,
-            closing(hearing.events(engine)) as events,  # type: ignore[type-var]
+            closing(events) as coming,  # type: ignore[type-var]  # it is a generator
         ):
-            for event in events:
+            for event in coming:
                 check_reader(console.stdout)
                 if isinstance(event, Segment) and self._show:
                     self._write(paragraphs, event)
@@ -79,7 +82,7 @@ class HeardView:
                     self._progress(line, event, hearing.about.file)
         if self._show and hearing.segments:
             console.end()
-        self._tell(hearing)
+        self._tell(hearing, empty)
 
     def _progress(self, line: ProgressLine, event: Progress, name: str) -> None:
         if event.phase == "queued":
@@ -107,7 +110,7 @@ class HeardView:
         console.write("")  # an answer is open, which ends with a newline
         console.write_bytes(encode(text[: len(text) - len(said)] + painted(words)))
 
-    def _tell(self, hearing: Hearing) -> None:
+    def _tell(self, hearing: Hearing, empty: bool) -> None:
         """Say what the user should know of what was heard."""
         name, summary = shown(hearing.about.file), hearing.summary
         if self._guess:
@@ -116,7 +119,7 @@ class HeardView:
             packets = f"{summary.damaged} part{'s' * (summary.damaged > 1)}"
             what = f"{name} is damaged: {packets} of it could not be decoded and were left out"
             self._console.warn(what)
-        if not hearing.segments:
+        if empty and not hearing.segments:
             self._console.talk(f"no speech was found in {name}")
 
 

@@ -115,6 +115,21 @@ speaking = stack(
     option("--voice", metavar="VOICE", help="Speak with this voice: espeak, FILE.onnx, say."),
 )
 
+microphone = stack(
+    option("--mic", is_flag=True, help="Listen to the microphone, until you are silent or press Enter."),
+    option("--mic-device", metavar="NAME", help="This microphone: its name, or a part of it."),
+)  # fmt: skip
+
+hearing = stack(
+    microphone,
+    option("--audio", metavar="FILE", help="What is said in this sound is the question, or what it is about."),
+)  # fmt: skip
+
+
+def speaks(given: dict[str, Any]) -> bool:
+    """Return whether somebody is to speak into a microphone."""
+    return given["mic"] or given["mic_device"] is not None
+
 
 def model_options(given: dict[str, Any]) -> ModelOptions:
     """Return what was said of the model and the machine."""

@@ -14,7 +14,7 @@ from localai.commands import options, transcribe_flags, transcript_files
 from localai.commands.click_ext import command, option
 from localai.commands.heard import HeardView, guessed, stats
 from localai.commands.open_engine import engine_for, spec_for
-from localai.commands.params import BoundedNumber
+from localai.commands.params import BoundedNumber, Duration
 from localai.commands.transcribe_flags import FORMATS
 from localai.errors import BadInput, ExitCode, LocalaiError, SomeFailed
 from localai.formats.text import shown
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from localai.transcription.session import TranscribeOptions, Transcription
     from localai.types import ModelSpec
 
+SILENCE = 1.5  # seconds; as `transcription.dictation` has it, which --help need not import
 _SHORT = 1 << 20  # bytes: half a minute of a WAV file, a minute of MP3
 
 
@@ -93,6 +94,14 @@ _SHORT = 1 << 20  # bytes: half a minute of a WAV file, a minute of MP3
     "--batch", is_flag=True, help="Quicker, plain text alone: without times that could be kept to."
 )
 @option("--resume", is_flag=True, help="Go on where the same command was cut off.")
+@options.microphone
+@option(
+    "--silence",
+    type=Duration(),
+    default=SILENCE,
+    metavar="TIME",
+    help="With --mic: so much silence ends it; 0: Enter alone. [1.5]",
+)
 @options.engine
 @options.talk
 @click.pass_context
@@ -109,15 +118,18 @@ def transcribe(ctx: click.Context, /, **given: Any) -> int:
       localai transcribe -F srt -F txt -o subtitles/ *.mkv
       localai transcribe --channels split -F md interview.wav
       ffmpeg -i talk.mp4 -f wav - | localai transcribe -
+      localai transcribe --mic
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
+    if given["as_json"] and not given["formats"]:
+        given["formats"] = ("json",)
+    if options.speaks(given):
+        return _dictate(console, given, transcribe_flags.asked(given))
     asked = transcribe_flags.asked(given)
     files = given["files"] or (("-",) if not console.stdin.terminal else ())
     if not files:
         raise BadInput("there is no sound", "localai transcribe FILE, or - for stdin")
-    if given["as_json"] and not given["formats"]:
-        given["formats"] = ("json",)
     if given["detect_language"]:
         return _each(console, given, files, _detect, asked._replace(detect=True))
     goals = transcript_files.targets(files, given["formats"], given["output"])
@@ -174,8 +186,8 @@ def _one(
     if alone and _is_short(name):
         asked = asked._replace(interactive=True)
     with _opened(spec, name, asked, split=split) as hearing:
-        streamed = not split and "txt" in paths and paths["txt"] is None
-        HeardView(console, show=streamed).listen(hearing, engine)
+        streamed = not split and transcript_files.streamed(paths)
+        HeardView(console, show=streamed).listen(hearing, hearing.events(engine))
         if split and hearing.channels == 1:
             console.warn(f"{shown(name)} has one channel: there is nothing to split")
         if not streamed:
@@ -184,6 +196,30 @@ def _one(
             transcript_files.write(console, paths, hearing.segments, layout, about, force=force)
         if given["stats"] and hearing.summary:
             console.talk(stats(hearing.summary))
+
+
+def _dictate(console: Console, given: dict[str, Any], asked: TranscribeOptions) -> int:
+    """Transcribe what is said into a microphone."""
+    from localai.commands.recorded import dictation
+
+    name, layout, force = "microphone", transcribe_flags.layout(given), given["force"]
+    paths = transcript_files.targets((name,), given["formats"], given["output"])[name]
+    if (there := transcript_files.there(paths)) and not force:
+        raise BadInput(f"{shown(there[0])} exists already", "use --force to overwrite it")
+    device, silence = given["mic_device"] or "", max(0.0, given["silence"])
+    spec = spec_for(console, given, role="hear")
+    with (
+        engine_for(console, given, spec) as engine,
+        dictation(console, device, silence, engine, asked, spec) as (said, events),
+    ):
+        streamed = transcript_files.streamed(paths)
+        HeardView(console, show=streamed).listen(said, events)
+        if not streamed:
+            found, about = said.segments, said.about
+            transcript_files.write(console, paths, found, layout, about, force=force)
+        if given["stats"] and said.summary:
+            console.talk(stats(said.summary))
+    return ExitCode.DONE
 
 
 def _is_short(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localai.commands import options
 from localai.errors import BadInput
 
 if TYPE_CHECKING:
@@ -52,11 +53,25 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
     if given["detect_language"] and (given["language"] is not None or given["formats"]):
         what = "--detect-language prints the language alone"
         raise BadInput(what, "leave out -l and -F")
+    if options.speaks(given) and (wrong := _of_files(given)):
+        raise BadInput(f"--mic hears what is said now, and {wrong} is about files", "use one")
     if given["channels"] == "split" and given["sample_rate"]:
         raise BadInput("bare samples have one channel", "leave out --channels split")
     if given["highlight_words"] and not formats & {*_MARKED}:
         what = f"words are highlighted in {', '.join(_MARKED)} alone"
         raise BadInput(what, "-F vtt, for instance")
+
+
+def _of_files(given: dict[str, Any]) -> str:
+    """Return what was asked for that a microphone cannot have; empty: nothing."""
+    flags = ("resume", "clips", "offset", "duration", "sample_rate", "skip_existing", "batch",
+             "detect_language")  # fmt: skip
+    if given["files"]:
+        return "FILE"
+    if given["channels"] == "split":
+        return "--channels split"
+    found = next((flag for flag in flags if given[flag]), "")
+    return "--clip" if found == "clips" else found and f"--{found.replace('_', '-')}"
 
 
 def _clips(given: dict[str, Any]) -> tuple[Clip, ...]:

@@ -93,6 +93,11 @@ def write(
         console.write_line(str(path))
 
 
+def streamed(paths: Targets) -> bool:
+    """Return whether plain text goes to stdout, as it is heard."""
+    return "txt" in paths and paths["txt"] is None
+
+
 def there(paths: Targets) -> list[Path]:
     """Return those of the files that are there already; their folders are made.
 

@@ -125,6 +125,7 @@ ENGINES: dict[str, EngineKind] = {
             "localai.media.segments:Segment",
             "localai.media.transcription:Language",
             "localai.media.transcription:PieceHeard",
+            "localai.media.transcription:SpeechEnded",
             "localai.media.transcription:HeardSummary",
         ),
         files=("*/",),

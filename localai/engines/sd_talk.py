@@ -40,9 +40,9 @@ class LibraryTalk:
         native.sd_set_progress_callback(self._progress, None)
         self.show_previews(0)
 
-    def show_previews(self, mode: int) -> None:
-        """Ask for previews of a kind from now on; 0: none."""
-        native.sd_set_preview_callback(self._preview, mode, 1, True, False, None)
+    def show_previews(self, mode: int, every: int = 1) -> None:
+        """Ask for previews of a kind from now on, one in so many steps; mode 0: none."""
+        native.sd_set_preview_callback(self._preview, mode, every, True, False, None)
 
     def begin(self, progress: Progressed | None, preview: Previewed | None) -> None:
         """Forget what was said, and tell these from now on."""

@@ -8,6 +8,7 @@ that subtitles can rely on. `batch` decodes pieces of speech together, for plain
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from localai.catalog.whisper import is_whole
 from localai.engines.base import Call, SerialEngine
+from localai.engines.listening import Listener
 from localai.errors import BadModel, LocalaiError
 from localai.formats.text import shown
 from localai.media.clips import RATE, after
@@ -29,6 +31,7 @@ from localai.media.transcription import (
     Language,
     PieceHeard,
     SoundSource,
+    SpeechEnded,
     TranscriptionRequest,
 )
 from localai.system.cpus import physical_cores
@@ -79,7 +82,15 @@ class WhisperEngine(SerialEngine):
     def run(self, call: Call, cancelled: Callable[[], bool]) -> Iterator[Event]:
         """Yield what is heard: language, segments, and how far it is."""
         request: TranscriptionRequest = call.request
-        with _opened(request, call.files) as sound:
+        if request.listen is not None:
+            listener = Listener(_descriptor(request, call.files), request.listen)
+            for seconds in listener.seconds(cancelled):
+                yield Progress("reading", seconds, 0, "seconds")
+            yield SpeechEnded(len(listener.data) / 2 / RATE)
+            sound = open_sound(io.BytesIO(listener.data), name=request.source.name, raw_rate=RATE)
+        else:
+            sound = _opened(request, call.files)
+        with sound:
             heard = _Transcription(self._model, self.device, request, sound)
             yield from heard.detected() if request.detect else heard.events()
 
@@ -217,14 +228,19 @@ def _segment(each: Any) -> Segment:
 
 def _opened(request: TranscriptionRequest, files: tuple[int, ...]) -> Sound:
     source: SoundSource = request.source
-    if source.file is not None and not 0 <= source.file < len(files):
-        raise LocalaiError("a sound was to come by a descriptor that is not there")
     return open_sound(
-        source.path if source.file is None else files[source.file],
+        source.path if source.file is None else _descriptor(request, files),
         name=source.name,
         channel=request.channel,
         raw_rate=request.raw_rate,
     )
+
+
+def _descriptor(request: TranscriptionRequest, files: tuple[int, ...]) -> int:
+    place = request.source.file
+    if place is None or not 0 <= place < len(files):
+        raise LocalaiError("a sound was to come by a descriptor that is not there")
+    return files[place]
 
 
 def _check(folder: Path) -> None:

@@ -44,6 +44,9 @@ class TranscriptionRequest(NamedTuple):
         Segment, ...
     ] = ()  # the last ones of an earlier run: what they say again is known
     detect: bool = False  # tell the language alone
+    listen: float | None = (
+        None  # what comes is being spoken: seconds of silence that end it, 0: none
+    )
 
 
 class Language(NamedTuple):
@@ -51,6 +54,12 @@ class Language(NamedTuple):
 
     code: str
     probability: float  # 0 to 1; 1 where it was told
+
+
+class SpeechEnded(NamedTuple):
+    """Whoever speaks into a microphone has ended: nothing more of it is wanted."""
+
+    seconds: float  # that were captured
 
 
 class PieceHeard(NamedTuple):

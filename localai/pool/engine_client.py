@@ -72,7 +72,7 @@ class EngineClient(ABC):
         """Return how many tokens the prompt of a request has, without answering it."""
         return self.measure(request).tokens
 
-    def measure(self, request: Any) -> TokenCount:
+    def measure(self, request: Any, files: Sequence[int] = ()) -> TokenCount:
         """Return what is known of the prompt of a request, without answering it.
 
         Raises
@@ -80,7 +80,7 @@ class EngineClient(ABC):
         LocalaiError
             The request cannot be answered, or how the worker has ended.
         """
-        events = EventStream(self, lambda connection: connection.count_tokens(request))
+        events = EventStream(self, lambda connection: connection.count_tokens(request, files))
         return next(event for event in events if isinstance(event, TokenCount))
 
     def send(self, request: Any, files: Sequence[int] = ()) -> str:

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from localai.errors import TooLong
 from localai.formats.sentences import sentences
 from localai.seance.events import SILENCE, AnswerGiven, QuestionAsked
-from localai.seance.persona import Persona
+from localai.seance.persona import SpiritPersona
 from localai.seance.prompts import SpiritPrompts
 from localai.seance.translation import translation
 from localai.types import Event, Sampling, Text, TextRequest
@@ -49,7 +49,7 @@ class SeanceOptions(NamedTuple):
     max_tokens: int = 128
     context: int = _CONTEXT  # tokens that prompt and answer take at most
     translate: bool = False  # the model knows `language` alone
-    personas: Mapping[str, Persona] = {}  # by language: what stands before the prompts
+    personas: Mapping[str, SpiritPersona] = {}  # by language: what stands before the prompts
 
 
 class Seance:
@@ -118,7 +118,7 @@ class Seance:
     ) -> str | None:
         """Return the first line of what the model says next; None: it was interrupted."""
         prompts = self._prompts[language]
-        who = self.options.personas.get(language, Persona())
+        who = self.options.personas.get(language, SpiritPersona())
         while True:
             # Without a word so far there is nothing to go on from: the question is asked again.
             raw = prompts.going_on(said) if said else who.examples + prompts.asked(question)

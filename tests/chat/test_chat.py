@@ -211,7 +211,7 @@ class Held:
             "tiny",
             {"threads": 1, **({"context": context} if context else {})},
         )
-        models = open.ModelHandle(lambda name: spec, DedicatedClient)
+        models = open.ModelHandle(lambda name, role: spec, DedicatedClient)
         settings = {"temperature": 0.0, **values.pop("settings", {})}
         wish = open.ChatRequest(save, False, save is not None, values, settings)
         self._open.append(open.begin(models, wish))
@@ -689,7 +689,7 @@ def test_undo_takes_several_and_edit_replaces(held: Held) -> None:
 
 def test_help_is_made_of_the_registry() -> None:
     asked = ("reset retry undo edit continue system role character persona greeting model set "
-             "context file save load sessions copy stats export summarize quit sd help")  # fmt: skip
+             "context file image save load sessions copy stats export summarize quit sd help")  # fmt: skip
     assert {f"/{name}" for name in asked.split()} == set(registry.COMMANDS)
     for width in (40, 80, 120):
         shown = registry.overview(width)

@@ -71,6 +71,15 @@ def edit(view: ChatView, words: str) -> Outcome:
     return Refill(view.session.transcript.questions[-1].text)
 
 
+@registry.slash("/record", "[MICROPHONE]", "Say your question; silence or Enter ends it.")
+def record(view: ChatView, words: str) -> Outcome:
+    """Ask what is said; it is shown before it is sent."""
+    if view.record is None:
+        raise BadInput("nothing can be said here", "type it")
+    text = view.record(words)
+    return None if view.show(view.session.ask(text)) else Refill(text)
+
+
 @registry.slash("/continue", "", "Let the last answer go on.")
 def go_on(view: ChatView, words: str) -> Outcome:
     """Lengthen the last answer."""
