@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from math import log10
 from typing import TYPE_CHECKING
 
-from localai.media.microphone import Microphone, Recording
+from localai.media.microphone import Capture, Microphone
 from localai.media.transcription import SpeechEnded
 from localai.terminal.console import Console
 from localai.terminal.tty_modes import unechoed
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from localai.transcription.session import TranscribeOptions
     from localai.types import Event, ModelSpec
 
-_BAR = 20  # columns of the meter
+_BAR = 20  # columns of the meter, at most
 _QUIETEST = 50.0  # decibels below the loudest at which the meter is empty
 _TICK = 0.1  # seconds between two drawings
 _KEYS = 1024  # bytes that are read at once
@@ -50,7 +50,7 @@ def dictation(
     Unavailable
         There is no microphone.
     """
-    with Recording(Microphone(device)) as recording:
+    with Capture(Microphone(device)) as recording:
         said = Dictation(recording, options, spec, silence)
         events = said.events(engine)
         try:
@@ -64,12 +64,12 @@ def dictation(
 
 
 @contextmanager
-def _metered(console: Console, recording: Recording, silence: float) -> Iterator[None]:
+def _metered(console: Console, recording: Capture, silence: float) -> Iterator[None]:
     """Show how loud it is, and let Enter stop the recording, during the block."""
     ends = ["silence"] * (silence > 0) + ["Enter"] * console.stdin.terminal or ["Ctrl-C"]
-    told = f"listening: {' or '.join(ends)} ends it"
+    told = f"{' or '.join(ends)} ends it"
     if not console.animated:
-        console.talk(told)
+        console.talk(f"listening: {told}")
     over = threading.Event()
     thread = threading.Thread(
         target=_attend, args=(console, recording, told, over), name="meter", daemon=True
@@ -84,9 +84,10 @@ def _metered(console: Console, recording: Recording, silence: float) -> Iterator
             console.clear_status()
 
 
-def _attend(console: Console, recording: Recording, told: str, over: threading.Event) -> None:
+def _attend(console: Console, recording: Capture, told: str, over: threading.Event) -> None:
     while not over.is_set():
-        console.status(f"{_meter(recording.level)}  {told}")
+        room = min(_BAR, console.width - len(told) - 4)
+        console.status(f"{_meter(recording.level, room)} {told}")
         if _enter(console):
             recording.stop()
             return
@@ -98,11 +99,12 @@ def _enter(console: Console) -> bool:
     watched = [] if number is None else [number]
     if not select.select(watched, [], [], _TICK)[0] or number is None:
         return False
-    return any(key in os.read(number, _KEYS) for key in (b"\r", b"\n"))
+    keys = os.read(number, _KEYS)
+    return b"\r" in keys or b"\n" in keys
 
 
-def _meter(level: float) -> str:
+def _meter(level: float, columns: int) -> str:
     """Return how loud it is as a bar: a column for each few decibels."""
     loud = 1 + 20 * log10(level) / _QUIETEST if level > 0 else 0.0
-    full = round(_BAR * min(1.0, max(0.0, loud)))
-    return f"[{'#' * full}{' ' * (_BAR - full)}]"
+    full = round(columns * min(1.0, max(0.0, loud)))
+    return f"[{'#' * full}{' ' * (columns - full)}]"

@@ -1,6 +1,6 @@
 """A microphone, through miniaudio: bare 16-bit samples, mono, 16 kHz, as they are captured.
 
-    with Recording(open_microphone()) as recording:
+    with Capture(open_microphone()) as recording:
         recording.wait()                 # until something is heard at all
         ... recording.reader ...         # a pipe's descriptor, for whoever hears it
         recording.stop()                 # the pipe ends when all of it has been written
@@ -29,7 +29,7 @@ _PATIENCE = 3.0  # seconds in which a device gives its first samples
 _NEXT = "plug one in and allow its use, or give a sound file instead"
 
 
-class Source(Protocol):
+class CaptureSource(Protocol):
     """What captures sound."""
 
     def start(self, take: Callable[[bytes], None]) -> None:
@@ -127,7 +127,7 @@ def _feed(take: Callable[[bytes], None]) -> Any:
         take(bytes((yield)))
 
 
-class Recording:
+class Capture:
     """What a microphone captures, at the reading end of a pipe; a context manager.
 
     Whoever reads decides when it is enough. What is not read yet waits here.
@@ -140,7 +140,7 @@ class Recording:
         How loud it is now: 0, nothing, to 1, as loud as can be.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: CaptureSource) -> None:
         self._source = source
         self._pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._alive = threading.Event()  # something but zeros has come, or too many of these

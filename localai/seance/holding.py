@@ -56,7 +56,7 @@ def hold(
             return
         from localai.seance import interactive  # with a screen's library, which no script needs
 
-        held = interactive.Held(plan, seance, performer, view, ears)
+        held = interactive.SeanceParts(plan, seance, performer, view, ears)
         interactive.hold(console, held, sound, showing, opened)
 
 

@@ -14,7 +14,7 @@ from localai.seance import equipment
 from localai.seance.equipment import SoundWishes
 from localai.seance.events import AnswerGiven, QuestionAsked
 from localai.seance.hearing import Question
-from localai.seance.listening import Ears, Listener
+from localai.seance.listening import Ears, QuestionListener
 from localai.seance.live import LiveSeance, Shown
 from localai.seance.opening import SeancePlan
 from localai.seance.performer import Performer
@@ -26,7 +26,7 @@ from localai.terminal.console import Console
 _LOOK = 0.2  # seconds between two looks at whether the seance has failed
 
 
-class Held(NamedTuple):
+class SeanceParts(NamedTuple):
     """A seance and what it is heard through."""
 
     plan: SeancePlan
@@ -37,7 +37,7 @@ class Held(NamedTuple):
 
 
 def hold(
-    console: Console, held: Held, sound: SoundWishes, showing: Showing, opened: ExitStack
+    console: Console, held: SeanceParts, sound: SoundWishes, showing: Showing, opened: ExitStack
 ) -> None:
     """Hold a seance until somebody leaves.
 
@@ -76,13 +76,15 @@ def hold(
     screen = SeanceScreen(console, state, plan.language_of)
     with live_of(screen.show, screen.warn) as live:
         if held.ears:
-            screen.listener = opened.enter_context(Listener(held.ears, screen.heard, screen.deaf))
+            screen.listener = opened.enter_context(
+                QuestionListener(held.ears, screen.heard, screen.deaf)
+            )
         screen.run(live)
 
 
-def _plainly(console: Console, live: LiveSeance, held: Held, opened: ExitStack) -> None:
+def _plainly(console: Console, live: LiveSeance, held: SeanceParts, opened: ExitStack) -> None:
     """Take questions from a terminal, a line each, until its end."""
-    listener: Listener | None = None
+    listener: QuestionListener | None = None
     if held.ears:
 
         def heard(question: Question) -> None:
@@ -93,7 +95,7 @@ def _plainly(console: Console, live: LiveSeance, held: Held, opened: ExitStack) 
             live.paused = False
             console.warn(error.what)
 
-        listener = opened.enter_context(Listener(held.ears, heard, deaf))
+        listener = opened.enter_context(QuestionListener(held.ears, heard, deaf))
     live.begin()
     speak = "An empty line begins and ends listening. " if listener else ""
     console.talk(

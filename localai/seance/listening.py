@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from localai.errors import BadInput, LocalaiError
-from localai.media.microphone import Microphone, Recording
+from localai.media.microphone import Capture, Microphone
 from localai.media.segments import joined
 from localai.pool.engine_client import EngineClient
 from localai.seance.hearing import Question
@@ -31,7 +31,7 @@ class Ears(NamedTuple):
     device: str = ""  # of the microphone; empty: the default one
 
 
-def dictated(engine: EngineClient, ears: Ears, recording: Recording) -> Question:
+def dictated(engine: EngineClient, ears: Ears, recording: Capture) -> Question:
     """Return the question that is spoken into a recording.
 
     Raises
@@ -55,11 +55,11 @@ def dictated(engine: EngineClient, ears: Ears, recording: Recording) -> Question
 
 def heard_once(ears: Ears) -> Question:
     """Return one question from the microphone. Raises as `dictated` does."""
-    with ears.engine() as engine, Recording(Microphone(ears.device)) as recording:
+    with ears.engine() as engine, Capture(Microphone(ears.device)) as recording:
         return dictated(engine, ears, recording)
 
 
-class Listener:
+class QuestionListener:
     """Hears questions in a thread of its own.
 
     Parameters
@@ -73,11 +73,11 @@ class Listener:
     ) -> None:
         self._ears, self._tell, self._warn = ears, tell, warn
         self._wanted, self._closed = threading.Event(), threading.Event()
-        self._recording: Recording | None = None
+        self._recording: Capture | None = None
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> QuestionListener:
         return self
 
     def __exit__(
@@ -126,7 +126,7 @@ class Listener:
 
     def _hear(self, engine: EngineClient) -> None:
         try:
-            with Recording(Microphone(self._ears.device)) as recording:
+            with Capture(Microphone(self._ears.device)) as recording:
                 self._recording = recording
                 question = dictated(engine, self._ears, recording)
         except LocalaiError as error:

@@ -27,7 +27,7 @@ from localai.seance.box import BoxStep
 from localai.seance.events import SILENCE, AnswerGiven, QuestionAsked, WordPlaced
 from localai.seance.frame import STYLES, ScreenState, frame
 from localai.seance.hearing import Question
-from localai.seance.listening import Listener
+from localai.seance.listening import QuestionListener
 from localai.seance.live import LiveSeance
 from localai.terminal.console import Console
 from localai.terminal.tty_modes import kept_modes
@@ -52,7 +52,9 @@ class SeanceScreen:
     ) -> None:
         self._console, self.state, self._language_of = console, state, language_of
         self._live: LiveSeance | None = None
-        self.listener: Listener | None = None  # hears questions, where there is a microphone
+        self.listener: QuestionListener | None = (
+            None  # hears questions, where there is a microphone
+        )
         self._noticed = 0.0
 
     def show(self, event: QuestionAsked | AnswerGiven | BoxStep) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from localai.media.microphone import Recording
+from localai.media.microphone import Capture
 from localai.media.segments import Segment, tidy
 from localai.media.subtitles import About
 from localai.media.transcription import (
@@ -27,10 +27,10 @@ class Dictation:
 
     Parameters
     ----------
-    recording : Recording
+    recording : Capture
         What captures it; stopped here, but closed by its owner.
     silence : float
-        Seconds of silence after speech that end it; 0: only `Recording.stop` does.
+        Seconds of silence after speech that end it; 0: only `Capture.stop` does.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Dictation:
 
     def __init__(
         self,
-        recording: Recording,
+        recording: Capture,
         options: TranscribeOptions,
         spec: ModelSpec,
         silence: float = SILENCE,

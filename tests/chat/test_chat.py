@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -416,7 +416,7 @@ class Broken:
         self.requests: list[TextRequest] = []
         self.cancelled = False
 
-    def ask(self, request: TextRequest) -> Broken:
+    def ask(self, request: TextRequest, files: Sequence[int] = ()) -> Broken:
         self.requests.append(request)
         self._coming = iter(self.events)
         return self
@@ -434,7 +434,7 @@ class Broken:
         self.cancelled = True
         return None
 
-    def measure(self, request: TextRequest) -> TokenCount:
+    def measure(self, request: TextRequest, files: Sequence[int] = ()) -> TokenCount:
         return TokenCount(sum(len(message.content) for message in request.messages) // 4)
 
     def ready(self) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -117,6 +118,16 @@ def test_bytes_on_stdout_and_a_picture_from_stdin() -> None:
     shown = run("sd", "show", "-", stdin=done.stdout)
     assert shown.out.startswith("a blue car\nSteps: 4, ")
     refused(run(*TINY, "red", "--count", "2", "-o", "-"), 2, "stdout", "-o FOLDER/")
+    Path("blue.png").write_bytes(done.stdout)
+    piped = "exec " + shlex.join(
+        command(*TINY, "house", "--strength", "0.01", "--steps", "10", "-o", "p.png", "--init")
+    )
+    ran = subprocess.run(
+        ["bash", "-c", f"{piped} <(cat blue.png)"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert ran.returncode == 0 and nearest_colour(mean(Path("p.png"))) == "blue", ran.stderr
+    refused(run("sd", "show"), 2, "localai sd show FILE")
 
 
 def test_formats_and_what_they_say(cached: Path) -> None:

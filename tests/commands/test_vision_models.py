@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import struct
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from localai.catalog.gguf_models import GgufModels
 from localai.catalog.hub.repository import HubFile
 from localai.catalog.names import TINY, TINY_VISION, ModelFile, Reference
 from localai.errors import BadModel, UnknownModel
-from tests.conftest import Ran, run
+from tests.conftest import ROOT, Ran, command, run
 from tests.support.damage import Editor, flips
 from tests.support.hub import Hub, Repo
 from tests.support.vision_models import pair, write_projector
@@ -68,6 +71,45 @@ def test_the_tiny_model_sees(red: str) -> None:
     done = see("tiny", red)
     assert (done.code, done.err) == (0, "")
     assert "red" in done.out
+
+
+def test_a_picture_may_come_through_a_pipe(red: str) -> None:
+    asked = ("ask", "-m", "tiny", "--temp", "0", "What is in the picture?", "--image")
+    right = see("tiny", red).out
+    assert run(*asked, "-", stdin=Path(red).read_bytes()).out == right
+    command_line = shlex.join([*command(*asked), "/dev/fd/9"]) + f" 9< <(cat {shlex.quote(red)})"
+    done = subprocess.run(
+        ["bash", "-c", command_line],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout.decode() == right, done
+    twice = run(*asked, "-", "--image", "-", stdin=b"x")
+    assert (twice.code, twice.out) == (2, "")
+
+
+def test_pictures_have_tokens_in_the_shown_prompt(red: str) -> None:
+    done = see("tiny", red, "--show-prompt", "--json")
+    assert json.loads(done.out)["tokens"]["parts"]["pictures"] == 49
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--image", "nowhere.png"),
+        ("--image", str(TINY)),
+        ("--image-tokens", "64"),
+        ("--image", "RED", "--raw"),
+        ("--image", "RED", "--image-tokens", "0"),
+    ],
+)
+def test_what_is_wrong_is_told_before_a_model_is_looked_for(
+    red: str, arguments: tuple[str, ...]
+) -> None:
+    given = [red if each == "RED" else each for each in arguments]
+    done = run("ask", "-m", "no-such-model", *given, "What?")
+    assert (done.code, done.stdout) == (2, b""), done
+    assert "no-such-model" not in done.err
 
 
 def test_there_are_models_that_see_for_1_to_8_gb() -> None:
