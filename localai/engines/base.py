@@ -158,13 +158,19 @@ class SerialEngine(ABC):
         self._emit([(call.id, Failed(**error.to_wire()))])
 
     def cancel(self, call_id: str) -> bool:
-        """Let a call end at its next event; return whether its step runs now."""
+        """Let a call end at its next event; return whether its step runs now.
+
+        Where another request is in the middle of its work, the step is waited for, however long it
+        takes: to end the process would lose that work.
+        """
         with self._changed:
             for task in self._tasks:
                 if task.call.id == call_id:
                     task.cancelled.set()
             self._changed.notify()
-            return self._current is not None and self._current.call.id == call_id
+            others = any(task.events and task is not self._current for task in self._tasks)
+            runs = self._current is not None and self._current.call.id == call_id
+            return runs and not others
 
     def close(self) -> None:
         """Cancel everything and end the thread."""

@@ -318,6 +318,7 @@ def test_a_recording_that_is_interrupted_is_whole(number: int, tmp_path: Path) -
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_an_hour_of_monologue_keeps_its_memory_flat(tmp_path: Path) -> None:
     """About 1,200 lines, as fast as they come."""
     import psutil

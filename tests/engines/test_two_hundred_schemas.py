@@ -142,7 +142,7 @@ def write(
         if token in ends:
             return said
         rest = matcher.instead(token, budget - len(said))
-        if rest:
+        if rest is not None:
             matcher.accept_many(rest)
             said += rest
             assert matcher.complete and len(said) <= budget
@@ -194,6 +194,13 @@ def test_a_way_to_the_end_is_never_missed_by_a_token(small: Vocabulary, budget: 
             finished += 1
             jsonschema.validate(json.loads(small.text(said)), {"type": "array", "items": row})
     assert finished == 60
+
+
+def test_what_is_complete_stays_so(small: Vocabulary) -> None:
+    longer = constraints.from_regex("a(bcdefghij)?")
+    for seed in range(20):
+        said = write(small.matchers, longer, small.ends, len(small.pieces), seed, 4)
+        assert said is not None and small.text(said) == "a"
 
 
 def test_what_no_budget_can_hold_is_not_closed(small: Vocabulary) -> None:

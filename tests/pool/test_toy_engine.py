@@ -135,6 +135,19 @@ def test_a_step_that_does_not_end_ends_the_process_and_what_waited_is_asked_anew
     assert words(list(engine.ask(Count("after", 1)))) == ["after weights"]
 
 
+def test_a_slow_step_is_waited_for_where_another_request_would_lose_its_work(
+    engine: EngineClient,
+) -> None:
+    begun = engine.ask(Count("begun", 50, pause=0.02, interactive=False))
+    next(event for event in begun if isinstance(event, Step))
+    slow = engine.ask(Count("slow", 2, pause=3))
+    next(event for event in slow if isinstance(event, Progress) and event.phase == "working")
+    slow.close()  # type: ignore[attr-defined]
+    rest = list(begun)
+    assert [event.number for event in rest if isinstance(event, Step)][-1] == 49
+    assert words(rest) == ["begun weights"]
+
+
 def test_a_killed_worker_fails_its_own_requests_and_the_next_one_works(
     engine: EngineClient, home: Path
 ) -> None:

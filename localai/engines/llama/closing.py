@@ -17,6 +17,7 @@ from localai.engines.llama.token_tables import TokenTables
 
 _LOOKS: Final = 24  # looks until what is left is half: the more, the less one token can spoil
 _NEAR: Final = 16  # tokens
+_LONG: Final = 128  # tokens; what must follow a token that opens something is seldom longer
 _ENDLESS: Final = 2_000  # tokens: no way to an end is longer than what a look may cost
 # What brings an answer on, the best first; of one kind each is as good as the others.
 _KINDS: Final = (b'"', b",", b"0123456789", b"nulltruefalse", b"abcdefghijklmnopqrsuvwxyz", b")",
@@ -27,10 +28,11 @@ _LETTER: Final = b"q"  # in JSON it stands in texts alone
 
 
 def way_to_end(matcher: LLMatcher, tables: TokenTables, most: int) -> list[int] | None:
-    """Return few tokens that complete an answer; None: no way of at most `most` was found.
+    """Return few tokens that complete an answer; None: no way was found.
 
     The way is short, not the shortest: strings and lists are closed, numbers are one digit, and
-    what else the form asks for is gone through kind by kind, so that a circle is left.
+    what else the form asks for is gone through kind by kind, so that a circle is left. One of more
+    than `most` tokens comes cut, a token longer than that.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def way_to_end(matcher: LLMatcher, tables: TokenTables, most: int) -> list[int] 
         if min(tokens) < 0 or not ahead.consume_tokens(tokens):
             return None
         way += tokens
-    return None
+    return None if ahead.is_error() else way[: most + 1]
 
 
 def _next(matcher: LLMatcher, tables: TokenTables, used: Counter[int]) -> tuple[int, int]:
@@ -108,6 +110,8 @@ class BudgetWatch:
     ) -> list[int] | None:
         """Return what completes the answer, where `token` would leave too few; None: go on.
 
+        Nothing completes one that is complete already.
+
         Parameters
         ----------
         token : int
@@ -120,12 +124,14 @@ class BudgetWatch:
         most = min(left, _ENDLESS)
         ahead = matcher.deep_copy()
         after = way_to_end(ahead, tables, most - 1) if ahead.consume_tokens([token]) else None
-        if after is None:
+        spare = left - 1 - len(after) if after is not None else -1
+        if spare < 0:
             here = self._way if self._known_at == left else way_to_end(matcher, tables, most)
             # A way that was not found may be there: only near the end is the known one taken.
-            if here and left <= len(here) + _NEAR:
+            near = _NEAR if after is None else _LONG
+            if here is not None and len(here) <= left <= len(here) + near:
                 return here
-        spare = left - 1 - len(after) if after is not None else left // 2
+            after, spare = None, left // 2
         self._look_at = left - 1 - spare // _LOOKS
         self._way, self._known_at = after, left - 1
         return None
