@@ -19,17 +19,17 @@ from localai.terminal.signals import fill_closed_streams, leave_tidily_on_signal
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:function, summary)
     "ask": ("localai.commands.ask:ask", "Ask a question; the answer goes to stdout."),
+    "chat": ("localai.commands.chat:chat", "Talk with a model or a character."),
     "describe-image": (
         "localai.commands.describe_image:describe_image",
-        "Say what pictures show, name their files.",
+        "Say what pictures show; name their files.",
     ),
-    "batch": ("localai.commands.batch:batch", "Answer every row of a file."),
-    "transcribe": ("localai.commands.transcribe:transcribe", "Write down speech."),
     "sd": ("localai.commands.sd:sd", "Draw pictures of what words say."),
-    "speak": ("localai.commands.speak:speak", "Speak a text, aloud or into a file."),
+    "transcribe": ("localai.commands.transcribe:transcribe", "Write down speech."),
     "spirit": ("localai.commands.spirit:spirit", "Hold a seance: a voice out of the noise."),
+    "speak": ("localai.commands.speak:speak", "Speak a text, aloud or into a file."),
+    "batch": ("localai.commands.batch:batch", "Answer every row of a file."),
     "models": ("localai.commands.models:models", "Show, fetch and choose models."),
-    "chat": ("localai.commands.chat:chat", "Talk with a model or a character."),
     "sessions": ("localai.commands.sessions:sessions", "List, show, search and remove chats."),
     "ps": ("localai.commands.ps:ps", "Show the loaded models."),
     "warm": ("localai.commands.warm:warm", "Load a model before the first question."),

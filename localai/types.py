@@ -60,6 +60,7 @@ PARTS = (
     "history",  # what was said before, the greeting too
     "prompt",  # a prompt file's own words
     "input",  # what is to be answered
+    "pictures",  # with the marks around them
     "template",  # what the chat template writes
 )
 """Of what a prompt may be made."""

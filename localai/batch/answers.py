@@ -25,6 +25,12 @@ class RowJob(NamedTuple):
     row: BatchRow
     key: int  # of all that its answer depends on, 64 bits
     request: TextRequest
+    images: tuple[str, ...] = ()  # files of the pictures that it shows
+
+    @property
+    def asks(self) -> tuple[TextRequest, tuple[str, ...]]:
+        """What is asked: two rows of which that is equal have equal answers, but for chance."""
+        return self.request, self.images
 
 
 class RowAnswer(NamedTuple):

@@ -95,8 +95,8 @@ class Endpoint(NamedTuple):
             raise http.client.HTTPException("the answer is larger than 64 MB")
         return ServerReply(response.status, _parsed(text), _seconds(response))
 
-    def model(self) -> str:
-        """Return the first model that the server has.
+    def model(self, asked: str | None) -> str:
+        """Return the model's name there: the one that was asked for, else the server's first.
 
         Raises
         ------
@@ -110,6 +110,8 @@ class Endpoint(NamedTuple):
             raise self.unreachable(error) from None
         finally:
             connection.close()
+        if asked:
+            return asked
         self.refuse(reply)
         models = reply.body.get("data") if isinstance(reply.body, dict) else None
         first = models[0] if isinstance(models, list) and models else None

@@ -19,8 +19,7 @@ from localai.types import Constraint
 
 _TRIES = 8  # of a row that the server could not answer now
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries
-_PATIENCE = 300.0  # seconds that a server which has answered before may be away
-_FIRST_PATIENCE = 3.0  # seconds, where it never has
+_PATIENCE = 300.0  # seconds that the server may be away
 
 Finished = tuple[RowJob, RowAnswer]
 
@@ -36,6 +35,8 @@ class EndpointRows:
         The model's name there.
     most : int
         How many rows are asked at a time.
+    note : callable
+        Told that the server is away; called in any thread.
     sleep : callable
         Waits some seconds; given by tests.
     """
@@ -45,15 +46,16 @@ class EndpointRows:
         endpoint: Endpoint,
         model: str,
         most: int,
+        note: Callable[[str], None],
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        self._endpoint, self._model, self._most = endpoint, model, most
+        self._endpoint, self._model, self._most, self._note = endpoint, model, most, note
         self._over = threading.Event()
         self._sleep = sleep or self._over.wait
         self._jobs: queue.SimpleQueue[RowJob | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Finished | LocalaiError] = queue.SimpleQueue()
         self._waiting = 0
-        self._reached = False
+        self._away = False
         self._checks: dict[Constraint, ArrivalCheck] = {}
         for number in range(most):
             threading.Thread(target=self._serve, name=f"endpoint {number}", daemon=True).start()
@@ -120,16 +122,22 @@ class EndpointRows:
                 reply = self._endpoint.ask(connection, url, body)
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
-                patience = _PATIENCE if self._reached else _FIRST_PATIENCE
-                if time.monotonic() - began > patience or self._over.is_set():
+                if time.monotonic() - began > _PATIENCE or self._over.is_set():
                     raise self._endpoint.unreachable(error) from None
+                self._tell_away()
                 self._pause(tries, None)
                 continue
-            self._reached = True
+            self._away = False
             self._endpoint.refuse(reply)
             if not reply.temporary or tries >= _TRIES or self._over.is_set():
                 return reply
             self._pause(tries, reply.retry_after)
+
+    def _tell_away(self) -> None:
+        """Say once that the server is away, and that it is waited for."""
+        if not self._away:
+            self._away = True
+            self._note(f"{self._endpoint.address} cannot be reached; trying again for 5 minutes")
 
     def _pause(self, tries: int, asked: float | None) -> None:
         """Wait before another try: longer each time, and not all at once."""

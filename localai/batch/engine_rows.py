@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from localai.batch.answers import RowAnswer, RowJob, row_answer
-from localai.errors import ModelStopped, WorkerDied, from_wire
+from localai.errors import BadInput, ModelStopped, WorkerDied, from_wire
 from localai.formats.answer import Answer
 from localai.pool.engine_client import EngineClient, RequestsReturned
 from localai.types import Event, Failed, Finished, Notice, Progress
@@ -48,6 +48,7 @@ class EngineRows:
         self._engine, self._model, self._most, self._note = engine, model, most, note
         self._sent: dict[str, _Sent] = {}
         self._again: deque[RowJob] = deque()  # were sent to a worker that is no more
+        self._refused: list[tuple[RowJob, RowAnswer]] = []
         self._suspects: deque[RowJob] = deque()
         self._deaths: dict[int, int] = {}  # row to how often its worker has died
         self._idle_deaths = 0
@@ -61,12 +62,25 @@ class EngineRows:
     @property
     def waiting(self) -> int:
         """How many rows were sent and are not answered."""
-        return len(self._sent) + len(self._again) + len(self._suspects)
+        waiting = (self._sent, self._again, self._suspects, self._refused)
+        return sum(map(len, waiting))
 
     def send(self, job: RowJob) -> None:
         """Take a row."""
-        name = self._engine.send(job.request)
-        self._sent[name] = _Sent(job, self._model)
+        try:
+            name = self._send_now(job)
+        except BadInput as error:  # a picture that is none
+            self._refused.append((job, RowAnswer(error=error)))
+        else:
+            self._sent[name] = _Sent(job, self._model)
+
+    def _send_now(self, job: RowJob) -> str:
+        if not job.images:
+            return self._engine.send(job.request)
+        from localai.generation.pictures import Attachments, load  # with Pillow
+
+        with Attachments(load(job.images)) as shown:
+            return self._engine.send(shown.to(job.request), shown.files)
 
     def receive(self) -> list[tuple[RowJob, RowAnswer]]:
         """Wait for news of the rows that were sent; return those that are finished.
@@ -77,6 +91,9 @@ class EngineRows:
             There is no worker any more, and there will be none.
         """
         self._send_again()
+        if self._refused:
+            refused, self._refused = self._refused, []
+            return refused
         try:
             events = self._engine.receive()
         except RequestsReturned:

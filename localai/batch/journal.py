@@ -49,7 +49,7 @@ class BatchJournal:
         self._keys = array("Q")
         self._offsets = array("q")
         self._failed: set[int] = set()  # offsets of records of failed rows
-        self._moved: dict[int, int] | None = None  # key to row, where rows have moved
+        self._moved: dict[int, int] | None = None  # key to offset, where rows have moved
         self._end = 0
         self._synced = time.monotonic()
         self.writing = False
@@ -71,16 +71,17 @@ class BatchJournal:
             raise _unwritten(path, error) from None
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            journal = cls(path, number)
-            journal._load()
         except BlockingIOError:
             os.close(number)
             raise BadInput(
                 f"another localai batch is at work on it ({shown(path)} is in use)",
                 "wait for it, or give another -o",
             ) from None
+        journal = cls(path, number)
+        try:
+            journal._load()
         except BaseException:
-            os.close(number)
+            journal.close()
             raise
         return journal
 
@@ -99,9 +100,9 @@ class BatchJournal:
         if self._moved is None:
             if row >= len(self._keys) or self._offsets[row] < 0:
                 return None
-            self._moved = dict(zip(self._keys, range(len(self._keys)), strict=True))
-        old = self._moved.get(key)
-        return None if old is None or self._offsets[old] < 0 else int(self._offsets[old])
+            pairs = zip(self._keys, self._offsets, strict=True)
+            self._moved = {each: offset for each, offset in pairs if offset >= 0}
+        return self._moved.get(key)
 
     def has_failed(self, offset: int) -> bool:
         """Whether the row whose record lies there has failed."""
@@ -133,6 +134,11 @@ class BatchJournal:
         if not self.writing:
             self.writing = True
             self._write(b'{"writing":true}\n', sync=True)
+
+    def has_written(self) -> None:
+        """Write down that the output is there: from now on it is the user's."""
+        self.writing = False
+        self._write(b'{"writing":false}\n', sync=True)
 
     def in_order(self, count: int) -> Iterator[Record]:
         """Yield the records of the first `count` rows, in order."""
@@ -169,8 +175,7 @@ class BatchJournal:
             if "n" in record:
                 key = int(record["key"], 16)
                 self._note(int(record["n"]), key, self._end, bool(record.get("error")))
-                self.writing = False
-            self.writing |= "writing" in record
+            self.writing = record.get("writing", False)
             self._end += len(line)
         os.ftruncate(self._number, self._end)
 

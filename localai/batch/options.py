@@ -103,6 +103,7 @@ def finish(
             output.apart.unlink(missing_ok=True)
         journal.remove()
         return
+    journal.has_written()
     where = shown(os.path.basename(output.apart or output.path))
     raise SomeFailed(
         f"{failed} of {rows} rows failed; {where} says why",

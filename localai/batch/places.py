@@ -21,17 +21,19 @@ class Places(NamedTuple):
     spec: ModelSpec  # the model, made for as many
 
 
-def places(spec: ModelSpec, asked: int | None) -> Places:
+def places(spec: ModelSpec, asked: int | None, *, pictures: bool = False) -> Places:
     """Return how many rows a model answers at a time.
 
     Parameters
     ----------
     asked : int or None
         What the user wants; None: what its memory is made for.
+    pictures : bool
+        Each row has one, which takes some megabytes while it waits.
     """
     sequences = sequences_for(read_header(Path(spec.files[0])))
     if asked is None:
-        return Places(sequences, min(_AHEAD * sequences, _MOST), spec)
+        return Places(sequences, sequences if pictures else min(_AHEAD * sequences, _MOST), spec)
     if asked <= sequences:
         return Places(asked, asked, spec)
     # A hint: a model that is loaded already keeps what it has.

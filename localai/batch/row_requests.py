@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from localai.generation.openai_body import (
     messages_of,
     request_of_body,
 )
+from localai.system.files import file_version
 from localai.types import Constraint, Sampling, TextRequest
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class RowRequests:
         What tells the model from others: another one's answers are other answers.
     remote : bool
         Another server answers: OpenAI's lines are its own affair.
+    image, audio : str or None
+        Columns that name a picture, and a sound.
+    hear : callable or None
+        What is said in a sound, by its file's name.
 
     Raises
     ------
@@ -48,8 +53,17 @@ class RowRequests:
         What was asked for contradicts itself, or a file cannot be read.
     """
 
-    def __init__(self, options: GenerateOptions, model: str, *, remote: bool = False) -> None:
-        self._remote = remote
+    def __init__(
+        self,
+        options: GenerateOptions,
+        model: str,
+        *,
+        remote: bool = False,
+        image: str | None = None,
+        audio: str | None = None,
+        hear: Callable[[str], str] | None = None,
+    ) -> None:
+        self._remote, self._image, self._audio, self._hear = remote, image, audio, hear
         self.prompt: Prompt | None = build.prompt_file(options)
         self.card: Character | None = build.character(options)
         self.constraint: Constraint | None = build.constraint_of(options, self.prompt)
@@ -72,7 +86,9 @@ class RowRequests:
     def key(self, row: BatchRow) -> int:
         """Return what tells a row with these settings from all others: 64 bits."""
         told = row.problem or json.dumps(row.columns, ensure_ascii=True, sort_keys=True)
-        return int(_digest(self.settings + told)[:16], 16)
+        files = [str(row.columns.get(name)) for name in (self._image, self._audio) if name]
+        versions = repr([file_version(name) for name in files]) if files else ""
+        return int(_digest(self.settings + told + versions)[:16], 16)
 
     def job(self, row: BatchRow) -> RowJob:
         """Return what to ask for a row.
@@ -84,7 +100,19 @@ class RowRequests:
         """
         if row.problem:
             raise BadInput(row.problem)
-        return RowJob(row, self.key(row), self._request(row))
+        key = self.key(row)
+        image = _file_in(row, self._image) if self._image else None
+        if self._audio:
+            row = self._heard(row, _file_in(row, self._audio))
+        return RowJob(row, key, self._request(row), () if image is None else (image,))
+
+    def _heard(self, row: BatchRow, file: str) -> BatchRow:
+        """Return a row with what is said in its sound, before its own text."""
+        assert self._audio and self._hear
+        said = self._hear(file)
+        own = next((name for name in _TEXTS if name in row.columns and name != self._audio), None)
+        text = build.joined(said, _text(row.columns[own]) if own else "")
+        return row._replace(columns={**row.columns, self._audio: said, own or INPUT: text})
 
     def _request(self, row: BatchRow) -> TextRequest:
         columns = row.columns
@@ -116,12 +144,14 @@ class RowRequests:
     def _filled(self, row: BatchRow) -> tuple[str, Mapping[str, str]]:
         """Return a row's text, and the variables of the prompt file that it sets."""
         if self.prompt is None:
-            return _text(_input(row, needed=True)), self._variables
+            if not (text := _text(_input(row))).strip():
+                raise BadInput(f"row {row.id}: its text is empty")
+            return text, self._variables
         names = [name for name in self.prompt.names() if name != INPUT]
         known = {*names, *self.prompt.variables}
         own = {name: _text(row.columns[name]) for name in row.columns if name in known}
         needed = INPUT in self.prompt.names()
-        text = _text(_input(row, needed=True)) if needed else ""
+        text = _text(_input(row)) if needed else ""
         return text, {**self._variables, **own}
 
     def _seed_of(self, row: BatchRow, request: TextRequest) -> int | None:
@@ -133,7 +163,7 @@ class RowRequests:
         return (self._seed + row.number) % _SEEDS
 
 
-def _input(row: BatchRow, *, needed: bool) -> Any:
+def _input(row: BatchRow) -> Any:
     """Return the column that is a row's text."""
     for name in _TEXTS:
         if name in row.columns:
@@ -162,6 +192,14 @@ def _passed_on(body: Any) -> TextRequest:
         sampling=Sampling(temperature=0.0 if greedy else 1.0),
         constraint=constraint,
     )
+
+
+def _file_in(row: BatchRow, column: str) -> str:
+    """Return the file that a row's column names."""
+    name = row.columns.get(column)
+    if not isinstance(name, str) or not name:
+        raise BadInput(f"row {row.id}: its column {column!r} names no file")
+    return name
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,7 @@ from localai.batch.output import OrderedHead, OutputLayout
 from localai.batch.row_requests import RowRequests
 from localai.batch.rows import BatchRow
 from localai.batch.source import RowSource
-from localai.errors import BadInput
+from localai.errors import BadConstraint, BadInput
 from localai.types import TextRequest
 
 WINDOW = 2048  # rows
@@ -133,7 +133,7 @@ class BatchRun:
         self._store, self._layout, self._window = store, layout, window
         self._pending: deque[RowJob] = deque()
         # Greedy requests on their way, each with the later rows that ask the same.
-        self._same: dict[TextRequest, list[RowJob]] = {}
+        self._same: dict[tuple[TextRequest, tuple[str, ...]], list[RowJob]] = {}
         self._exhausted = False
         self.rows = self.done = self.failed = self.answered = self.answer_tokens = 0
 
@@ -144,6 +144,8 @@ class BatchRun:
         ------
         BadInput
             The first row cannot be read or asked: then the whole input is another one.
+        BadConstraint
+            What all rows are held to cannot be kept.
         LocalaiError
             There is nothing that answers; what was answered is kept.
         """
@@ -214,10 +216,10 @@ class BatchRun:
         """Return a job, unless a row before it asks the same and chance has no part in it."""
         if job.request.sampling.temperature > 0:
             return [job]
-        if (same := self._same.get(job.request)) is not None:
+        if (same := self._same.get(job.asks)) is not None:
             same.append(job)
             return []
-        self._same[job.request] = []
+        self._same[job.asks] = []
         return [job]
 
     def _refused(self, row: BatchRow, error: BadInput) -> Record:
@@ -228,13 +230,19 @@ class BatchRun:
     def _keep(self, finished: list[tuple[RowJob, RowAnswer]]) -> None:
         kept = []
         for first, answer in finished:
+            if isinstance(answer.error, BadConstraint) and self._is_of_all(first):
+                raise answer.error
             self.answer_tokens += answer.answer_tokens
-            for job in (first, *self._same.pop(first.request, ())):
+            for job in (first, *self._same.pop(first.asks, ())):
                 kept.append((job.row.number, job.key, self._layout.record(job.row, answer)))
                 self.done += 1
                 self.answered += 1
                 self.failed += answer.error is not None
         self._store.keep(kept)
+
+    def _is_of_all(self, job: RowJob) -> bool:
+        """Whether a row's constraint is that of all rows."""
+        return job.request.constraint == self._requests.constraint
 
 
 def _prompt(job: RowJob) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localai.catalog import projectors
 from localai.catalog.name_cache import recall, remember
 from localai.catalog.names import TINY, TINY_VISION, ModelFile, Reference
 from localai.catalog.names import resolve as meaning_of
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class GgufModels:
-    """The source of text models, with the methods of `source.ModelSource`.
+    """The source of text models, and of those that see, with the methods of `source.ModelSource`.
 
     Parameters
     ----------
@@ -31,15 +32,19 @@ class GgufModels:
 
     def resolve(self, name: str) -> ModelFile | Reference:
         """Return a model's file, or the place on the hub that it would be fetched from."""
-        if path := recall(name):
+        if (path := recall(name)) and self._is_whole(path):
             return self._with_projector(ModelFile(name, path))
         meant = meaning_of(name, TINY_VISION if self._role == "vision" else TINY)
         if isinstance(meant, ModelFile):
             return self._with_projector(meant)
-        if found := on_disk(meant):
+        if (found := on_disk(meant)) and self._is_whole(found.path):
             remember(name, found.path)
             return self._with_projector(found)
         return meant
+
+    def _is_whole(self, path: Path) -> bool:
+        """Whether what lies beside a fetched model is there, too, as far as it is wanted."""
+        return self._role != "vision" or projectors.beside(path) is not None
 
     def _with_projector(self, model: ModelFile) -> ModelFile:
         """Return a model with what makes it see, if that is wanted.
@@ -51,14 +56,12 @@ class GgufModels:
         """
         if self._role != "vision":
             return model
-        from localai.catalog.projectors import beside
-
-        projector = beside(model.path)
+        projector = projectors.beside(model.path)
         if projector is None:
             raise UnknownModel(
                 f"{shown(model.name)} cannot see pictures: no projector (mmproj*.gguf) lies beside "
                 f"{shown(model.path.name)}",
-                "put it there, or take a model that sees: localai models --kind vision",
+                "put it there, or take a model that sees: localai models",
             )
         return model._replace(more=(projector,))
 
@@ -84,15 +87,18 @@ class GgufModels:
         return Offer(row.name, row.download, row.good_for, row.licence) if row else None
 
     def needed(self, files: Sequence[HubFile], reference: Reference) -> Sequence[HubFile]:
-        """Return the file that is wanted, or all its parts."""
+        """Return the file that is wanted, or all its parts, and then its projector."""
         from localai.catalog.hub.select import choose
 
-        return choose(files, reference.wanted, reference.repo)
+        model = tuple(choose(files, reference.wanted, reference.repo))
+        if self._role == "vision" or (reference.row and reference.row.projector):
+            return (*model, projectors.choose(files, model[0].name, reference))
+        return model
 
     def model(self, reference: Reference, paths: Sequence[Path]) -> ModelFile:
         """Return the model, whose name the next call finds at once."""
         remember(reference.name, paths[0])
-        return ModelFile(reference.name, paths[0])
+        return self._with_projector(ModelFile(reference.name, paths[0]))
 
 
 def on_disk(reference: Reference) -> ModelFile | None:

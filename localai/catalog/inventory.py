@@ -66,6 +66,10 @@ def _tiny() -> Entry:
 def _row(row: known.Known, stored: list[cache.CachedFile]) -> Entry:
     mine = [each for each in stored if (each.repo, each.name) == (row.repo, row.file)]
     whole = [each for each in mine if not each.partial]
+    if row.projector and not any(
+        (each.repo, each.name, each.partial) == (row.repo, row.projector, False) for each in stored
+    ):
+        whole, mine = [], mine + whole  # of what sees, one file of two is a part
     return Entry(
         row.name,
         row.download,
@@ -98,7 +102,7 @@ def _bundle(row: bundles.Bundle) -> Entry:
 
 def _others(stored: list[cache.CachedFile]) -> Iterator[Entry]:
     """Return the models of the cache that have no short name."""
-    named = {(row.repo, row.file) for row in known.rows()}
+    named = {(row.repo, file) for row in known.rows() for file in (row.file, row.projector)}
     named |= {(file.repo, file.name) for row in bundles.rows() for file in row.files}
     for repo in dict.fromkeys(each.repo for each in stored):
         for name, parts in grouped(each for each in stored if each.repo == repo).items():
@@ -137,6 +141,8 @@ def remove(reference: Reference) -> int:
     if not files:
         return 0
     parts = {each.name for each in choose(files, wanted, reference.repo)}
+    if reference.row and reference.row.projector in {each.name for each in files}:
+        parts.add(reference.row.projector)
     return sum(cache.remove(reference.repo, name) for name in parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from localai.characters.prompt_parts import PromptParts, triggered_lore
 from localai.chat import sampling_options
@@ -15,7 +15,7 @@ from localai.errors import BadInput
 from localai.formats import prompt_report
 from localai.formats.parts import one_part
 from localai.generation.conversation import Conversation, FittedMessages, fit, fold
-from localai.types import Message, TokenCount
+from localai.types import Message, Picture, TokenCount
 
 _MOST_COUNTED = 1024  # messages whose tokens are remembered
 _LEAST_ANSWER = 8  # the part of the context that is kept free for an answer
@@ -42,10 +42,16 @@ class ContextWindow:
     measure : callable
         Takes messages, the beginning of their answer, and whether the parts are to be told;
         returns the tokens of their prompt.
+    show : callable
+        Paths of pictures to the pictures.
     """
 
-    def __init__(self, measure: Callable[[tuple[Message, ...], str, bool], TokenCount]) -> None:
-        self._measure = measure
+    def __init__(
+        self,
+        measure: Callable[[tuple[Message, ...], str, bool], TokenCount],
+        show: Callable[[tuple[str, ...]], tuple[Picture, ...]] = lambda _: (),
+    ) -> None:
+        self._measure, self._show = measure, show
         self._counted: dict[tuple[tuple[Message, ...], str], int] = {}
         self._before: FittedMessages | None = None
         self._told = (0, 0)
@@ -92,7 +98,7 @@ class ContextWindow:
         TooLong
             Everything has left that could, and it is still too long.
         """
-        conversation = _conversation(transcript, participants, without, nudge)
+        conversation = self._conversation(transcript, participants, without, nudge)
         reply = min(options.get("max_tokens") or context, context // _LEAST_ANSWER)
         ratio = options.get("memory_ratio", sampling_options.MEMORY_RATIO)
         count = partial(self.count, prefill=prefill)
@@ -109,6 +115,11 @@ class ContextWindow:
         self._used = None
         if kind not in _SAID:
             self._asked = None
+
+    def renew(self) -> None:
+        """Count and fit anew: another model has other tokens, another template."""
+        self._counted.clear()
+        self.forget()
 
     def forget(self) -> None:
         """Fit anew: turns were taken back, or the model is another one."""
@@ -139,7 +150,7 @@ class ContextWindow:
         if self._used is None:
             before, nudge = self._before, ""
             if self._asked and transcript.answer:
-                shown = (*self._asked, _message(transcript.answer))
+                shown = (*self._asked, self._message(transcript.answer))
             else:
                 quiet = replace(participants, character=None)  # no knowledge is called for
                 nudge = "" if transcript.spoken else _ANY  # an engine is never asked nothing
@@ -184,28 +195,27 @@ class ContextWindow:
                 break
         return end, asked
 
+    def _conversation(
+        self, transcript: Transcript, participants: Participants, without: int, nudge: str
+    ) -> Conversation:
+        spoken = transcript.spoken
+        spoken = spoken[: len(spoken) - without]
+        greeting = spoken[0].text if spoken and spoken[0].role == "assistant" else ""
+        turns = [self._message(turn) for turn in spoken[bool(greeting) :]]
+        if nudge:
+            turns.append(Message("user", nudge))
+        opening = _with_summary(participants.prompt_parts, transcript.summary)
+        opening = replace(opening, greeting=greeting)
+        conversation = Conversation(opening, fold(turns, alternate=True))
+        character = participants.character
+        if character is None or character.lorebook is None:
+            return conversation
+        notes = triggered_lore(character, opening, conversation.said, conversation.answers)
+        return replace(conversation, notes=notes)
 
-def _conversation(
-    transcript: Transcript, participants: Participants, without: int, nudge: str
-) -> Conversation:
-    spoken = transcript.spoken
-    spoken = spoken[: len(spoken) - without]
-    greeting = spoken[0].text if spoken and spoken[0].role == "assistant" else ""
-    turns = [_message(turn) for turn in spoken[bool(greeting) :]]
-    if nudge:
-        turns.append(Message("user", nudge))
-    opening = _with_summary(participants.prompt_parts, transcript.summary)
-    opening = replace(opening, greeting=greeting)
-    conversation = Conversation(opening, fold(turns, alternate=True))
-    character = participants.character
-    if character is None or character.lorebook is None:
-        return conversation
-    notes = triggered_lore(character, opening, conversation.said, conversation.answers)
-    return replace(conversation, notes=notes)
-
-
-def _message(turn: Turn) -> Message:
-    return Message("assistant" if turn.role == "assistant" else "user", turn.text)
+    def _message(self, turn: Turn) -> Message:
+        role: Literal["assistant", "user"] = "assistant" if turn.role == "assistant" else "user"
+        return Message(role, turn.text, pictures=self._show(turn.pictures))
 
 
 def _with_summary(opening: PromptParts, summary: str) -> PromptParts:

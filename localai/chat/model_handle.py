@@ -18,14 +18,15 @@ class ModelHandle:
     Parameters
     ----------
     find : callable
-        A model's name to what is to be loaded.
+        A model's name, and the role it is wanted for, to what is to be loaded.
     open : callable
         What is to be loaded to its engine; the model begins to load at once.
     """
 
     def __init__(
-        self, find: Callable[[str], ModelSpec], open: Callable[[ModelSpec], EngineClient]
+        self, find: Callable[[str, str], ModelSpec], open: Callable[[ModelSpec], EngineClient]
     ) -> None:
+        self._role = "text"
         self._find, self._open = find, open
         self._spec: ModelSpec | None = None
         self._engine: EngineClient | None = None
@@ -61,7 +62,7 @@ class ModelHandle:
         UnknownModel, BadModel
             There is no such model, or its file is damaged.
         """
-        spec = self._find(name)
+        spec = self._find(name, self._role)
         engine = self._open(spec)
         try:
             header = read_header(Path(spec.files[0]))  # while the engine loads
@@ -71,6 +72,28 @@ class ModelHandle:
         self.close()
         self._spec, self._engine = spec, engine
         self._own_context = header.context_length or _UNKNOWN_CONTEXT
+
+    def wants_eyes(self) -> None:
+        """Let the model that is taken next come with its projector."""
+        self._role = "vision"
+
+    def open_eyes(self) -> bool:
+        """Take the model with its projector, if it has been without; return whether it had.
+
+        Raises
+        ------
+        UnknownModel
+            It has none.
+        """
+        if self._role == "vision":
+            return False
+        self._role = "vision"
+        try:
+            self.use(self.name)
+        except BaseException:
+            self._role = "text"
+            raise
+        return True
 
     def close(self) -> None:
         """Leave the model."""

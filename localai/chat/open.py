@@ -51,6 +51,8 @@ def begin(models: ModelHandle, request: ChatRequest) -> ChatSession:
     transcript = Transcript.of(events)
     values = _wanted(request, transcript)
     merged = {**transcript.values, **values}
+    if any(turn.pictures for turn in transcript.turns):
+        models.wants_eyes()
     models.use(str(merged.get("model") or _model_of(merged)))
     values["model"] = models.name
     participants = Participants.of({**merged, **values}, models.name, models.context)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from contextlib import nullcontext
 
+from localai.chat.attach import attach_picture, waiting_pictures
+from localai.chat.attachments import pasted
 from localai.chat.outcome import Leave, Outcome, Refill
 from localai.chat.reader import Reader
 from localai.chat.reader import reader as reader_of
@@ -25,8 +27,13 @@ def handle(view: ChatView, line: str) -> Outcome:
     if line.startswith("!"):
         view.session.note(line.removeprefix("!").strip())
         return "a note, which the model does not see"
-    if text := line.strip():
-        return None if view.show(view.session.ask(text)) else Refill(text)
+    paths, text = pasted(line)
+    for path in paths:
+        attach_picture(view.session, path)
+    if paths and not text:
+        return waiting_pictures(view.session)
+    if text:
+        return None if view.show(view.session.ask(text)) else Refill(line.strip())
     view.session.editing = False
     return None
 

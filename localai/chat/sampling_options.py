@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from localai.chat import answer_form
 from localai.errors import BadInput
-from localai.formats.text import nearest, shown
+from localai.formats.text import clip, nearest, one_line, shown
 from localai.types import SAMPLING_BOUNDS, Sampling
 
 _SHORT = {"temperature": "temp"}
@@ -19,7 +20,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "memory-ratio": (0.05, 0.9),
 }
 WORDS: dict[str, tuple[str, ...]] = {"think": ("auto", "off", "show")}
-NAMES = (*BOUNDS, *WORDS)
+NAMES = (*BOUNDS, *WORDS, *answer_form.MAKERS)
+held = answer_form.held
+_WIDEST = 60  # columns of a value in the list
 MEMORY_RATIO = 0.25  # of the context, what is kept for the present turn
 
 _LONG = {short: name for name, short in _SHORT.items()}
@@ -52,6 +55,8 @@ def value(name: str, text: str) -> float | str:
         if text in WORDS[name]:
             return text
         raise BadInput(f"{name} is one of {', '.join(WORDS[name])}, not {shown(text[:40])!r}")
+    if name in answer_form.MAKERS:
+        return answer_form.checked(name, text)
     low, high = BOUNDS[name]
     kind = int if isinstance(low, int) else float
     try:
@@ -92,7 +97,7 @@ def sampling(*layers: Mapping[str, Any]) -> Sampling:
 def overview(settings: Mapping[str, Any]) -> str:
     """Return all knobs with their values; `-` is the model's own."""
     rows = [(name, settings.get(key(name), "-")) for name in NAMES]
-    return "\n".join(f"{name:16}{value}" for name, value in rows)
+    return "\n".join(f"{name:16}{clip(one_line(str(value)), _WIDEST)}" for name, value in rows)
 
 
 def think(settings: Mapping[str, Any]) -> bool | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from localai.chat import sampling_options
+from localai.chat.attachments import ChatAttachments
 from localai.chat.context_window import ContextWindow, meter
 from localai.chat.model_handle import ModelHandle
 from localai.chat.participants import Participants
@@ -24,6 +25,7 @@ from localai.formats.answer import Answer
 from localai.types import Event, Message, Text, TextRequest, TokenCount
 
 _PART_SECONDS = 1.0  # of an answer, what a crash may take
+_SHORTER = "ask it in parts; `/file none` leaves files out"
 
 Events = Generator[Event, None, None]
 """What comes of a question. Closed early, the answer is interrupted; what has come of it stays."""
@@ -52,17 +54,18 @@ class ChatSession:
     editing: bool = False  # the next question stands for the last one
     last: Answer | None = None  # the last answer, or what has come of it
     unsaid: list[Record] = field(default_factory=list)  # not worth a session by themselves
-    attached: list[str] = field(default_factory=list)  # texts that go with the next question
+    attached: ChatAttachments = field(default_factory=ChatAttachments)
     unkept: Callable[[str], None] | None = None  # told that it cannot be; None: that is an error
 
     def __post_init__(self) -> None:
-        self.window = ContextWindow(self._measure)
+        self.window = ContextWindow(self._measure, self.attached.show)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.models.close()
+        self.attached.close()
         if self.journal:
             self.journal.close()
 
@@ -140,7 +143,7 @@ class ChatSession:
         """Let another model answer; what was said stays."""
         self.models.use(name)
         self.change_participants(model=self.models.name)
-        self.window = ContextWindow(self._measure)  # other tokens, another template
+        self.window.renew()
 
     # What is said
 
@@ -160,8 +163,7 @@ class ChatSession:
         if self.editing:
             self.editing = False
             self.take_back(self.transcript.since_question())
-        question = "\n\n".join([*self.attached, text])
-        self.record({"kind": "user", "text": question})
+        self.record(self.attached.question(text))
         try:
             yield from self._answer()
         except BaseException:
@@ -186,7 +188,8 @@ class ChatSession:
 
     def aside(self, messages: tuple[Message, ...], max_tokens: int) -> Events:
         """Let the model answer something else; the chat does not hear of it."""
-        yield from self.models.engine.ask(self._request(messages, 0, max_tokens))
+        request = self._request(messages, 0, max_tokens)
+        yield from self.models.engine.ask(*self.attached.sent(request))
 
     def _answer(self, *, instead_of: int = 0, prefill: str = "") -> Events:
         """Yield the model's answer to what is open, and keep it.
@@ -229,7 +232,8 @@ class ChatSession:
             messages, fixed = self.messages(without, prefill=prefill)
             self.window.asked(messages)
             request = self._request(messages, fixed)._replace(prefill=prefill)
-            stream = self.models.engine.ask(request)
+            held = sampling_options.held(request, self.settings)
+            stream = self.models.engine.ask(*self.attached.sent(held))
             try:
                 for event in stream:  # noqa: UP028 (which would close it: its end is to be heard)
                     yield event
@@ -237,8 +241,7 @@ class ChatSession:
                 if (ended := stream.stop()) and self.last:
                     self.last.take(ended)  # what it has cost
         except TooLong as error:
-            hint = "ask it in parts; `/file none` leaves files out"
-            raise TooLong(error.what, hint, **error.data) from None
+            raise TooLong(error.what, _SHORTER, **error.data) from None
 
     # What the model gets
 
@@ -256,15 +259,11 @@ class ChatSession:
         prefill : str
             The beginning of the answer.
         """
-        return self.window.messages(
-            self.transcript,
-            self.participants,
-            self.models.context,
-            self.settings,
-            without=without,
-            nudge=nudge,
-            prefill=prefill,
-        )
+        return self.window.messages(*self._about, without=without, nudge=nudge, prefill=prefill)
+
+    @property
+    def _about(self) -> tuple[Transcript, Participants, int, dict[str, Any]]:
+        return self.transcript, self.participants, self.models.context, self.settings
 
     def meter(self) -> tuple[str, float]:
         """Return `312/4096` and how full that is, 0 to 1; empty until the model is loaded."""
@@ -276,14 +275,12 @@ class ChatSession:
 
     def used(self) -> TokenCount:
         """Return what the next question will stand behind; waits until the model can count."""
-        return self.window.used(
-            self.transcript, self.participants, self.models.context, self.settings
-        )
+        return self.window.used(*self._about)
 
     def _measure(self, messages: tuple[Message, ...], prefill: str, itemize: bool) -> TokenCount:
         think = sampling_options.think(self.settings)
         request = TextRequest(messages, prefill=prefill, think=think, itemize=itemize)
-        return self.models.engine.measure(request)
+        return self.models.engine.measure(*self.attached.sent(request))
 
     def _request(
         self, messages: tuple[Message, ...], fixed: int, max_tokens: int | None = None

@@ -24,6 +24,11 @@ class Turn:
     role: Role
     text: str
     finish: str = ""  # of an answer: "stop", "length", "repetition" or "interrupted"
+    pictures: tuple[str, ...] = ()  # their paths
+
+
+def _paths(value: object) -> tuple[str, ...]:
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
 @dataclass
@@ -52,10 +57,11 @@ class Transcript:
                 self._parts.clear()
             self._keep_parts()
         match event:
-            case {"kind": "user" | "note" as role, "text": str(text)}:
-                self.turns.append(Turn(role, text))
+            case {"kind": "user" | "note" as role, "text": str(text), **more}:
+                self.turns.append(Turn(role, text, pictures=_paths(more.get("pictures"))))
             case {"kind": "assistant", "text": str(text), **more}:
-                self.turns.append(Turn("assistant", text, str(more.get("finish", "stop"))))
+                finish = str(more.get("finish", "stop"))
+                self.turns.append(Turn("assistant", text, finish))
             case {"kind": "part", "text": str(text)}:
                 self._parts.append(text)
             case {"kind": "more", "text": str(text), **more} if self.answer:
@@ -122,8 +128,9 @@ class Transcript:
         if self.summary:
             found.append({"kind": "summary", "turns": 0, "text": self.summary})
         for turn in self.turns:
-            finish = {"finish": turn.finish} if turn.role == "assistant" else {}
-            found.append({"kind": turn.role, "text": turn.text, **finish})
+            more: dict[str, Any] = {"finish": turn.finish} if turn.role == "assistant" else {}
+            more |= {"pictures": list(turn.pictures)} if turn.pictures else {}
+            found.append({"kind": turn.role, "text": turn.text, **more})
         return found
 
     def reminder(self) -> str:

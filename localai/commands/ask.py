@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     "images",
     multiple=True,
     metavar="FILE",
-    help="A picture that the question is about; may be given again.",
+    help="A picture that the question is about (- is stdin); may be given again.",
 )
 @options.image_tokens
 @option("--raw", is_flag=True, help="Continue the text, without a chat template.")
@@ -108,6 +108,10 @@ def ask(ctx: click.Context, /, **given: Any) -> int:
 def _question(console: Console, given: dict[str, Any]) -> str:
     """Return stdin's text, what was said, and the argument's text."""
     typed = given["words"] == ("-",)
+    if "-" in given["images"]:
+        if typed:
+            raise BadInput("stdin cannot be question and picture both", "leave out one -")
+        given["no_stdin"] = True
     if typed and given["no_stdin"]:
         raise BadInput("- reads stdin, and --no-stdin leaves it alone", "use one of them")
     argument = "" if typed else " ".join(given["words"])
@@ -138,11 +142,9 @@ def _answer(console: Console, given: dict[str, Any], text: str) -> Answer | None
     request = build.request(asked, text, prompt, card)
     own = (prompt and prompt.model) or (card and card.model) or ""
     if given["images"]:
-        if given["show_prompt"]:
-            raise BadInput("--show-prompt shows text, and a picture is none", "leave out --image")
         from localai.generation.pictures import Attachments, load
 
-        with Attachments(load(given["images"])) as shown:
+        with Attachments(load(given["images"], console.read_bytes)) as shown:
             seen = shown.to(request)._replace(image_tokens=given["image_tokens"])
             return _answered(console, given, seen, own, shown.files)
     if given["image_tokens"]:
@@ -172,7 +174,7 @@ def _answered(
         if given["show_prompt"]:
             from localai.commands.show_prompt import show_prompt
 
-            show_prompt(console, engine, request, spec.name, as_json=given["as_json"])
+            show_prompt(console, engine, request, spec.name, files, as_json=given["as_json"])
             return None
         answer = _printed(console, given, engine, spec.name, request, files)
     if remark := answer.remark():

@@ -73,7 +73,7 @@ def chat(ctx: click.Context, /, **given: Any) -> int:
     from localai.chat.view import ChatView
 
     models = open.ModelHandle(
-        lambda name: spec_for(console, {**given, "model": name or given["model"]}),
+        lambda name, role: spec_for(console, {**given, "model": name or given["model"]}, role=role),
         lambda spec: engine_for(console, given, spec),
     )
     messages = script.read(given["script"], console) if given["script"] else None

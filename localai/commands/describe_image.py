@@ -68,7 +68,8 @@ _TASKS = ("alt", "tags", "ocr", "filename")
 def describe_image(ctx: click.Context, /, **given: Any) -> int:
     """Say what pictures show; `-` is stdin.
 
-    One picture gives its text alone; several give a line each: file, tab, text.
+    One picture gives its text alone; several give a line each: file, tab, text. Answers are greedy
+    unless --temp says otherwise.
 
     \b
     Examples:

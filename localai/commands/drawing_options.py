@@ -82,7 +82,8 @@ def asked_of(given: dict[str, Any], like: GenerationParameters | None) -> DrawOp
         raise BadInput("--size and another size cannot be kept together", "use one of them")
     width, height = size_of(given["size"]) if given["size"] else (given["width"], given["height"])
     init = given["init"]
-    stdin = InitImage("stdin", file=0) if init == "-" else None
+    piped = init and not os.path.isfile(init)
+    stdin = InitImage("stdin" if init == "-" else init, file=0) if piped else None
     said = {
         "negative": given["negative"],
         "width": width,

@@ -63,6 +63,8 @@ def sd(ctx: click.Context, /, **given: Any) -> int:
     options.apply(console, given)
     if given["words"][:1] == ("show",) and len(given["words"]) == 2:
         return _show(console, given["words"][1], as_json=given["as_json"])
+    if given["words"] == ("show",):
+        raise BadInput("show names no picture", "localai sd show FILE.png")
     known = like(console, given)
     prompts = _prompts(console, given, known)
     asked = asked_of(given, known)
@@ -178,15 +180,26 @@ def _names(
 
 
 def _init_files(console: Console, given: dict[str, Any], opened: ExitStack) -> tuple[int, ...]:
-    """Return the descriptor of a picture that comes on stdin: kept in a file, to be read twice."""
-    if given["init"] != "-":
-        if given["init"] and not os.path.isfile(given["init"]):
-            raise BadInput(f"there is no file {shown(given['init'])}", "--init FILE")
+    """Return the descriptor of a picture that comes on stdin or a pipe, kept to be read twice."""
+    name = given["init"]
+    if not name or os.path.isfile(name):
         return ()
+    if name != "-" and (not os.path.exists(name) or os.path.isdir(name)):
+        raise BadInput(f"there is no file {shown(name)}", "--init FILE")
+    data = console.read_bytes() if name == "-" else _read_pipe(name)
     file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (it is entered)
-    file.write(console.read_bytes())
+    file.write(data)
     file.flush()
     return (file.fileno(),)
+
+
+def _read_pipe(name: str) -> bytes:
+    """Return the bytes of what is no plain file, such as `<(command)`."""
+    with open(name, "rb") as file:
+        data = file.read(_MOST_TEXT + 1)
+    if len(data) > _MOST_TEXT:
+        raise BadInput(f"{shown(name)} goes on and on", "--init FILE")
+    return data
 
 
 def _view(console: Console, given: dict[str, Any], asked: DrawOptions) -> DrawingView:

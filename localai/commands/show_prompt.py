@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from localai.errors import TooLong
 from localai.formats import prompt_report
 from localai.pool.engine_client import EngineClient
@@ -11,9 +13,20 @@ from localai.types import TextRequest
 
 
 def show_prompt(
-    console: Console, engine: EngineClient, request: TextRequest, model: str, *, as_json: bool
+    console: Console,
+    engine: EngineClient,
+    request: TextRequest,
+    model: str,
+    files: Sequence[int] = (),
+    *,
+    as_json: bool,
 ) -> None:
-    """Write a request's prompt and the tokens of its parts.
+    """Write a request's prompt and the tokens of its parts; a picture has tokens and no text.
+
+    Parameters
+    ----------
+    files : sequence of int
+        Descriptors of the pictures of the request.
 
     Raises
     ------
@@ -21,7 +34,7 @@ def show_prompt(
         It would not be answered; it is shown all the same.
     """
     with ProgressLine(console, "reading the prompt" if engine.ready() else f"loading {model}"):
-        count = engine.measure(request._replace(itemize=True))
+        count = engine.measure(request._replace(itemize=True), files)
     if as_json:
         console.write_json(prompt_report.as_json(count, model))
     else:

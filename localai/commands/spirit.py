@@ -53,6 +53,7 @@ _sound = options.stack(
 @option("--languages", metavar="A,B,...", help="That may be spoken. [all that have prompts]")
 @option("--prompts", metavar="FILE", help="Spirit prompts, before the shipped ones.")
 @option("--translate", is_flag=True, help="The model knows --language alone: it translates.")
+@options.microphone
 @option("--hear", metavar="MODEL", help="The hearing model, for spoken questions.")
 @option("--seed-image", metavar="FILE", help="The seed is the red light of a picture.")
 @option("--log", metavar="FILE", help="Write what is asked and said as JSON lines.")
@@ -74,6 +75,7 @@ def spirit(ctx: click.Context, /, **given: Any) -> int:
       localai spirit -m tiny
       localai spirit -m tiny --once "Is anybody there?"
       localai spirit -m tiny --audio question.wav --count 3 --seed 7
+      localai spirit -m tiny --mic
       localai spirit -m tiny -c ghost --once "Who are you?" --record session.wav
       localai spirit replay seance.jsonl
     """  # noqa: D301 (click reads the \b)

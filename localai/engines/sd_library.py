@@ -35,6 +35,7 @@ _APPLIED: Final = re.compile(
     r"\((\d+) / \d+\) LoRA tensors have been applied, lora_file_path = (.*)"
 )
 PREVIEW_PROJECTED, PREVIEW_DECODED = 1, 2  # preview_t: projected latents, decoded by TAESD
+_DECODED: Final = 3  # previews of a picture that are decoded
 LORA_AT_RUNTIME: Final = 2  # lora_apply_mode_t
 
 
@@ -137,7 +138,9 @@ class DiffusionContext:
         record = _initialised(native.sd_img_gen_params_t(), "sd_img_gen_params_init")
         kept = _fill(record, params)
         TALK.begin(progress, preview)
-        TALK.show_previews(preview_mode if preview else 0)
+        # Projected latents cost nothing; to decode them takes as long as to decode the picture.
+        every = 1 if preview_mode == PREVIEW_PROJECTED else max(1, -(-params.steps // _DECODED))
+        TALK.show_previews(preview_mode if preview else 0, every)
         try:
             images = native.generate_image(self._pointer, ctypes.byref(record))
         finally:

@@ -40,9 +40,15 @@ class LibraryTalk:
         native.sd_set_progress_callback(self._progress, None)
         self.show_previews(0)
 
-    def show_previews(self, mode: int) -> None:
-        """Ask for previews of a kind from now on; 0: none."""
-        native.sd_set_preview_callback(self._preview, mode, 1, True, False, None)
+    def show_previews(self, mode: int, every: int = 1) -> None:
+        """Ask for previews of a kind from now on, one in so many steps; mode 0: none."""
+        self._mode, self._every = mode, every
+        self._want_preview(1)
+
+    def _want_preview(self, step: int) -> None:
+        """Say whether a step is shown: the library takes an interval, and does not heed it."""
+        shown = self._mode != 0 and step % self._every == 0
+        native.sd_set_preview_callback(self._preview, self._mode, 1, shown, False, None)
 
     def begin(self, progress: Progressed | None, preview: Previewed | None) -> None:
         """Forget what was said, and tell these from now on."""
@@ -72,6 +78,8 @@ class LibraryTalk:
 
     def _take_progress(self, step: int, steps: int, _: float, __: Any) -> None:
         if self.sampling and self.progress is not None and 0 <= step <= steps:
+            if self._mode:
+                self._want_preview(step + 1)
             self.progress(step, steps)
 
     def _take_preview(self, _: int, count: int, frames: Any, __: bool, ___: Any) -> None:

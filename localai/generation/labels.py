@@ -21,7 +21,8 @@ def asked(turns: Sequence[Message]) -> list[Message]:
     """Return turns of which the last, if the user has said it, is the input."""
     if not turns or turns[-1].role != "user" or turns[-1].parts:
         return list(turns)
-    return [*turns[:-1], labelled("input", "user", turns[-1].content)]
+    last = turns[-1]
+    return [*turns[:-1], last._replace(parts=one_part("input", last.content))]
 
 
 def noted(history: Sequence[Message], notes: Sequence[DepthNote]) -> list[Message]:

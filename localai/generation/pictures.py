@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from localai.errors import BadInput
+from localai.formats.text import shown
 from localai.media.pixels import Pixels, share
 from localai.types import Picture, TextRequest
+
+_MOST_PIPED = 1 << 26  # bytes
 
 
 class Attachments:
@@ -54,8 +57,25 @@ class Attachments:
         return request._replace(messages=(*head, last._replace(pictures=self.pictures)))
 
 
-def load(names: Sequence[str]) -> list[Pixels]:
+def _file(name: str) -> Path | bytes:
+    """Return a file's path; of a pipe, which can be read once, what comes through it."""
+    path = Path(os.path.expanduser(name))
+    if not path.is_fifo():
+        return path
+    with path.open("rb") as pipe:
+        data = pipe.read(_MOST_PIPED + 1)
+    if len(data) > _MOST_PIPED:
+        raise BadInput(f"more than 64 MB came through {shown(name)}")
+    return data
+
+
+def load(names: Sequence[str], read_stdin: Callable[[], bytes] | None = None) -> list[Pixels]:
     """Return picture files decoded, by their names.
+
+    Parameters
+    ----------
+    read_stdin : callable
+        Gives the bytes of what `-` stands for; None: a file of that name.
 
     Raises
     ------
@@ -64,4 +84,9 @@ def load(names: Sequence[str]) -> list[Pixels]:
     """
     from localai.media import pictures  # with Pillow
 
-    return [pictures.open_picture(Path(name).expanduser(), name).pixels for name in names]
+    def source(name: str) -> Path | bytes:
+        return read_stdin() if read_stdin and name == "-" else _file(name)
+
+    if read_stdin and names.count("-") > 1:
+        raise BadInput("stdin holds one picture, and - was given twice", "leave out one")
+    return [pictures.open_picture(source(name), name).pixels for name in names]

@@ -72,7 +72,7 @@ class EngineClient(ABC):
         """Return how many tokens the prompt of a request has, without answering it."""
         return self.measure(request).tokens
 
-    def measure(self, request: Any) -> TokenCount:
+    def measure(self, request: Any, files: Sequence[int] = ()) -> TokenCount:
         """Return what is known of the prompt of a request, without answering it.
 
         Raises
@@ -80,12 +80,12 @@ class EngineClient(ABC):
         LocalaiError
             The request cannot be answered, or how the worker has ended.
         """
-        events = EventStream(self, lambda connection: connection.count_tokens(request))
+        events = EventStream(self, lambda connection: connection.count_tokens(request, files))
         return next(event for event in events if isinstance(event, TokenCount))
 
-    def send(self, request: Any) -> str:
-        """Send a request whose events `receive` returns; return its id."""
-        return self._connection().send(request)
+    def send(self, request: Any, files: Sequence[int] = ()) -> str:
+        """Send a request, and open descriptors, whose events `receive` returns; return its id."""
+        return self._connection().send(request, files)
 
     def receive(self) -> Events:
         """Wait for events of the requests that were sent, each with its request's id.

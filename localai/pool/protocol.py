@@ -32,7 +32,7 @@ from localai.types import Event, Failed
 
 VERSION = 4
 MAX_FRAME = 1 << 28  # bytes: more is not one of ours
-MAX_FILES = 8  # descriptors with one frame
+MAX_FILES = 64  # descriptors with one frame
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once: it takes longer
 _LENGTH = struct.Struct(">I")
 

@@ -78,21 +78,23 @@ class WorkerConnection:
         BadInput
             It is more than a frame can carry, or not open.
         """
+        # It is sent before the model is loaded: it is there when the worker looks.
+        more = {"client": client} if client else {}
+        return self._send_request("generate", request, files, **more)
+
+    def count_tokens(self, request: Any, files: Sequence[int] = ()) -> str:
+        """Ask for the tokens of a request's prompt; return the id of the answer."""
+        return self._send_request("count_tokens", request, files)
+
+    def _send_request(self, kind: str, request: Any, files: Sequence[int], **more: Any) -> str:
         if len(files) > protocol.MAX_FILES:
             raise BadInput(
                 f"a request with {len(files)} open files; at most {protocol.MAX_FILES} are taken",
                 "give them in parts",
             )
-        # It is sent before the model is loaded: it is there when the worker looks.
-        fields = {"request": to_plain(request)}
-        more = {"client": client} if client else {}
         if files:
-            more["files"] = len(files)  # type: ignore[assignment]
-        return self._send_new("generate", files, **fields, **more)
-
-    def count_tokens(self, request: Any) -> str:
-        """Ask for the tokens of a request's prompt; return the id of the answer."""
-        return self._send_new("count_tokens", (), request=to_plain(request))
+            more["files"] = len(files)
+        return self._send_new(kind, files, request=to_plain(request), **more)
 
     def events(self, name: str) -> Iterator[Event]:
         """Yield the events of a request as they come, up to its last.

@@ -64,6 +64,7 @@ class ScreenState:
     level: float = 0.0
     begun: bool = False
     paused: bool = False
+    listening: bool = False  # somebody speaks into a microphone
     waiting: bool = False  # a question was asked, and nothing has been said yet
     sounding: bool = True
     recording: bool = False
@@ -123,7 +124,7 @@ def _centred(line: Line, width: int) -> Line:
 def _title(state: ScreenState, width: int) -> Line:
     left = f" SPIRIT BOX  {state.band.name}"
     way = f" {_ARROWS[state.direction]} {state.direction}  {state.step} ms  seed {state.seed}"
-    marks = "  ❚❚ paused" if state.paused else ""
+    marks = "  ❚❚ paused" if state.paused and not state.listening else ""
     marks += "  ● rec" if state.recording else ""
     room = width - cells(left)
     return [("title", clip(left, width)), ("dim", clip(way, room)),
@@ -242,6 +243,8 @@ def _bottom(state: ScreenState, width: int) -> Line:
         while cells(text) > max(1, width - 9):
             text = text[1:]
         return [("key", " ask › "), ("word", text), ("fresh", "▏")]
+    if state.listening:
+        return [("key", clip(" ● listening: speak; silence or space ends it", width))]
     if state.notice:
         return [("key", clip(f" {one_line(state.notice)}", width))]
     line: Line = [("", " ")]

@@ -11,6 +11,7 @@ from localai.errors import BadInput
 from localai.seance import equipment, opening
 from localai.seance.equipment import Engines, SoundWishes
 from localai.seance.hearing import Question, heard
+from localai.seance.listening import Ears, heard_once
 from localai.seance.opening import SeancePlan, SeanceWishes
 from localai.seance.plain_view import PlainView
 from localai.seance.script import answers, typed
@@ -45,7 +46,8 @@ def hold(
         performer = equipment.performer(engines, plan, sound, spec.name, opened, live=not scripted)
         view = PlainView(console, plan, as_json=showing.as_json)
         view.begin()
-        questions = _questions(console, engines, plan, showing) if scripted else iter(())
+        ears = _ears(engines, plan, showing)
+        questions = _questions(console, engines, plan, showing, ears) if scripted else iter(())
         engine = opened.enter_context(engines.engine(spec))
         seance = plan.begin(engine)
         if scripted:
@@ -54,13 +56,32 @@ def hold(
             return
         from localai.seance import interactive  # with a screen's library, which no script needs
 
-        interactive.hold(console, plan, seance, performer, view, sound, showing, opened)
+        held = interactive.SeanceParts(plan, seance, performer, view, ears)
+        interactive.hold(console, held, sound, showing, opened)
+
+
+def _ears(engines: Engines, plan: SeancePlan, showing: Showing) -> Ears | None:
+    """Return what hears a microphone, where one is asked for."""
+    if not showing.speaks:
+        return None
+    spec, options = engines.spec(showing.hear, "hear"), plan.options
+    return Ears(
+        lambda: engines.engine(spec),
+        spec,
+        options.languages,
+        options.language,
+        showing.mic_device or "",
+    )
 
 
 def _questions(
-    console: Console, engines: Engines, plan: SeancePlan, showing: Showing
+    console: Console,
+    engines: Engines,
+    plan: SeancePlan,
+    showing: Showing,
+    ears: Ears | None,
 ) -> Iterator[Question]:
-    """Yield the questions of the command line, of sounds, and of stdin."""
+    """Yield the questions of the command line, of sounds, of a microphone, and of stdin."""
     if showing.once is not None:
         yield from typed([showing.once], plan.language_of)
     if showing.audio:
@@ -70,6 +91,9 @@ def _questions(
                 source, told = (0, "stdin") if name == "-" else (Path(name), name)
                 spoken, usual = plan.options.languages, plan.options.language
                 yield heard(source, engine, spec, spoken, usual, told)
+    elif ears is not None and showing.once is None:
+        console.talk("listening: silence ends the question")
+        yield heard_once(ears)
     elif showing.once is None:
         text = console.read_stdin()
         if not text.strip():

@@ -6,12 +6,15 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import NamedTuple
 
 from localai import settings
+from localai.errors import LocalaiError
 from localai.seance import equipment
 from localai.seance.equipment import SoundWishes
 from localai.seance.events import AnswerGiven, QuestionAsked
 from localai.seance.hearing import Question
+from localai.seance.listening import Ears, QuestionListener
 from localai.seance.live import LiveSeance, Shown
 from localai.seance.opening import SeancePlan
 from localai.seance.performer import Performer
@@ -23,15 +26,18 @@ from localai.terminal.console import Console
 _LOOK = 0.2  # seconds between two looks at whether the seance has failed
 
 
+class SeanceParts(NamedTuple):
+    """A seance and what it is heard through."""
+
+    plan: SeancePlan
+    seance: Seance
+    performer: Performer
+    view: PlainView
+    ears: Ears | None  # what hears a microphone
+
+
 def hold(
-    console: Console,
-    plan: SeancePlan,
-    seance: Seance,
-    performer: Performer,
-    view: PlainView,
-    sound: SoundWishes,
-    showing: Showing,
-    opened: ExitStack,
+    console: Console, held: SeanceParts, sound: SoundWishes, showing: Showing, opened: ExitStack
 ) -> None:
     """Hold a seance until somebody leaves.
 
@@ -44,24 +50,24 @@ def hold(
     def answers(
         question: Question, stale: Callable[[], bool]
     ) -> Iterator[QuestionAsked | AnswerGiven]:
-        return seance.ask(question.text, question.language, stale)
+        return held.seance.ask(question.text, question.language, stale)
 
     def live_of(show: Callable[[Shown], None], warn: Callable[[str], None]) -> LiveSeance:
-        performer.warn = warn
+        held.performer.warn = warn
         player = equipment.player(sound, warn, opened)
-        live = LiveSeance(answers, performer, player, show, warn, showing.lines)
+        live = LiveSeance(answers, held.performer, player, show, warn, showing.lines)
         live.volume = sound.volume / 100
         return live
 
     dumb = settings.load().term in ("", "dumb")
     if showing.plain or showing.as_json or dumb or not console.stdout.terminal:
-        with live_of(view.show_live, console.warn) as live:
-            _plainly(console, live, plan.language_of)
+        with live_of(held.view.show_live, console.warn) as live:
+            _plainly(console, live, held, opened)
         return
     from localai.seance.frame import ScreenState
     from localai.seance.screen import SeanceScreen
 
-    box = performer.box
+    box, plan = held.performer.box, held.plan
     state = ScreenState(
         box.band, box.sweep.frequency, box.step_ms, box.sweep.direction, sound.volume,
         plan.options.seed, calm=showing.calm, sounding=not sound.silent,
@@ -69,17 +75,38 @@ def hold(
     )  # fmt: skip
     screen = SeanceScreen(console, state, plan.language_of)
     with live_of(screen.show, screen.warn) as live:
+        if held.ears:
+            screen.listener = opened.enter_context(
+                QuestionListener(held.ears, screen.heard, screen.deaf)
+            )
         screen.run(live)
 
 
-def _plainly(console: Console, live: LiveSeance, language_of: Callable[[str], str]) -> None:
+def _plainly(console: Console, live: LiveSeance, held: SeanceParts, opened: ExitStack) -> None:
     """Take questions from a terminal, a line each, until its end."""
+    listener: QuestionListener | None = None
+    if held.ears:
+
+        def heard(question: Question) -> None:
+            console.talk(f"> {question.text}")
+            live.ask(question)
+
+        def deaf(error: LocalaiError) -> None:
+            live.paused = False
+            console.warn(error.what)
+
+        listener = opened.enter_context(QuestionListener(held.ears, heard, deaf))
     live.begin()
-    console.talk("Ask something; each line is a question. Ctrl-D or Ctrl-C ends the seance.")
+    speak = "An empty line begins and ends listening. " if listener else ""
+    console.talk(
+        f"Ask something; each line is a question. {speak}Ctrl-D or Ctrl-C ends the seance."
+    )
     for line in _lines(console):
         live.raise_failure()
         if line is not None and (text := line.strip()):
-            live.ask(Question(text, language_of(text)))
+            live.ask(Question(text, held.plan.language_of(text)))
+        elif line is not None and listener is not None:
+            listener.toggle(live)
 
 
 def _lines(console: Console) -> Iterator[str | None]:

@@ -124,6 +124,14 @@ class LiveSeance:
         self.paused = False
         self._wanted.put((self._generation, question))
 
+    def hush(self) -> None:
+        """Say nothing more to the last question, and stand still: somebody is about to speak."""
+        with self._turn:
+            self._generation += 1
+            self._done = self._generation
+            self._performer.box.clear()
+        self.paused = True
+
     def raise_failure(self) -> None:
         """Raise why the seance has ended by itself, if it has."""
         if self.failure is not None:

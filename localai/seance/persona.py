@@ -18,14 +18,14 @@ _LONGEST = 1200  # characters of who the voice is, and as many of examples: cont
 _MARKUP = re.compile(r"[*_`#<>]+")
 
 
-class Persona(NamedTuple):
+class SpiritPersona(NamedTuple):
     """What stands before the prompts of a language; empty where nobody in particular speaks."""
 
     about: str = ""  # who the voice is
     examples: str = ""  # how it has answered: before questions only, or a monologue would ask some
 
 
-def persona(card: Character, prompts: SpiritPrompts, seed: int) -> Persona:
+def persona(card: Character, prompts: SpiritPrompts, seed: int) -> SpiritPersona:
     """Return a card as text before the prompts of a language.
 
     Parameters
@@ -43,7 +43,7 @@ def persona(card: Character, prompts: SpiritPrompts, seed: int) -> Persona:
     for block in (_exchange(turns, prompts) for turns in parts.examples):
         if len(examples) + len(block) <= _LONGEST:
             examples += block
-    return Persona(f"{lead} {_cut(about.strip())}".rstrip() + "\n\n", examples)
+    return SpiritPersona(f"{lead} {_cut(about.strip())}".rstrip() + "\n\n", examples)
 
 
 def _exchange(turns: Sequence[ExampleTurn], prompts: SpiritPrompts) -> str:

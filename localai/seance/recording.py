@@ -15,7 +15,7 @@ from localai.seance.radio import Samples
 from localai.system.files import adopt, partial_result
 
 
-class Recording:
+class WavRecording:
     """A WAV file that is whole whenever and however the seance ends, but by a kill.
 
     Parameters
@@ -78,10 +78,10 @@ class Recordings:
             self._voice = self._opened(voice, force, opened)
             self._stack = opened.pop_all()
 
-    def _opened(self, name: str | None, force: bool, opened: ExitStack) -> Recording | None:
+    def _opened(self, name: str | None, force: bool, opened: ExitStack) -> WavRecording | None:
         if name is None:
             return None
-        recording = Recording(Path(name), force=force)
+        recording = WavRecording(Path(name), force=force)
         opened.callback(recording.close)
         return recording
 

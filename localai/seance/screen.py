@@ -21,11 +21,13 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
 
+from localai.errors import LocalaiError
 from localai.seance.band import BANDS, DIRECTIONS, STEPS
 from localai.seance.box import BoxStep
 from localai.seance.events import SILENCE, AnswerGiven, QuestionAsked, WordPlaced
 from localai.seance.frame import STYLES, ScreenState, frame
 from localai.seance.hearing import Question
+from localai.seance.listening import QuestionListener
 from localai.seance.live import LiveSeance
 from localai.terminal.console import Console
 from localai.terminal.tty_modes import kept_modes
@@ -50,6 +52,9 @@ class SeanceScreen:
     ) -> None:
         self._console, self.state, self._language_of = console, state, language_of
         self._live: LiveSeance | None = None
+        self.listener: QuestionListener | None = (
+            None  # hears questions, where there is a microphone
+        )
         self._noticed = 0.0
 
     def show(self, event: QuestionAsked | AnswerGiven | BoxStep) -> None:
@@ -71,6 +76,19 @@ class SeanceScreen:
     def warn(self, text: str) -> None:
         """Show a line below for some seconds."""
         self.state.notice, self._noticed = text, time.monotonic()
+
+    def heard(self, question: Question) -> None:
+        """Ask what was spoken; called in the thread that listens."""
+        assert self._live is not None
+        self.state.said.append(("you", question.text))
+        self.state.words = []
+        self._live.ask(question)
+
+    def deaf(self, error: LocalaiError) -> None:
+        """Say why nothing was heard; called in the thread that listens."""
+        if self._live is not None:
+            self._live.paused = False
+        self.warn(f"{error.what}; Enter types a question")
 
     def run(self, live: LiveSeance) -> None:
         """Show a seance until somebody leaves, or until it fails.
@@ -104,6 +122,9 @@ class SeanceScreen:
         if self.state.begun and self.state.notice and now - self._noticed > _NOTICE:
             self.state.notice = ""
         self.state.paused, self.state.volume = live.paused, round(live.volume * 100)
+        self.state.listening = self.listener is not None and self.listener.listening
+        if self.state.listening and self.listener is not None:
+            self.state.level = self.listener.level
         size = get_app().output.get_size()
         found: StyleAndTextTuples = []
         for line in frame(self.state, size.columns, size.rows, now):
@@ -194,7 +215,17 @@ def _typing_keys(keys: KeyBindings, typing: Condition, screen: SeanceScreen) -> 
         screen.ask_typed()
 
 
-def _talk(screen: SeanceScreen, _: LiveSeance) -> None:
+def _talk(screen: SeanceScreen, live: LiveSeance) -> None:
+    """Listen, where there is a microphone; else a question is typed."""
+    listener = screen.listener
+    if listener is None:
+        _type(screen, live)
+    else:
+        screen.state.words = []
+        listener.toggle(live)
+
+
+def _type(screen: SeanceScreen, _: LiveSeance) -> None:
     screen.state.typed = ""
 
 
@@ -244,7 +275,7 @@ def _mark(screen: SeanceScreen, live: LiveSeance) -> None:
 
 _ACTS: dict[str, Callable[[SeanceScreen, LiveSeance], None]] = {
     "space": _talk,
-    "enter": _talk,
+    "enter": _type,
     "p": _pause,
     "right": _slower,
     "left": _faster,

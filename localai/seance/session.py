@@ -11,20 +11,22 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import NamedTuple, Protocol
 
 from localai.errors import TooLong
 from localai.formats.sentences import sentences
 from localai.seance.events import SILENCE, AnswerGiven, QuestionAsked
-from localai.seance.persona import Persona
+from localai.seance.persona import SpiritPersona
 from localai.seance.prompts import SpiritPrompts
 from localai.seance.translation import translation
-from localai.types import Event, Sampling, Text, TextRequest
+from localai.types import Event, Finished, Sampling, Text, TextRequest
 
 SAMPLING = Sampling(temperature=1.1, top_k=50, top_p=1.0, min_p=0.0)
 """How a spirit chooses its words unless it is told otherwise."""
 
 _CONTEXT = 2048  # tokens that a seance makes do with
+_BLANK_LINES = 3  # that may come before the first word
 # Something said four times on end. Small models loop so, and would go on with nothing else.
 _LOOP = re.compile(r"(.{2,60}?)\1{3,}")
 
@@ -49,7 +51,7 @@ class SeanceOptions(NamedTuple):
     max_tokens: int = 128
     context: int = _CONTEXT  # tokens that prompt and answer take at most
     translate: bool = False  # the model knows `language` alone
-    personas: Mapping[str, Persona] = {}  # by language: what stands before the prompts
+    personas: Mapping[str, SpiritPersona] = {}  # by language: what stands before the prompts
 
 
 class Seance:
@@ -118,7 +120,7 @@ class Seance:
     ) -> str | None:
         """Return the first line of what the model says next; None: it was interrupted."""
         prompts = self._prompts[language]
-        who = self.options.personas.get(language, Persona())
+        who = self.options.personas.get(language, SpiritPersona())
         while True:
             # Without a word so far there is nothing to go on from: the question is asked again.
             raw = prompts.going_on(said) if said else who.examples + prompts.asked(question)
@@ -157,23 +159,29 @@ class Seance:
         return request._replace(**more)  # type: ignore[arg-type]  # fields of the record
 
     def _first_line(self, request: TextRequest, interrupted: Callable[[], bool]) -> str | None:
-        """Return the first line that is not blank: there a model begins to make up questions."""
-        text = ""
-        events = self._engine.ask(request)
-        try:
-            for event in events:
-                if interrupted():
-                    return None
-                if isinstance(event, Text):
-                    text += event.text
-                    if len(text.lstrip().splitlines()) > 1 or text.lstrip().endswith("\n"):
-                        break
-        finally:
-            close = getattr(events, "close", None)  # cancels what was not waited for
-            if close is not None:
-                close()
-        lines = text.strip().splitlines()
-        return _without_loop(" ".join(lines[0].split())) if lines else ""
+        """Return the first line that is not blank: there a model begins to make up questions.
+
+        The engine stops at the line's end by itself. An answer that is left early would be in its
+        memory as far as chance had it, and what is evaluated beside that rounds differently: the
+        same seed would not say the same.
+        """
+        request = request._replace(stop=(*request.stop, "\n"))
+        for _ in range(_BLANK_LINES):
+            text, tokens = "", 0
+            with closing(self._engine.ask(request)) as events:  # type: ignore[type-var]
+                for event in events:
+                    if interrupted():
+                        return None
+                    if isinstance(event, Text):
+                        text += event.text
+                    elif isinstance(event, Finished) and event.usage:
+                        tokens = event.usage.answer_tokens
+            if text.strip():
+                return _without_loop(" ".join(text.split()))
+            if not tokens:  # it has nothing to say; else it began with a blank line, and goes on
+                break
+            request = request._replace(raw=f"{request.raw}\n")
+        return ""
 
     def _sentence(self, line: str, place: tuple[int, int]) -> str:
         """Return one sentence of a line at random."""

@@ -11,7 +11,14 @@ class Showing(NamedTuple):
     once: str | None = None
     audio: tuple[str, ...] = ()
     hear: str | None = None  # the hearing model
+    mic: bool = False
+    mic_device: str | None = None  # a microphone's name, or a part of it
     lines: int | None = None  # a question
     plain: bool = False
     calm: bool = False
     as_json: bool = False
+
+    @property
+    def speaks(self) -> bool:
+        """Whether questions are spoken into a microphone."""
+        return self.mic or self.mic_device is not None

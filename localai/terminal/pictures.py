@@ -23,7 +23,6 @@ Protocol = Literal["kitty", "iterm2", "blocks"]
 
 _KITTY_CHUNK: Final = 4096  # bytes of base64 in one escape
 _MOST_COLUMNS: Final = 64
-_BELOW: Final = 3  # rows that stay free for the path and the progress
 _VARIABLES: Final = (
     *("TERM", "TERM_PROGRAM", "LC_TERMINAL", "COLORTERM", "TMUX", "STY"),
     *("KITTY_WINDOW_ID", "WEZTERM_PANE", "GHOSTTY_RESOURCES_DIR"),
@@ -66,7 +65,7 @@ def show(console: Console, image: Image) -> None:
 
 def cells_for(width: int, height: int, most_columns: int) -> tuple[int, int]:
     """Return the columns and rows that a picture of a size is drawn in; a cell is 1 x 2 pixels."""
-    most_rows = max(2, shutil.get_terminal_size().lines - _BELOW)
+    most_rows = max(2, shutil.get_terminal_size().lines // 2)  # what was there stays in sight
     columns = max(2, min(most_columns - 1, _MOST_COLUMNS))
     rows = max(1, round(columns * height / width / 2))
     if rows > most_rows:

@@ -7,6 +7,7 @@
     python -m tests.bench.streams          sixteen requests at once: llama-server with as many slots
     python -m tests.bench.fixed_part       the second use of a long system text
     python -m tests.bench.constrained      what a schema costs a token
+    python -m tests.bench.pictures         a hundred pictures: llama-server with the projector
     python -m tests.bench.memory_rule      what the memory rule predicts, and llama.cpp's own log
     python -m tests.bench.start            what `localai --help` costs
     python -m tests.bench.beside           decoding while other programs take the cores

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +211,7 @@ class Held:
             "tiny",
             {"threads": 1, **({"context": context} if context else {})},
         )
-        models = open.ModelHandle(lambda name: spec, DedicatedClient)
+        models = open.ModelHandle(lambda name, role: spec, DedicatedClient)
         settings = {"temperature": 0.0, **values.pop("settings", {})}
         wish = open.ChatRequest(save, False, save is not None, values, settings)
         self._open.append(open.begin(models, wish))
@@ -416,7 +416,7 @@ class Broken:
         self.requests: list[TextRequest] = []
         self.cancelled = False
 
-    def ask(self, request: TextRequest) -> Broken:
+    def ask(self, request: TextRequest, files: Sequence[int] = ()) -> Broken:
         self.requests.append(request)
         self._coming = iter(self.events)
         return self
@@ -434,7 +434,7 @@ class Broken:
         self.cancelled = True
         return None
 
-    def measure(self, request: TextRequest) -> TokenCount:
+    def measure(self, request: TextRequest, files: Sequence[int] = ()) -> TokenCount:
         return TokenCount(sum(len(message.content) for message in request.messages) // 4)
 
     def ready(self) -> bool:
@@ -689,7 +689,7 @@ def test_undo_takes_several_and_edit_replaces(held: Held) -> None:
 
 def test_help_is_made_of_the_registry() -> None:
     asked = ("reset retry undo edit continue system role character persona greeting model set "
-             "context file save load sessions copy stats export summarize quit sd help")  # fmt: skip
+             "context file image save load sessions copy stats export summarize quit sd help")  # fmt: skip
     assert {f"/{name}" for name in asked.split()} == set(registry.COMMANDS)
     for width in (40, 80, 120):
         shown = registry.overview(width)

@@ -70,7 +70,7 @@ def test_a_hundred_pictures_that_it_never_saw(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("warm")
 def test_the_same_picture_in_any_file_gets_the_same_words(tmp_path: Path) -> None:
-    drawn = next(d for d in drawings("forms", 50) if d.shape == "circle" and d.colour == "red")
+    drawn = next(d for d in drawings("forms", 400) if d.shape == "circle" and d.colour == "red")
     image = Image.fromarray(drawn.pixels)
     files = [save(tmp_path / f"a.{end}", image) for end in ("png", "bmp", "tif", "gif")]
     files += [
@@ -120,7 +120,7 @@ def test_cat_pipes_into_it_and_its_words_into_ask(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("warm")
 def test_each_task_has_its_form(tmp_path: Path) -> None:
-    drawn = next(d for d in drawings("tasks", 60) if d.shape == "ring" and d.colour == "blue")
+    drawn = next(d for d in drawings("tasks", 400) if d.shape == "ring" and d.colour == "blue")
     name = save(tmp_path / "x.png", Image.fromarray(drawn.pixels))
     assert see("--filename", name).out == f"blue-ring-on-{drawn.background}\n"
     assert see("--tags", name).out == f"blue, ring, {drawn.background}\n"

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from localai.errors import BadInput
+from localai.media.sound import open_sound
 from localai.seance.log import read
 from localai.seance.seed import image_seed
 from tests.conftest import ROOT, command, run
@@ -79,6 +80,26 @@ def test_a_spoken_question_is_heard_in_the_best_of_the_languages() -> None:
         assert answered["language"] == code
     piped = spirit("--audio", "-", stdin=(SPEECH / "open-the-door.flac").read_bytes())
     assert piped.code == 0 and "open the door" in piped.err
+
+
+def microphone(tmp_path: Path, said: str = "capital-of-france") -> dict[str, str]:
+    """The environment of a machine whose microphone says a spoken file, or `none`."""
+    if said != "none":
+        with open_sound(SPEECH / f"{said}.flac") as spoken:
+            whole = np.concatenate([block.samples for block in spoken.blocks()])
+        path = tmp_path / "microphone.raw"
+        path.write_bytes((whole * 32767).astype("<i2").tobytes())
+        said = str(path)
+    folder = ROOT / "tests" / "support" / "fake_sound"
+    return {"FAKE_MICROPHONE": said, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+
+
+def test_a_question_into_the_microphone(tmp_path: Path) -> None:
+    done = spirit("--mic", "--count", "2", env=microphone(tmp_path))
+    assert done.code == 0 and done.out.count("\n") == 2, done.err
+    assert "listening" in done.err and "[en] what is the capital of france\n" in done.err
+    deaf = spirit("--mic", env=microphone(tmp_path, "none"))
+    assert deaf.code == 3 and "no microphone" in deaf.err and deaf.out == ""
 
 
 def test_questions_on_stdin_a_line_each() -> None:
@@ -297,6 +318,7 @@ def test_a_recording_that_is_interrupted_is_whole(number: int, tmp_path: Path) -
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_an_hour_of_monologue_keeps_its_memory_flat(tmp_path: Path) -> None:
     """About 1,200 lines, as fast as they come."""
     import psutil

@@ -146,7 +146,8 @@ _lib = SimpleNamespace(sd_get_system_info=tell)
 """
     fake_diffusion(tmp_path, code, monkeypatch)
     found = probe_process.run(probe_process.command("image"))
-    assert found == LibraryInfo(build="stable-diffusion.cpp", features=("AVX", "AVX2"))
+    known = LibraryInfo(build="stable-diffusion.cpp", features=("AVX", "AVX2"))
+    assert replace(found, version="") == known  # the version is that of the package that is there
 
 
 def test_the_devices_of_the_library_that_hears(

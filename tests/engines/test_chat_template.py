@@ -15,7 +15,7 @@ from localai.engines.llama.escaping import tokenize_untrusted
 from localai.engines.llama.model import Model
 from localai.engines.llama.vocab import Vocab
 from localai.errors import BadInput, BadModel
-from localai.types import Message, ModelSpec
+from localai.types import Message, ModelSpec, Picture
 
 MARKERS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 GEMMA = (
@@ -115,6 +115,40 @@ def test_a_damaged_template_is_a_damaged_model(vocab: Vocab, source: str) -> Non
 def test_a_template_is_fenced_in(vocab: Vocab, source: str) -> None:
     with pytest.raises(BadModel, match="chat template"):
         ChatTemplate(source, vocab).encode([Message("user", "Hi")])
+
+
+PARTS = (  # as Idefics3 and SmolVLM have it
+    "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}"
+    "{% if message['content'][0]['type'] == 'image' %}{{ ':' }}{% else %}{{ ': ' }}{% endif %}"
+    "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{ line['text'] }}"
+    "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+
+
+def test_a_template_that_takes_parts_alone_gets_them(vocab: Vocab) -> None:
+    template = ChatTemplate(PARTS, vocab)
+    written = template.render([Message("user", "Who?")], answer=True, think=None)
+    assert written == "<|im_start|>User: Who?<|im_end|>\nAssistant:"
+    either = CHATML.replace("message['content']", "(message['content'] if message['content'] is "
+                            "string else message['content'][0]['text'] + message['type'])")  # fmt: skip
+    assert "Who?" in ChatTemplate(either, vocab).render(
+        [Message("user", "Who?")], answer=True, think=None
+    )
+
+
+def test_a_picture_stands_before_the_text_of_its_message(vocab: Vocab) -> None:
+    shown = Picture(0, 9, 9)
+    messages = [Message("system", "You see."), Message("user", "What?", pictures=(shown, shown))]
+    for source in (CHATML, PARTS):
+        template = ChatTemplate(source, vocab)
+        ids = template.encode(messages, pictures={shown: [-5, -6]})
+        at = ids.index(-5)
+        assert ids[at : at + 4] == [-5, -6, -5, -6]
+        bare = [message._replace(pictures=()) for message in messages]
+        text = vocab.detokenize(ids[:at] + ids[at + 4 :])
+        assert text == vocab.detokenize(template.encode(bare))
+        assert vocab.detokenize(ids[at + 4 :]).startswith("What?")
 
 
 def test_no_template_means_chatml(vocab: Vocab) -> None:

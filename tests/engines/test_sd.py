@@ -319,7 +319,7 @@ def test_pictures_are_enlarged(client: Any, tmp_path: Path) -> None:
 
 def test_previews_show_the_colour_on_its_way(client: Any, tmp_path: Path) -> None:
     found = draw(client, tmp_path, "a blue car", preview=True, width=128, steps=6)
-    assert len(found.previews) >= 4
+    assert len(found.previews) == 3, "as many as are worth their time"
     for frame in found.previews:
         rgb = base64.b64decode(frame.rgb)
         assert len(rgb) == 3 * frame.width * frame.height and frame.width <= 96

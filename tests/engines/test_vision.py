@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,17 @@ from PIL import Image, ImageDraw
 
 from localai.catalog.names import TINY_VISION
 from localai.engines.base import Call
-from localai.engines.llama.bindings import native
 from localai.engines.llama.embedding_cache import EmbeddingCache
 from localai.engines.llama.image_ids import PositionMap, begins_run, boundary, image_ids
-from localai.engines.llama.multimodal import mtmd
+from localai.engines.llama.projector import tiles
 from localai.engines.llama.slots import common_prefix
 from localai.media.pixels import Pixels, share
-from localai.types import LAST, Failed, Notice, Picture
-from tests.conftest import InProcess, Reply, request
+from localai.types import LAST, Failed, Finished, Notice, Picture
+from tests.conftest import InProcess, request
+from tests.support.seeing import Seeing, noise, prompt, reference
 from tests.support.vision_models import pair
 
 KINDS = ("idefics3", "gemma3", "qwen3vl")
-QUESTION = "What is in the picture?"
 COLOURS = {"red": (220, 30, 30), "blue": (30, 60, 220), "green": (30, 150, 40), "black": (5, 5, 5)}
 LONG_SYSTEM = " ".join(
     f"The {animal} lives in the forest and eats berries at night."
@@ -38,45 +38,6 @@ def drawn(colour: str) -> Pixels:
     image = Image.new("RGB", (56, 56), "white")
     ImageDraw.Draw(image).ellipse((14, 14, 42, 42), fill=COLOURS[colour])
     return Pixels(56, 56, image.tobytes())
-
-
-def noise(seed: int, width: int = 90, height: int = 60) -> Pixels:
-    chance = np.random.default_rng(seed)
-    coarse = chance.integers(0, 256, (height // 10, width // 10, 3), np.uint8)
-    return Pixels(width, height, coarse.repeat(10, 0).repeat(10, 1).tobytes())
-
-
-class Seeing(InProcess):
-    """The engine with a projector; keeps the logits that answers begin with."""
-
-    def __init__(self, files: tuple[str, ...], **spec: Any) -> None:
-        super().__init__(*map(Path, files), **spec)
-        self.rows: list[np.ndarray] = []
-        context = self.engine.scheduler.memory.context
-        read = context.logits
-
-        def logits(count: int) -> np.ndarray:
-            rows = read(count)
-            self.rows.append(rows.copy())
-            return rows
-
-        context.logits = logits  # type: ignore[method-assign]
-
-    def show(self, pictures: list[Pixels], text: str = QUESTION, **more: Any) -> str:
-        """Send a question to pictures; `system` and `before` come before it."""
-        files = [share(each) for each in pictures]
-        shown = tuple(Picture(at, p.width, p.height) for at, p in enumerate(pictures))
-        asked = request(text, **more)
-        last = asked.messages[-1]._replace(pictures=shown)
-        self._count += 1
-        name = f"p{self._count}"
-        sent = asked._replace(messages=(*asked.messages[:-1], last))
-        self.engine.submit(Call(name, "", sent, tuple(files)))
-        return name
-
-    def see(self, pictures: list[Pixels], text: str = QUESTION, **more: Any) -> Reply:
-        name = self.show(pictures, text, **more)
-        return self.gather([name])[name]
 
 
 @pytest.fixture
@@ -96,54 +57,6 @@ def seeing() -> Iterator[Callable[..., Seeing]]:
 def sees(seeing: Callable[..., Seeing]) -> Seeing:
     """The tiny model that sees."""
     return seeing((str(TINY_VISION), str(TINY_VISION.with_name("tiny-vision-mmproj.gguf"))))
-
-
-def reference(engine: Seeing, parts: list[str | Pixels]) -> np.ndarray:
-    """The logits after a prompt, by `mtmd_helper_eval_chunks` in a context of its own."""
-    library, model = mtmd(), engine.engine._model
-    projector = engine.engine._vision._projector
-    assert projector is not None
-    texts = [
-        library.mtmd_input_text(each.encode(), len(each.encode()), False, True)
-        if isinstance(each, str)
-        else None
-        for each in parts
-    ]
-    bitmaps = [
-        None
-        if isinstance(each, str)
-        else library.mtmd_bitmap_init(
-            each.width, each.height, (ctypes.c_uint8 * len(each.data)).from_buffer_copy(each.data)
-        )
-        for each in parts
-    ]
-    each_part = [
-        library.mtmd_input_part(ctypes.pointer(text) if text else None, bitmap)
-        for text, bitmap in zip(texts, bitmaps, strict=True)
-    ]
-    array = (ctypes.POINTER(library.mtmd_input_part) * len(parts))(*map(ctypes.pointer, each_part))
-    chunks = library.mtmd_input_chunks_init()
-    assert library.mtmd_tokenize_from_parts(projector.pointer, chunks, array, len(parts), True) == 0
-    parameters = native.llama_context_default_params()
-    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 1024
-    parameters.n_threads = parameters.n_threads_batch = 1
-    context = native.llama_init_from_model(model.pointer, parameters)
-    after = native.llama_pos()
-    status = library.mtmd_helper_eval_chunks(
-        projector.pointer, context, chunks, 0, 0, 1024, True, ctypes.byref(after)
-    )
-    assert status == 0
-    row = native.llama_get_logits_ith(context, -1)
-    logits = np.ctypeslib.as_array(row, (model.vocab.size,)).copy()
-    native.llama_free(context)
-    library.mtmd_input_chunks_free(chunks)
-    for bitmap in filter(None, bitmaps):
-        library.mtmd_bitmap_free(bitmap)
-    return logits
-
-
-def prompt(*pictures: Pixels, text: str = QUESTION) -> list[str | Pixels]:
-    return ["<|im_start|>user\n", *pictures, f"{text}<|im_end|>\n<|im_start|>assistant\n"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -288,16 +201,17 @@ def test_fewer_tokens_where_the_model_can(seeing: Callable[..., Seeing], tmp_pat
 
 
 def test_the_cache_of_encoded_pictures_keeps_to_its_limit(sees: Seeing) -> None:
-    cache = EmbeddingCache(most_bytes=3 * 49 * 128 * 4)
     projector = sees.engine._vision._projector
     assert projector is not None
     pictures = {bytes([at]): projector.see(noise(at), bytes([at])) for at in range(5)}
+    size = sum(tile.embedding.nbytes for tile in tiles(pictures[b"\0"]))
+    cache = EmbeddingCache(most_bytes=3 * size)
     for key, picture in pictures.items():
         cache.put(key, picture)
         cache.get(b"\0")
     kept = [key for key in pictures if cache.get(key)]
     assert kept == [b"\0", b"\3", b"\4"]
-    assert cache.bytes == 3 * 49 * 128 * 4
+    assert cache.bytes == 3 * size > 0
 
 
 def test_ids_of_a_picture_say_where_it_begins_and_how_far_it_reaches() -> None:
@@ -318,3 +232,24 @@ def test_ids_of_a_picture_say_where_it_begins_and_how_far_it_reaches() -> None:
     forged[10:] = -5
     assert common_prefix(tokens, forged) == 3
     assert common_prefix(tokens[:9], tokens) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cancelled_pictures_leave_nothing_wrong_behind(
+    seeing: Callable[..., Seeing], tmp_path: Path, kind: str
+) -> None:
+    engine = seeing(pair(tmp_path, kind).files)
+    chance = random.Random(5)
+    shown = noise(1, 480, 320)
+    names = []
+    for at in range(24):
+        names.append(engine.show([noise(at % 4, 480, 320)], f"Question {at}?", max_tokens=200))
+        time.sleep(chance.random() * 0.02)
+        engine.engine.cancel(chance.choice(names))
+    for name in names:
+        engine.engine.cancel(name)
+    ends = engine.gather(names)
+    assert all(isinstance(reply.end, Finished) for reply in ends.values())
+    engine.see([shown], max_tokens=1)
+    right = reference(engine, prompt(shown))
+    assert abs(engine.rows[-1][0] - right).max() < 2e-3 * abs(right).max()

@@ -69,7 +69,7 @@ def test_a_chat_is_held_without_a_console(home: Path) -> None:
     def open_one(spec: ModelSpec):  # type: ignore[no-untyped-def]
         return open_engine(spec, warm=False, keep_alive=0, warn=pytest.fail)
 
-    models = ModelHandle(lambda name: SPEC(ModelOptions(name, threads=1)), open_one)
+    models = ModelHandle(lambda name, role: SPEC(ModelOptions(name, threads=1)), open_one)
     asked = opening.ChatRequest(None, False, False, {"model": "tiny"}, {"temperature": 0.0})
     with opening.begin(models, asked) as chat:
         for question, answer in (

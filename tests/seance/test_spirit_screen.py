@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.test_spirit import microphone
 from tests.conftest import ours, until
 from tests.support.spirit_screen import SpiritTerminal
 
@@ -120,6 +121,30 @@ def test_volume_where_there_is_sound(spirit: Open, tmp_path: Path) -> None:
     shown.until(lambda: shown.lines[-1].strip() == "ask ›▏" or shown.lines[-1].strip() == "ask › ▏")
     shown.press("\x1b")
     shown.until(lambda: HELP in shown.text)
+
+
+def test_space_listens_where_there_is_a_microphone(spirit: Open, tmp_path: Path) -> None:
+    shown = spirit("--mic", **microphone(tmp_path))
+    shown.press(" ")
+    shown.until(lambda: "listening" in shown.lines[-1])
+    shown.until(lambda: "you  what is the capital of france" in shown.text)
+    shown.until(lambda: answers(shown))
+    shown.press("\r")
+    shown.until(lambda: "ask ›" in shown.lines[-1])  # and keys still do
+
+
+def test_without_a_microphone_one_line_says_so_and_keys_do(spirit: Open, tmp_path: Path) -> None:
+    shown = spirit("--mic", **microphone(tmp_path, "none"))
+    shown.press(" ")
+    shown.until(lambda: "no microphone" in shown.lines[-1])
+    shown.press("\rWho?\r")
+    shown.until(lambda: answers(shown))
+    plain = spirit("--mic", "--plain", begin=False, **microphone(tmp_path, "none"))
+    plain.until(lambda: "empty line begins" in " ".join(plain.text.split()))
+    plain.press("\r")
+    plain.until(lambda: "no microphone" in plain.text)
+    plain.press("Who?\r")
+    plain.until(lambda: len(plain.text.split("Who?")[-1].split()) > 1)
 
 
 def test_a_pause_stands_still(spirit: Open) -> None:

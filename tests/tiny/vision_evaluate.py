@@ -50,7 +50,7 @@ class Model:
         assert isinstance(found, ModelFile)
         files = tuple(map(str, (found.path, *found.more)))
         self.engine: EngineClient = open_engine(
-            ModelSpec("text", files, "tiny", {"threads": 1}), warm=False
+            ModelSpec("text", files, "tiny", {"threads": 1}), warm=False, keep_alive=0, warn=print
         )
 
     def answer(self, pixels: Drawing | None, question: str, regex: str | None = None) -> str:

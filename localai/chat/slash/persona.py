@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localai.characters.macros import expand
-from localai.chat import sampling_options
+from localai.chat import answer_form, sampling_options
 from localai.chat.outcome import Outcome
 from localai.chat.slash.registry import slash
 from localai.chat.view import ChatView
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from localai.characters.card import Character
 
 _LARGEST_PERSONA = 1 << 20  # bytes
+_WIDEST_SETTING = 200  # columns
 _NOBODY = ("none", "-")
 _FILE_LIKE = re.compile(r"[~./]\S*/\S*|\S+\.(?:txt|md)")
 
@@ -110,13 +111,14 @@ def set_knob(view: ChatView, words: str) -> Outcome:
     if text := text.strip():
         settings = {
             each: kept
-            for each, kept in view.session.settings.items()
+            for each, kept in answer_form.without_others(name, view.session.settings).items()
             if each != sampling_options.key(name)
         }
         if text not in _NOBODY:
             settings[sampling_options.key(name)] = sampling_options.value(name, text)
         view.session.change(settings=settings)
-    return f"{name} {view.session.settings.get(sampling_options.key(name), '-')}"
+    kept = str(view.session.settings.get(sampling_options.key(name), "-"))
+    return f"{name} {clip(one_line(kept), _WIDEST_SETTING)}"
 
 
 def _greetings(view: ChatView, card: Character) -> list[str]:

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 from localai.chat import export, session_store
+from localai.chat.attach import attach_picture, waiting_pictures
+from localai.chat.attachments import pasted
 from localai.chat.outcome import Outcome
 from localai.chat.session_file import SessionFile
 from localai.chat.slash.registry import slash
@@ -34,9 +36,23 @@ def attach(view: ChatView, words: str) -> Outcome:
     fence = "```"
     while fence in text:
         fence += "`"
-    view.session.attached.append(f"{path.name}:\n{fence}\n{text}\n{fence}")
+    view.session.attached.texts.append(f"{path.name}:\n{fence}\n{text}\n{fence}")
     lines = text.count("\n") + 1
     return f"{path.name} ({lines} line{'s' * (lines > 1)}) goes with your next question"
+
+
+@slash("/image", "PATH", "Let a picture go with your next question, or `none`.", "file")
+def show(view: ChatView, words: str) -> Outcome:
+    """Decode a picture now; it goes with the next question."""
+    if not words:
+        raise BadInput("/image needs the path of a picture", "/image photo.jpg")
+    if words == "none":
+        view.session.attached.clear()
+        return "no picture goes with your next question"
+    paths, rest = pasted(words)
+    for path in paths if paths and not rest else [words]:
+        attach_picture(view.session, path)
+    return waiting_pictures(view.session)
 
 
 @slash("/save", "[NAME]", "Call this session NAME, or say where it is kept.", "session")

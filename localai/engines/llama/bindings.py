@@ -19,8 +19,10 @@ from typing import Any
 from localai.errors import EngineMissing
 
 _LOG_LINES = 40
-_LEVEL_WARNING = 2  # ggml: 0 none, 1 info, 2 warning, 3 error, 4 debug, 5 continues the last
-_LEVEL_ERROR = 3
+# ggml.h: 0 none, 1 debug, 2 info, 3 warning, 4 error, 5 continues the last. (`llama_cpp._logger`
+# has the numbers of older versions.)
+_LEVEL_WARNING = 3
+_LEVEL_ERROR = 4
 
 FLASH_ATTENTION_AUTO = -1
 CACHE_TYPES = {"f32": 0, "f16": 1, "q8_0": 8, "bf16": 30}  # ggml_type numbers
@@ -48,7 +50,7 @@ _lines: collections.deque[str] = collections.deque(maxlen=_LOG_LINES)
 
 def _log(level: int, text: bytes, _data: Any) -> None:
     if level in (_LEVEL_WARNING, _LEVEL_ERROR) and (
-        line := text.decode("utf-8", "replace").strip()
+        line := " ".join(text.decode("utf-8", "replace").split())
     ):
         _lines.append(line)
 

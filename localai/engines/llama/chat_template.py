@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn
@@ -39,12 +40,20 @@ MARKS = ("<|im_start|>", "<|im_end|>")
 _NONE: Mapping[Picture, list[int]] = {}
 
 
+_PROBE = "Good morning"
+
+
 class _Refusal(Exception):
     """The template itself has refused the messages (`raise_exception`)."""
 
 
 def _refuse(message: str) -> NoReturn:
     raise _Refusal(message)
+
+
+def _in_parts(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message whose content is a list of one typed part, as vision models have it."""
+    return {**message, "content": [{"type": "text", "text": message["content"]}]}
 
 
 def _tojson(value: Any, indent: int | None = None, **_: Any) -> str:
@@ -122,11 +131,32 @@ class ChatTemplate:
                 f"the model's chat template refuses this conversation: {error}"
             ) from None
 
+    @cached_property
+    def _takes_parts_alone(self) -> bool:
+        """Whether contents have to be lists of typed parts: of a plain text nothing is written."""
+        if "type" not in self.source:
+            return False
+        probe = [{"role": "user", "content": _PROBE}]
+        with suppress(BadModel, _Refusal):
+            if _PROBE in self._write(probe, answer=True, think=None):
+                return False
+        with suppress(BadModel, _Refusal):
+            return _PROBE in self._write([_in_parts(each) for each in probe], True, None)
+        return False
+
     def _rendered(self, messages: Sequence[Message], answer: bool, think: bool | None) -> str:
+        given = [{"role": message.role, "content": message.content} for message in messages]
+        if self._takes_parts_alone:
+            return self._write([_in_parts(each) for each in given], answer, think)
+        return self._write(given, answer, think)
+
+    def _write(
+        self, messages: Sequence[Mapping[str, Any]], answer: bool, think: bool | None
+    ) -> str:
         today = datetime.now()
         try:
             return self._template.render(
-                messages=[{"role": m.role, "content": m.content} for m in messages],
+                messages=messages,
                 add_generation_prompt=answer,
                 bos_token=self._vocab.text(self._vocab.bos),
                 eos_token=self._vocab.text(self._vocab.eos),

@@ -12,11 +12,12 @@ from typing import Final
 
 import numpy as np
 from llguidance import LLMatcher
-from numpy.typing import NDArray
 
-from localai.engines.llama.token_tables import TokenTables, has_bit
+from localai.engines.llama.token_tables import TokenTables
 
 _LOOKS: Final = 24  # looks until what is left is half: the more, the less one token can spoil
+_NEAR: Final = 16  # tokens
+_LONG: Final = 128  # tokens; what must follow a token that opens something is seldom longer
 _ENDLESS: Final = 2_000  # tokens: no way to an end is longer than what a look may cost
 # What brings an answer on, the best first; of one kind each is as good as the others.
 _KINDS: Final = (b'"', b",", b"0123456789", b"nulltruefalse", b"abcdefghijklmnopqrsuvwxyz", b")",
@@ -27,10 +28,11 @@ _LETTER: Final = b"q"  # in JSON it stands in texts alone
 
 
 def way_to_end(matcher: LLMatcher, tables: TokenTables, most: int) -> list[int] | None:
-    """Return few tokens that complete an answer; None: no way of at most `most` was found.
+    """Return few tokens that complete an answer; None: no way was found.
 
     The way is short, not the shortest: strings and lists are closed, numbers are one digit, and
-    what else the form asks for is gone through kind by kind, so that a circle is left.
+    what else the form asks for is gone through kind by kind, so that a circle is left. One of more
+    than `most` tokens comes cut, a token longer than that.
 
     Parameters
     ----------
@@ -39,54 +41,63 @@ def way_to_end(matcher: LLMatcher, tables: TokenTables, most: int) -> list[int] 
     """
     ahead, used = matcher.deep_copy(), Counter[int]()
     way: list[int] = []
-    bits = np.zeros_like(tables.text_bits)
     while not ahead.is_error() and len(way) <= most:
         if ahead.is_accepting():
             return way
         tokens = ahead.compute_ff_tokens()
         if not tokens:
-            ahead.unsafe_compute_mask_ptr(bits.ctypes.data, bits.nbytes)
-            kind, token = _next(bits & tables.text_bits, tables, used)
+            kind, token = _next(ahead, tables, used)
             used[kind] += 1
             tokens = [token]
         if min(tokens) < 0 or not ahead.consume_tokens(tokens):
             return None
         way += tokens
-    return None
+    return None if ahead.is_error() else way[: most + 1]
 
 
-def _next(bits: NDArray[np.int32], tables: TokenTables, used: Counter[int]) -> tuple[int, int]:
-    """Return the kind and the id of the token that leads on; -1: there is none."""
-    single = tables.single
-    open_bytes = {byte for byte, token in single.items() if has_bit(bits, token)}
-    if _LETTER not in open_bytes:  # in no text: what is open can be closed
-        for closing in (b"}", b"]"):
-            if closing in open_bytes:
-                return _KINDS.index(closing), single[closing]
-    elif b'"' in open_bytes:
-        return 0, single[b'"']
-    in_text = _LETTER in open_bytes
-    kinds = [
-        (used[at], in_text and not kind.isalpha(), at, bytes([byte]))
-        for at, kind in enumerate(_KINDS)
-        for byte in kind
-        if bytes([byte]) in open_bytes
-    ]
-    if kinds:
-        *_, at, byte = min(kinds, key=lambda each: each[:3])
-        return at, single[byte]
+def _next(matcher: LLMatcher, tables: TokenTables, used: Counter[int]) -> tuple[int, int]:
+    """Return the kind and the id of the token that leads on; -1: there is none.
+
+    Single tokens are tried, each in a microsecond or two: a mask of all takes as long as fifty.
+    """
+
+    def opens(byte: bytes) -> int | None:
+        token = tables.single.get(byte)
+        return token if token is not None and matcher.validate_tokens([token]) == 1 else None
+
+    in_text = opens(_LETTER) is not None
+    # In no text what is open can be closed; in one, that comes first which ends it.
+    for closing in (b'"',) if in_text else (b"}", b"]"):
+        if (token := opens(closing)) is not None:
+            return _KINDS.index(closing), token
+
+    def order(at: int) -> tuple[int, bool, int]:
+        return used[at], in_text and not _KINDS[at].isalpha(), at
+
+    for at in sorted(range(len(_KINDS)), key=order):
+        for byte in _KINDS[at]:
+            if (token := opens(bytes([byte]))) is not None:
+                return at, token
+    return _OTHERS, _any(matcher, tables)
+
+
+def _any(matcher: LLMatcher, tables: TokenTables) -> int:
+    """Return the first token of all that may come next; -1: there is none."""
+    bits = np.zeros_like(tables.text_bits)
+    matcher.unsafe_compute_mask_ptr(bits.ctypes.data, bits.nbytes)
+    bits &= tables.text_bits
     words = np.flatnonzero(bits)
     if not len(words):
-        return _OTHERS, -1
+        return -1
     word = int(bits[words[0]]) & 0xFFFFFFFF
-    return _OTHERS, int(words[0]) * 32 + (word & -word).bit_length() - 1
+    return int(words[0]) * 32 + (word & -word).bit_length() - 1
 
 
 class BudgetWatch:
     """Watches the tokens that one answer has left.
 
-    A look costs some tokens' masks, so the nearer the end, the more often it looks; at last at
-    each token.
+    A look costs about as much as a mask, so the nearer the end, the more often it looks; at last
+    at each token.
     """
 
     def __init__(self) -> None:
@@ -99,6 +110,8 @@ class BudgetWatch:
     ) -> list[int] | None:
         """Return what completes the answer, where `token` would leave too few; None: go on.
 
+        Nothing completes one that is complete already.
+
         Parameters
         ----------
         token : int
@@ -109,13 +122,16 @@ class BudgetWatch:
         if left > self._look_at:
             return None
         most = min(left, _ENDLESS)
-        if self._known_at != left:
-            self._way = way_to_end(matcher, tables, most)
         ahead = matcher.deep_copy()
         after = way_to_end(ahead, tables, most - 1) if ahead.consume_tokens([token]) else None
-        if after is None and self._way:
-            return self._way
-        spare = left - 1 - len(after) if after is not None else left // 2
+        spare = left - 1 - len(after) if after is not None else -1
+        if spare < 0:
+            here = self._way if self._known_at == left else way_to_end(matcher, tables, most)
+            # A way that was not found may be there: only near the end is the known one taken.
+            near = _NEAR if after is None else _LONG
+            if here is not None and len(here) <= left <= len(here) + near:
+                return here
+            after, spare = None, left // 2
         self._look_at = left - 1 - spare // _LOOKS
         self._way, self._known_at = after, left - 1
         return None

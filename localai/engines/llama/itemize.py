@@ -12,6 +12,7 @@ from localai.engines.llama.vocab import Vocab
 from localai.types import Message, TextRequest
 
 TEMPLATE = "template"
+PICTURES = "pictures"
 Spans = list[tuple[str, str]]
 """Names of parts (`types.PARTS`) and their texts, in order."""
 
@@ -95,11 +96,17 @@ def tokens_by_part(vocab: Vocab, ids: Sequence[int], spans: Spans) -> dict[str, 
     texts = [text.encode("utf-8", "replace") for _, text in spans]
     data, ends = b"".join(texts), list(accumulate(map(len, texts)))
     counts: dict[str, int] = {}
-    at = 0
+    at, shows = 0, min(ids, default=0) < 0
     for token in ids:
+        if token < 0:
+            counts[PICTURES] = counts.get(PICTURES, 0) + 1
+            continue
         piece = vocab.text(token).encode() if vocab.is_control(token) else vocab.piece(token)
         if piece[:1] == b" " and not data.startswith(piece, at):
             piece = piece[1:]  # a blank that the vocabulary has put before a word
+        if shows and not data.startswith(piece, at):  # a mark around a picture
+            counts[PICTURES] = counts.get(PICTURES, 0) + 1
+            continue
         place = bisect_right(ends, at)
         name = spans[place][0] if place < len(spans) else TEMPLATE  # what ends a text
         counts[name] = counts.get(name, 0) + 1

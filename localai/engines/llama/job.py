@@ -109,7 +109,7 @@ class Job:
         if self.matcher is None:
             return None
         way = self.matcher.instead(token, self.left)
-        self.closed = bool(way)
+        self.closed = way is not None
         return way
 
     def wanted_cells(self) -> int:

@@ -157,6 +157,7 @@ class Projector:
     def _cut(self, pixels: Pixels, chunks: Any) -> None:
         """Let the library cut a picture into chunks."""
         library = mtmd()
+        drain_log()  # of what was before
         data = (ctypes.c_uint8 * len(pixels.data)).from_buffer_copy(pixels.data)
         bitmap = library.mtmd_bitmap_init(pixels.width, pixels.height, data)
         part = library.mtmd_input_part(None, bitmap)

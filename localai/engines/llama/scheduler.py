@@ -215,7 +215,7 @@ class Scheduler:
         job.first = job.first or job.last
         ended = self._vocab.is_end(token)
         matcher = None if job.parser.thinking else job.matcher
-        if matcher and not ended and (rest := job.instead(token)):
+        if matcher and not ended and (rest := job.instead(token)) is not None:
             self._force(job, rest)
             self._finish(job, "length")
             return

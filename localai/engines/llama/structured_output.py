@@ -152,7 +152,8 @@ class TokenMatcher:
 
     def way_to_end(self, most: int) -> list[int]:
         """Return at most so many tokens that complete the answer; none where there is no way."""
-        return way_to_end(self._matcher, self._tables, most) or []
+        way = way_to_end(self._matcher, self._tables, most) or []
+        return way if len(way) <= most else []
 
     def accept(self, token: int) -> None:
         """Go on by one token; ConstraintNotMet if it was not allowed."""

@@ -89,7 +89,7 @@ class Vision:
         if self._projector is None:
             raise BadInput(
                 f"{self._name} cannot see pictures: it was loaded without a projector",
-                "take a model that sees: localai models --kind vision",
+                "take a model that sees: localai models",
             )
         limited = self._projector.limited(image_tokens)
         if limited is not self._projector:

@@ -1,0 +1,111 @@
+"""Bodies of OpenAI's API as requests, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from localai.errors import BadInput
+from localai.generation.constraints import from_choices, from_regex, from_schema
+from localai.generation.openai_body import (
+    CHAT,
+    COMPLETIONS,
+    body_of,
+    constraint_of_body,
+    reply_of,
+    request_of_body,
+    url_of,
+)
+from localai.types import Message, Sampling, TextRequest
+
+BASE = TextRequest(max_tokens=7, sampling=Sampling(temperature=0.5))
+USER = [{"role": "user", "content": "x"}]
+
+
+def test_what_a_body_says_goes_before_what_was_asked_of_all() -> None:
+    body = {
+        "messages": [{"role": "developer", "content": "s"}, *USER],
+        "temperature": 0,
+        "stop": ".",
+    }
+    request = request_of_body(CHAT, {**body, "max_completion_tokens": 9, "seed": 3}, BASE)
+    assert request.messages == (Message("system", "s"), Message("user", "x"))
+    assert (request.max_tokens, request.stop) == (9, (".",))
+    assert (request.sampling.temperature, request.sampling.seed) == (0, 3)
+    assert request_of_body(CHAT, {"messages": USER}, BASE).max_tokens == 7
+    assert request_of_body(COMPLETIONS, {"prompt": ["go on"]}, BASE).raw == "go on"
+
+
+@pytest.mark.parametrize(
+    "body, kind",
+    [
+        ({"response_format": {"type": "json_object"}}, "json_object"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}}, "json_schema"),
+        ({"response_format": {"type": "text"}}, None),
+        ({"structured_outputs": {"choice": ["a", "b"]}}, "choices"),
+        ({"guided_regex": "[ab]"}, "regex"),
+        ({"structured_outputs": {"json": {"type": "object"}}}, "json_schema"),
+        ({"grammar": 'root ::= "a"'}, "gbnf"),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_every_way_to_ask_for_a_form(body: dict[str, Any], kind: str | None) -> None:
+    found = constraint_of_body(body)
+    assert (found and found.kind) == kind
+
+
+@pytest.mark.parametrize(
+    "more, word",
+    [
+        ({"n": 2}, "`n`"),
+        ({"tools": [{}]}, "`tools`"),
+        ({"temperature": "hot"}, "`temperature`"),
+        ({"max_tokens": 0}, "`max_tokens`"),
+        ({"stop": [1]}, "`stop`"),
+        ({"response_format": {"type": "xml"}}, "`response_format`"),
+        ({"messages": []}, "`messages`"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "image_url"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_its_name(more: dict[str, Any], word: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        request_of_body(CHAT, {"messages": USER, **more}, BASE)
+    assert word in refusal.value.what
+
+
+def test_a_request_becomes_the_body_it_came_from() -> None:
+    for constraint in (from_schema({"type": "object"}), from_choices("a,b"), from_regex("[ab]")):
+        request = TextRequest(
+            (Message("user", "x"),),
+            sampling=Sampling(temperature=0.25, seed=4),
+            max_tokens=5,
+            constraint=constraint,
+        )
+        body = json.loads(json.dumps(body_of(request)))
+        found = request_of_body(url_of(request), body, TextRequest())
+        assert found.messages == request.messages and found.sampling == request.sampling
+        assert found.constraint is not None and found.constraint.kind == constraint.kind
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+KEYS = st.sampled_from(
+    ["messages", "prompt", "temperature", "stop", "max_tokens", "response_format", "n", "seed", "structured_outputs"]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([CHAT, COMPLETIONS, "x"]), st.dictionaries(KEYS, JSON, max_size=4) | JSON)
+def test_any_json_is_a_request_or_refused(url: str, body: Any) -> None:
+    with contextlib.suppress(BadInput):
+        request_of_body(url, body, BASE)
+    reply_of(body)
