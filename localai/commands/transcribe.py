@@ -91,6 +91,19 @@ _SHORT = 1 << 20  # bytes: half a minute of a WAV file, a minute of MP3
     help="The input is bare 16-bit samples at this rate.",
 )
 @option(
+    "--temp",
+    type=BoundedNumber(0.0, 1.0),
+    metavar="T",
+    help="Temperature. [0, and higher where that fails]",
+)
+@option(
+    "--beam-size",
+    type=BoundedNumber(1, 100),
+    default=5,
+    metavar="N",
+    help="Texts that are weighed; 1 is quickest. [5]",
+)
+@option(
     "--batch", is_flag=True, help="Quicker, plain text alone: without times that could be kept to."
 )
 @option("--resume", is_flag=True, help="Go on where the same command was cut off.")

@@ -39,6 +39,8 @@ def asked(given: dict[str, Any]) -> TranscribeOptions:
         hotwords=given["hotwords"],
         clips=_clips(given),
         raw_rate=given["sample_rate"],
+        temperature=given["temp"],
+        beam_size=int(given["beam_size"]),
         resume=given["resume"],
     )
 

@@ -1,0 +1,110 @@
+"""`localai transcribe` against whisper-ctranslate2: the same folder, the same options, taking turns.
+
+    python -m tests.bench.transcribe [MODEL_FOLDER] [--minutes 10] [--repetitions 3]
+
+Speech of a Piper voice with pauses, in one WAV file; temperature 0, voice activity detection and
+word times, not conditioned on the text before. Both load the model (`--cold`), the short clip finds
+it warm, as one does who asks again. whisper-ctranslate2 has to be installed (pip).
+"""
+
+from __future__ import annotations
+
+import difflib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from pathlib import Path
+
+from tests.bench.arguments import parser
+from tests.bench.command import Command
+from tests.bench.table import RATIOS, compared, show
+from tests.real.models import real_model
+from tests.support.spoken_sentences import SENTENCES, joe, speak
+
+LONG, SHORT = "<= 1.03", "<= 0.8"
+CLIP = 10  # seconds
+
+
+def sound(folder: Path, seconds: float) -> Path:
+    """Write the sentences with pauses, in another order each time around, to that length."""
+    files, r = speak(folder, joe(real_model("piper-joe")), SENTENCES), random.Random(1)
+    path, data, rate, bare = folder / f"{seconds:.0f}.wav", bytearray(), 0, []
+    for file in files:
+        with wave.open(file) as each:
+            rate = each.getframerate()
+            bare.append(each.readframes(each.getnframes()))
+    while len(data) < seconds * 2 * rate:
+        for piece in r.sample(bare, len(bare)):
+            data += piece + bytes(2 * int(rate * r.uniform(0.3, 2.5)))
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes(bytes(data[: int(seconds * rate) * 2]))
+    return path
+
+
+def theirs(model: str, threads: int, file: Path, folder: Path) -> tuple[float, str]:
+    """Return the wall time of whisper-ctranslate2, and its text."""
+    flags = {
+        "model_directory": model, "output_format": "txt", "output_dir": str(folder),
+        "language": "en", "device": "cpu", "threads": str(threads), "compute_type": "auto",
+        "vad_filter": "True", "word_timestamps": "True", "condition_on_previous_text": "False",
+        "hallucination_silence_threshold": "2", "temperature": "0", "beam_size": "5",
+        "temperature_increment_on_fallback": "None", "verbose": "False",
+        "local_files_only": "True",
+    }  # fmt: skip
+    program = (
+        shutil.which("whisper-ctranslate2") or f"{Path(sys.executable).parent}/whisper-ctranslate2"
+    )
+    command = [program, str(file)]
+    for name, value in flags.items():
+        command += [f"--{name}", value]
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    return time.perf_counter() - began, (folder / f"{file.stem}.txt").read_text()
+
+
+def main() -> None:
+    """Measure and print."""
+    made = parser(__doc__, [], threads=2, repetitions=3)
+    made.add_argument("--minutes", type=float, default=10.0)
+    options = made.parse_args()
+    model = str(options.models[0] if options.models else real_model("whisper-base"))
+    flags = (
+        "transcribe",
+        "-m",
+        model,
+        "-l",
+        "en",
+        "--temp",
+        "0",
+        "--threads",
+        str(options.threads),
+    )
+    with tempfile.TemporaryDirectory(prefix="localai-bench-") as name, Command() as command:
+        folder = Path(name)
+        long, short = sound(folder, options.minutes * 60), sound(folder, CLIP)
+        rows, texts = [], ("", "")
+        for file, cold, budget in ((long, ("--cold",), LONG), (short, (), SHORT)):
+            sides: tuple[list[float], list[float]] = ([], [])
+            for turn in range(options.repetitions + (not cold)):
+                ours = command.run(*flags, *cold, str(file))
+                other = theirs(model, options.threads, file, folder)
+                if turn or cold:  # the first warm one loads the model
+                    sides[0].append(ours[0])
+                    sides[1].append(other[0])
+                texts = (ours[1], other[1]) if file is long else texts
+            rows.append(compared(f"{file.stem} s {'cold' if cold else 'warm'}", *sides, budget))
+    title = f"whisper in {Path(model).name}, {options.threads} threads, {options.repetitions} repetitions, taking turns; medians in s"
+    show(title, ("sound", "localai transcribe", "whisper-ctranslate2", *RATIOS), rows)
+    words = [text.split() for text in texts]
+    same = difflib.SequenceMatcher(None, *words, autojunk=False)
+    wrong = sum(max(b - a, d - c) for tag, a, b, c, d in same.get_opcodes() if tag != "equal")
+    print(f"words that differ in the long sound: {wrong} of {len(words[1])}")
+
+
+if __name__ == "__main__":
+    main()
