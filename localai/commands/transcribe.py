@@ -135,7 +135,7 @@ def transcribe(ctx: click.Context, /, **given: Any) -> int:
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
-    if given["as_json"] and not given["formats"]:
+    if given["as_json"] and not given["formats"] and not given["detect_language"]:
         given["formats"] = ("json",)
     if options.speaks(given):
         return _dictate(console, given, transcribe_flags.asked(given))

@@ -689,7 +689,7 @@ def test_undo_takes_several_and_edit_replaces(held: Held) -> None:
 
 def test_help_is_made_of_the_registry() -> None:
     asked = ("reset retry undo edit continue system role character persona greeting model set "
-             "context file image save load sessions copy stats export summarize quit sd help")  # fmt: skip
+             "context file image record save load sessions copy stats export summarize quit sd help")  # fmt: skip
     assert {f"/{name}" for name in asked.split()} == set(registry.COMMANDS)
     for width in (40, 80, 120):
         shown = registry.overview(width)
@@ -744,7 +744,7 @@ def test_lines_become_what_they_may(home: Path, tmp_path: Path, monkeypatch: Any
     def found(line: str) -> list[str]:
         return [choice.text for choice in completer.complete(line, lambda: ["ada", "bob"])]
 
-    assert found("/re") == ["/reset", "/retry"]
+    assert found("/re") == ["/record", "/reset", "/retry"]
     assert found("/character a") == ["ada"]
     assert found("/file ") == ["folder/"]
     assert found("/file folder/") == ["a.txt"]

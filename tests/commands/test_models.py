@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localai.catalog import default_model, known
+from localai.catalog.diffusion import bundles
 from localai.catalog.names import TINY, ModelFile, Reference, resolve
 from localai.errors import BadInput, LocalaiError
 from tests.conftest import PATIENCE, ROOT, Ran, command, run
@@ -266,7 +267,10 @@ def test_the_list_reads_well_at_80_columns() -> None:
     lines = said.replace("\r", "").splitlines()
     assert code == 0 and max(map(len, lines)) < 80 and "…" not in said
     assert lines[0].split() == ["NAME", "SIZE", "NEEDS", "GOOD", "FOR"]
-    assert lines[1].startswith("*  tiny ") and len(lines) == len(known.rows()) + 2
+    assert (
+        lines[1].startswith("*  tiny ")
+        and len(lines) == len(known.rows()) + len(bundles.rows()) + 2
+    )
 
 
 def test_show_says_what_the_file_says(tmp_path: Path) -> None:

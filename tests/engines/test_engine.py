@@ -362,7 +362,10 @@ def test_the_context_grows_without_changing_answers(
 
 
 def test_an_answer_ends_where_the_context_is_full(tiny: InProcess) -> None:
-    end = tiny.ask(**{**ENDLESS, "max_tokens": None, "raw": "word " * 1990}).end
+    # At random, so that it says nothing over and over.
+    chance = Sampling(temperature=2.0, seed=5)
+    asked = {**ENDLESS, "max_tokens": None, "raw": "word " * 1990, "sampling": chance}
+    end = tiny.ask(**asked).end
     assert isinstance(end, Failed) and end.error == "ConstraintNotMet"
     assert tiny.evaluated == 4096 - 1  # nothing comes after the last
 
