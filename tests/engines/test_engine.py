@@ -362,12 +362,17 @@ def test_the_context_grows_without_changing_answers(
 
 
 def test_an_answer_ends_where_the_context_is_full(tiny: InProcess) -> None:
-    # At random, so that it says nothing over and over.
-    chance = Sampling(temperature=2.0, seed=5)
-    asked = {**ENDLESS, "max_tokens": None, "raw": "word " * 1990, "sampling": chance}
-    end = tiny.ask(**asked).end
-    assert isinstance(end, Failed) and end.error == "ConstraintNotMet"
+    end = tiny.ask(
+        raw="word " * 4070 + "I remember the night and", sampling=Sampling(temperature=0)
+    ).end
+    assert isinstance(end, Finished) and end.reason == "length"
     assert tiny.evaluated == 4096 - 1  # nothing comes after the last
+
+
+def test_a_form_that_no_room_is_left_for_is_given_up_soon(tiny: InProcess) -> None:
+    end = tiny.ask(**{**ENDLESS, "max_tokens": None, "raw": "word " * 1990}).end
+    assert isinstance(end, Failed) and end.error == "ConstraintNotMet"
+    assert tiny.evaluated < 1990 + 200
 
 
 def test_200_of_200_constrained_answers_at_a_high_temperature_are_valid(tiny: InProcess) -> None:
