@@ -362,10 +362,8 @@ def test_the_context_grows_without_changing_answers(
 
 
 def test_an_answer_ends_where_the_context_is_full(tiny: InProcess) -> None:
-    end = tiny.ask(
-        raw="word " * 4070 + "I remember the night and", sampling=Sampling(temperature=0)
-    ).end
-    assert isinstance(end, Finished) and end.reason == "length"
+    end = tiny.ask(**{**ENDLESS, "max_tokens": None, "raw": "word " * 4080}).end
+    assert isinstance(end, Failed) and end.error == "ConstraintNotMet"
     assert tiny.evaluated == 4096 - 1  # nothing comes after the last
 
 
