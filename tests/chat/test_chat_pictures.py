@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
@@ -33,6 +35,13 @@ def red(tmp_path: Path) -> Path:
 @pytest.fixture
 def blue(tmp_path: Path) -> Path:
     return disc(tmp_path / "blue.png", (30, 60, 220))
+
+
+@pytest.fixture
+def chat_on_a_terminal(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """The fixture `chat`, whose name is taken here."""
+    opened: Callable[..., Any] = request.getfixturevalue("chat")
+    return opened
 
 
 def chat(*lines: str, arguments: tuple[str, ...] = ("-m", "tiny", "--no-save")) -> Ran:
@@ -116,3 +125,20 @@ def test_only_what_a_request_shows_travels(red: Path, blue: Path) -> None:
         attached.open("nowhere.png")
     assert attached.show(("nowhere.png",)) == ()
     attached.close()
+
+
+@pytest.mark.parametrize("columns", [40, 120])
+def test_a_picture_on_a_terminal(
+    chat_on_a_terminal: Callable[..., Any], red: Path, columns: int, tmp_path: Path
+) -> None:
+    shown = chat_on_a_terminal("--no-save", columns=columns).ready()
+    link = tmp_path / "r.png"
+    link.symlink_to(red)
+    shown.say(f"/image {link}")
+    assert "r.png goes with your next question" in " ".join(shown.lines)
+    shown.say(QUESTION)
+    assert any("red" in line for line in shown.lines)
+    shown.say("/image nowhere.png")
+    assert "nowhere.png" in "".join(shown.lines)
+    shown.say("What is the capital of France?")
+    assert shown.leave() == 0

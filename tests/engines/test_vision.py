@@ -253,3 +253,16 @@ def test_cancelled_pictures_leave_nothing_wrong_behind(
     engine.see([shown], max_tokens=1)
     right = reference(engine, prompt(shown))
     assert abs(engine.rows[-1][0] - right).max() < 2e-3 * abs(right).max()
+
+
+def test_an_interactive_picture_goes_before_those_of_a_batch(sees: Seeing) -> None:
+    batch = [sees.show([noise(at, 700, 700)], interactive=False) for at in range(12)]
+    mine = sees.show([drawn("red")], max_tokens=8)
+    ended = []
+    while len(ended) < 13:
+        name, event = sees.events.get(timeout=120)
+        if isinstance(event, LAST):
+            assert isinstance(event, Finished)
+            ended.append(name)
+    assert ended.index(mine) < 6, ended
+    assert set(ended) == {*batch, mine}

@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 
 from localai.errors import BadInput
 from localai.formats.serialization import from_plain, to_plain
-from localai.types import Constraint, Message, ModelSpec, Sampling, TextRequest, Usage
+from localai.types import Constraint, Message, ModelSpec, Picture, Sampling, TextRequest, Usage
 
 texts = st.text(max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 2**31)
 maybe_count = st.none() | counts
 
-messages = st.builds(Message, role=st.sampled_from(["system", "user", "assistant"]), content=texts)
+messages = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant"]),
+    content=texts,
+    pictures=st.lists(st.builds(Picture, counts, counts, counts), max_size=2).map(tuple),
+)
 samplings = st.builds(
     Sampling,
     temperature=numbers,
@@ -47,7 +52,7 @@ requests = st.builds(
 usages = st.builds(
     Usage,
     **{
-        name: {int: counts, float: numbers}.get(kind, st.none() | counts)
+        name: {int: counts, float: numbers, bool: st.booleans()}.get(kind, st.none() | counts)
         for name, kind in get_type_hints(Usage).items()
     },
 )

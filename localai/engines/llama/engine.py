@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -22,6 +23,7 @@ _BASE = (
     "{} is a base model: it was taught to go on with a text, not to chat; `localai ask --raw` "
     "lets it go on with yours, and `localai spirit` holds a seance with it"
 )
+_FIRST, _SECOND, _LAST = range(3)
 _LONG = 1 << 16  # characters; they take some 50 ms
 
 
@@ -51,24 +53,26 @@ class _Loading(threading.Thread):
 
 
 class _PreprocessThread(threading.Thread):
-    """A thread that makes requests ready, one after the other."""
+    """A thread that makes requests ready, one after the other, interactive ones first."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name, daemon=True)
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._work: queue.PriorityQueue[tuple[int, int, Callable[[], None] | None]]
+        self._work = queue.PriorityQueue()
+        self._taken = itertools.count()
         self.start()
 
-    def put(self, work: Callable[[], None]) -> None:
-        """Take work; what came before it is done first."""
-        self._work.put(work)
+    def put(self, work: Callable[[], None], *, interactive: bool) -> None:
+        """Take work; what came before it is done first, but batch work after all other."""
+        self._work.put((_FIRST if interactive else _SECOND, next(self._taken), work))
 
     def run(self) -> None:
-        while (work := self._work.get()) is not None:
+        while (work := self._work.get()[-1]) is not None:
             work()
 
     def close(self) -> None:
         """Wait until all that was taken is done."""
-        self._work.put(None)
+        self._work.put((_LAST, next(self._taken), None))
         self.join()
 
 
@@ -133,10 +137,10 @@ class LlamaEngine:
         with self._lock:
             self._preparing[call.id] = False
         prepare = partial(self._prepare, call, time.perf_counter())
-        if call.request.length > _LONG:
+        if call.request.length > _LONG or call.request.pictures:
             # Whoever waits sees that it is not for the model to load.
             self._emit([(call.id, Progress("reading"))])
-        self._thread_for(call).put(prepare)
+        self._thread_for(call).put(prepare, interactive=call.request.interactive)
 
     def _thread_for(self, call: Call) -> _PreprocessThread:
         if call.request.pictures:
@@ -145,7 +149,7 @@ class LlamaEngine:
 
     def count_tokens(self, call: Call) -> None:
         """Answer with how many tokens the prompt of a request has."""
-        self._thread_for(call).put(partial(self._count, call))
+        self._thread_for(call).put(partial(self._count, call), interactive=True)
 
     def _count(self, call: Call) -> None:
         try:
