@@ -58,6 +58,19 @@ def test_a_spoken_question_is_answered() -> None:
 
 
 @pytest.mark.usefixtures("warm")
+def test_what_was_said_is_summarized() -> None:
+    talk = str(SPEECH / "wolf.flac")
+    listen = command("transcribe", "-m", "tiny", talk)
+    answer = command("ask", "-m", "tiny", "-p", "summarize", "--temp", "0")
+    line = f"set -o pipefail; {' '.join(listen)} | {' '.join(answer)}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, env=_environment(), timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"The text is about the wolf"), "that is what was spoken of"
+
+
+@pytest.mark.usefixtures("warm")
 def test_every_way_in_gives_the_same_words(tmp_path: Path) -> None:
     data = Path(QUESTION).read_bytes()
     pipe = tmp_path / "pipe"

@@ -34,6 +34,7 @@ def errors(said: Sequence[str], heard: Sequence[str]) -> int:
 @pytest.fixture
 def whisper(real_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("LOCALAI_THREADS", "2")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # read when the library is first loaded
     folder = str(real_model("whisper-base"))
     monkeypatch.setenv("LOCALAI_HEAR_MODEL", folder)
     return folder
@@ -54,7 +55,9 @@ def test_forty_sentences_with_numbers_and_names(
 
     from faster_whisper import WhisperModel
 
-    library = WhisperModel(whisper, device="cpu", cpu_threads=2, local_files_only=True)
+    library = WhisperModel(
+        whisper, device="cpu", compute_type="auto", cpu_threads=2, local_files_only=True
+    )
     called = ["".join(each.text for each in library.transcribe(file)[0]) for file in files]
 
     total = sum(len(normal(said).split()) for said in SENTENCES)
