@@ -67,7 +67,7 @@ def test_loras_are_found_by_name_and_in_the_prompt(home: Path, tmp_path: Path) -
     assert [(each.name, each.weight) for each in found.loras] == [
         ("own", 0.5), ("ink", 1.0), ("ink", 0.8),
     ]  # fmt: skip
-    for wrong in ("inc", "ink:heavy", "ink:1e9", "../../x"):
+    for wrong in ("inc", "ink:heavy", "ink:1e9", "../../no-such-lora"):
         with pytest.raises(BadInput):
             prompts.lora_from(wrong)
     with pytest.raises(BadInput, match="no LoRA"):
