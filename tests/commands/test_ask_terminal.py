@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import termios
 import time
@@ -17,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyte
 import pytest
 
-from tests.conftest import PATIENCE, ROOT, command, settled, until
+from tests.conftest import PATIENCE, ROOT, settled, until
+from tests.support.terminal_run import TerminalRun
 
 pytestmark = pytest.mark.usefixtures("warmth")
 
@@ -34,72 +29,14 @@ LONG = ("--unbuffered", "--regex", "([a-z]{3} ){900}", "go")
 SLOW = "The wolves sleep in the forest. " * 280  # takes longer to read than progress waits
 
 
-class Terminal:
-    """A command in a terminal of its own, with a screen that understands what it is told."""
-
-    def __init__(self, arguments: tuple[str, ...], columns: int = 80, **more: Any) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
-        self.state = termios.tcgetattr(slave)
-        self.slave = slave
-        env = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "TERM": "xterm-256color",
-            **more.pop("env", {}),
-        }
-        self.process = subprocess.Popen(
-            command("ask", "-m", "tiny", "--temp", "0", *arguments),
-            **{"stdin": slave, "stdout": slave, "stderr": slave, **more},
-            env=env,
-            start_new_session=True,
-            preexec_fn=self._own,
-        )
-        self.data = b""
-        self.screen = pyte.Screen(columns, 30)
-        self._stream = pyte.ByteStream(self.screen)
-
-    def _own(self) -> None:
-        fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def read(self, enough: Callable[[], Any] | None = None) -> Terminal:
-        """Read until the command has ended, or until it is enough."""
-        end = time.monotonic() + PATIENCE
-        while not (enough and enough()):
-            assert time.monotonic() < end, self.data[-500:]
-            if select.select([self.master], [], [], 0.02)[0]:
-                piece = os.read(self.master, 65536)
-                self.data += piece
-                self._stream.feed(piece)
-            elif self.process.poll() is not None:
-                break
-        return self
-
-    @property
-    def lines(self) -> list[str]:
-        """The screen's lines, without the empty ones at its end."""
-        return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream:
-                stream.close()
-        for number in (self.master, self.slave):
-            with contextlib.suppress(OSError):
-                os.close(number)
-
-
 @pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
+def terminal() -> Iterator[Callable[..., TerminalRun]]:
     """Opens terminals and closes them."""
-    opened: list[Terminal] = []
+    opened: list[TerminalRun] = []
 
-    def make(*arguments: str, columns: int = 80, **more: Any) -> Terminal:
-        opened.append(Terminal(arguments, columns, **more))
+    def make(*arguments: str, columns: int = 80, **more: Any) -> TerminalRun:
+        always = ("ask", "-m", "tiny", "--temp", "0")
+        opened.append(TerminalRun(*always, *arguments, columns=columns, **more))
         return opened[-1]
 
     yield make
@@ -109,7 +46,7 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 
 @pytest.mark.parametrize("columns", [40, 120])
 def test_the_answer_is_wrapped_between_words_and_ends_on_a_line_of_its_own(
-    columns: int, terminal: Callable[..., Terminal]
+    columns: int, terminal: Callable[..., TerminalRun]
 ) -> None:
     shown = terminal("-n", "80", COUNT, columns=columns).read()
     assert shown.process.returncode == 0
@@ -122,7 +59,7 @@ def test_the_answer_is_wrapped_between_words_and_ends_on_a_line_of_its_own(
 
 @pytest.mark.parametrize("columns", [40, 120])
 def test_markdown_is_styled_on_a_terminal_alone(
-    columns: int, terminal: Callable[..., Terminal], tmp_path: Path
+    columns: int, terminal: Callable[..., TerminalRun], tmp_path: Path
 ) -> None:
     # The shipped prompt has a constraint, and what a program may read is shown as it is.
     shipped = (ROOT / "prompts" / "bullet-points.md").read_text()
@@ -143,7 +80,7 @@ def test_markdown_is_styled_on_a_terminal_alone(
     ids=["NO_COLOR", "dumb", "--no-color"],
 )
 def test_without_colour_there_are_no_escapes_in_the_answer(
-    more: dict[str, str], flags: list[str], terminal: Callable[..., Terminal]
+    more: dict[str, str], flags: list[str], terminal: Callable[..., TerminalRun]
 ) -> None:
     shown = terminal("-p", "bullet-points", *flags, GOAT, env=more).read()
     assert shown.lines == POINTS
@@ -157,7 +94,7 @@ def test_without_colour_there_are_no_escapes_in_the_answer(
     )
 
 
-def test_an_error_is_red_where_colour_is_wanted(terminal: Callable[..., Terminal]) -> None:
+def test_an_error_is_red_where_colour_is_wanted(terminal: Callable[..., TerminalRun]) -> None:
     shown = terminal("--regex", "(", "hi").read()
     assert shown.lines[0].startswith("localai: ") and shown.lines[-1].startswith("  next: ")
     assert shown.screen.buffer[0][0].fg == "red"
@@ -166,7 +103,7 @@ def test_an_error_is_red_where_colour_is_wanted(terminal: Callable[..., Terminal
 
 @pytest.mark.parametrize("columns", [40, 120])
 def test_what_a_terminal_would_obey_is_shown(
-    columns: int, terminal: Callable[..., Terminal]
+    columns: int, terminal: Callable[..., TerminalRun]
 ) -> None:
     evil = "red\x1b[2J\x1b]0;title\x07\x08\x9b31mgreen"
     pattern = "".join(f"\\x{ord(c):02x}" if ord(c) < 0xA0 and not c.isalnum() else c for c in evil)
@@ -183,7 +120,7 @@ def test_what_a_terminal_would_obey_is_shown(
 
 @pytest.mark.parametrize("columns", [40, 120])
 def test_progress_is_shown_while_a_long_prompt_is_read_and_then_erased(
-    columns: int, terminal: Callable[..., Terminal]
+    columns: int, terminal: Callable[..., TerminalRun]
 ) -> None:
     shown = terminal("--choices", "yes,no", SLOW, columns=columns)
     shown.read(lambda: "reading the prompt" in shown.lines[-1])
@@ -194,7 +131,7 @@ def test_progress_is_shown_while_a_long_prompt_is_read_and_then_erased(
 
 
 def test_while_a_long_text_is_cut_into_tokens_nothing_is_said_to_load(
-    terminal: Callable[..., Terminal], tmp_path: Path
+    terminal: Callable[..., TerminalRun], tmp_path: Path
 ) -> None:
     (tmp_path / "long").write_text("a word of many " * 400_000)
     with (tmp_path / "long").open() as stdin:
@@ -206,7 +143,7 @@ def test_while_a_long_text_is_cut_into_tokens_nothing_is_said_to_load(
 
 
 def test_progress_goes_to_the_terminal_and_the_answer_into_the_pipe(
-    terminal: Callable[..., Terminal],
+    terminal: Callable[..., TerminalRun],
 ) -> None:
     shown = terminal("--choices", "yes,no", SLOW, stdout=subprocess.PIPE).read()
     assert b"reading the prompt" in shown.data
@@ -216,27 +153,29 @@ def test_progress_goes_to_the_terminal_and_the_answer_into_the_pipe(
 
 @pytest.mark.parametrize("quiet", [["-q"], []], ids=["-q", "dumb"])
 def test_progress_is_not_drawn_when_quiet_or_where_it_cannot_be_erased(
-    quiet: list[str], terminal: Callable[..., Terminal]
+    quiet: list[str], terminal: Callable[..., TerminalRun]
 ) -> None:
     env = {} if quiet else {"TERM": "dumb"}
     shown = terminal("--choices", "yes,no", *quiet, SLOW, env=env).read()
     assert shown.data in (b"yes\r\n", b"no\r\n")
 
 
-def test_no_question_at_all_is_help_at_once_and_exit_2(terminal: Callable[..., Terminal]) -> None:
+def test_no_question_at_all_is_help_at_once_and_exit_2(
+    terminal: Callable[..., TerminalRun],
+) -> None:
     shown = terminal().read()  # nobody types anything
     assert shown.process.returncode == 2
     assert b"Usage: localai ask" in shown.data
 
 
-def test_words_are_shown_as_they_come(terminal: Callable[..., Terminal]) -> None:
+def test_words_are_shown_as_they_come(terminal: Callable[..., TerminalRun]) -> None:
     shown = terminal(*LONG)
     shown.read(lambda: len("".join(shown.lines)) > 12)
     assert shown.process.poll() is None, "shown before the answer has ended"
 
 
 def test_ctrl_c_gives_the_prompt_back_at_the_beginning_of_a_line(
-    terminal: Callable[..., Terminal], home: Path
+    terminal: Callable[..., TerminalRun], home: Path
 ) -> None:
     shown = terminal(*LONG)
     shown.read(lambda: len("".join(shown.lines)) > 12)
@@ -253,7 +192,7 @@ def test_ctrl_c_gives_the_prompt_back_at_the_beginning_of_a_line(
 
 
 def test_ctrl_c_while_the_model_loads_leaves_a_clean_screen(
-    terminal: Callable[..., Terminal],
+    terminal: Callable[..., TerminalRun],
 ) -> None:
     shown = terminal("--choices", "yes,no", SLOW)
     shown.read(lambda: b"\x1b[K" in shown.data)
@@ -264,7 +203,7 @@ def test_ctrl_c_while_the_model_loads_leaves_a_clean_screen(
 
 
 def test_a_closed_terminal_ends_the_client_and_its_request(
-    terminal: Callable[..., Terminal], home: Path
+    terminal: Callable[..., TerminalRun], home: Path
 ) -> None:
     shown = terminal(*LONG)
     shown.read(lambda: len("".join(shown.lines)) > 12)
@@ -275,7 +214,7 @@ def test_a_closed_terminal_ends_the_client_and_its_request(
     until(lambda: settled(home), 15)
 
 
-def test_a_dash_reads_what_is_typed_until_ctrl_d(terminal: Callable[..., Terminal]) -> None:
+def test_a_dash_reads_what_is_typed_until_ctrl_d(terminal: Callable[..., TerminalRun]) -> None:
     shown = terminal("-")
     os.write(shown.master, CAPITAL.encode() + b"\n\x04")
     shown.read()

@@ -126,7 +126,7 @@ def test_a_meter_shows_that_it_is_heard_and_enter_ends_it(spoken: str, columns: 
         shown.until("[##")
         assert "Enter ends it" in shown.screen.display[0], "whole, however narrow it is"
         time.sleep(3)  # so long is the question
-        shown.type("\n")
+        shown.press("\n")
         shown.read()
         assert shown.process.returncode == 0
         assert shown.lines == [ASKED], "the meter is erased, and Enter leaves no line"

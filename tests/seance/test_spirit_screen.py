@@ -164,7 +164,7 @@ def test_at_most_three_flashes_a_second(spirit: Open, calm: bool) -> None:
     looks = []
     end = time.monotonic() + 4.0
     while time.monotonic() < end:
-        shown.read(0.02)
+        shown.piece(0.02)
         looks.append((time.monotonic(), shown.lines[10]))
     changes = [at for (at, one), (_, other) in itertools.pairwise(looks) if one != other]
     assert len(changes) <= (3 if calm else 13)
@@ -180,7 +180,7 @@ def test_it_leaves_the_terminal_as_it_was(spirit: Open) -> None:
             LEAVES in shown.data
             and b"\x1b[?25h" in shown.data.rpartition(LEAVES[:4])[0] + shown.data
         )
-        assert termios.tcgetattr(shown.slave) == shown.modes
+        assert termios.tcgetattr(shown.slave) == shown.state
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -189,7 +189,7 @@ def test_a_kill_leaves_the_terminal_as_it_was(spirit: Open, number: int) -> None
     ask(shown, "Who?")
     shown.process.send_signal(number)
     assert shown.ended() == (130 if number == signal.SIGINT else 128 + number)
-    assert LEAVES in shown.data and termios.tcgetattr(shown.slave) == shown.modes
+    assert LEAVES in shown.data and termios.tcgetattr(shown.slave) == shown.state
 
 
 def test_a_model_that_dies_ends_it_with_a_sentence(spirit: Open, home: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_model_that_dies_ends_it_with_a_sentence(spirit: Open, home: Path) -> 
         process.kill()
     assert shown.ended() == 1
     assert "localai:" in shown.text and "should not have happened" not in shown.text
-    assert termios.tcgetattr(shown.slave) == shown.modes
+    assert termios.tcgetattr(shown.slave) == shown.state
 
 
 @pytest.mark.parametrize(("flag", "term"), [("--plain", "xterm-256color"), ("--no-color", "dumb")])

@@ -8,23 +8,14 @@ model, so whoever trains it anew writes them anew, and reads what has changed:
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import pty
 import re
-import select
-import signal
-import struct
-import subprocess
-import termios
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pyte
-
 from tests.conftest import PATIENCE, ROOT, command
+from tests.support.terminal_run import PtyProcess
 
 FOLDER = ROOT / "tests" / "golden" / "chat"
 READY = re.compile(r"^>(\s+\d+/4096)?$")  # an empty prompt: something may be typed
@@ -44,7 +35,7 @@ _VARYING = (
 )
 
 
-class Chat:
+class Chat(PtyProcess):
     """A chat in a terminal of its own.
 
     Parameters
@@ -61,33 +52,12 @@ class Chat:
         leader: Sequence[str] = (),
         **env: str,
     ) -> None:
-        self.master, self.slave = pty.openpty()
-        self._size(rows, columns)
-        self.state = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen(
-            [*leader, *command("chat", *arguments)],
-            stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **env},
-            start_new_session=True,
-            preexec_fn=self._own,
-        )
-        self.data = b""
-        self.screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self.screen)
-
-    def _own(self) -> None:
-        fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _size(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        super().__init__([*leader, *command("chat", *arguments)], columns, rows, env=env)
 
     def resize(self, columns: int) -> Chat:
         """Make the window wider or narrower; what stands on it is cut, as in xterm."""
         self.screen.resize(columns=columns)
-        self._size(self.screen.lines, columns)
+        self.set_size(columns, self.screen.lines)
         return self
 
     def read(self, enough: Callable[[], Any] | None = None) -> Chat:
@@ -95,32 +65,16 @@ class Chat:
         end = time.monotonic() + PATIENCE
         while not (enough and enough()):
             assert time.monotonic() < end, "\n".join(self.lines)
-            if not self._piece(0.02) and self.process.poll() is not None:
+            if not self.piece(0.02) and self.process.poll() is not None:
                 assert not enough, "\n".join(self.lines)
                 break
         return self
 
     def settle(self) -> Chat:
         """Read until nothing has come for a while: menus are drawn when the rest stands."""
-        while self._piece(0.7):
+        while self.piece(0.7):
             pass
         return self
-
-    def _piece(self, seconds: float) -> bool:
-        if not select.select([self.master], [], [], seconds)[0]:
-            return False
-        piece = os.read(self.master, 65536)
-        self.data += piece
-        self._stream.feed(piece)
-        return True
-
-    @property
-    def lines(self) -> list[str]:
-        """The screen's lines, without the empty ones at its end."""
-        return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
-
-    def press(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
 
     def ready(self) -> Chat:
         """Wait until something may be typed."""
@@ -148,17 +102,6 @@ class Chat:
         self.press("\x04")
         self.read()
         return self.process.wait(PATIENCE)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.kill()
-        for number in (self.master, self.slave):
-            with contextlib.suppress(OSError):
-                os.close(number)
 
 
 def begun(shown: Chat) -> Chat:
