@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,6 +22,7 @@ from localai.media.generation_parameters import (
     sampler_title,
     scheduler_title,
 )
+from localai.media.pictures import decode_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -189,35 +189,14 @@ def _opened(init: InitImage, files: tuple[int, ...]) -> Image:
     BadInput
         It cannot be read, is no picture, or too large.
     """
-    from PIL import Image, ImageOps
-
-    name = shown(init.name)
-    try:
-        source = os.dup(files[init.file]) if init.file is not None else init.path
-        with open(source, "rb") as file, Image.open(file) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise BadInput(f"{name} has {image.width}x{image.height} pixels, too many")
-            image.load()
-            return _flat(ImageOps.exif_transpose(image))
-    except BadInput:
-        raise
-    except IndexError:
-        raise BadInput(f"{name} was to come by a descriptor that is not there") from None
-    except Exception as error:  # a damaged picture makes Pillow raise almost anything
-        why = getattr(error, "strerror", None) or "it is no picture, or damaged"
-        raise BadInput(f"{name} cannot be read: {why}", "--init FILE.png") from None
-
-
-def _flat(image: Image) -> Image:
-    """Return a picture in RGB, on white where it is transparent."""
     from PIL import Image
 
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image)
-        image = white
-    return image.convert("RGB")
+    if init.file is not None and not 0 <= init.file < len(files):
+        what = f"{shown(init.name)} was to come by a descriptor that is not there"
+        raise BadInput(what)
+    source = Path(init.path) if init.file is None else files[init.file]
+    width, height, rgb = decode_picture(source, init.name, most_pixels=MOST_PIXELS).pixels
+    return Image.frombytes("RGB", (width, height), rgb)
 
 
 def _fitted(image: Image, width: int, height: int) -> tuple[int, int, bytes]:

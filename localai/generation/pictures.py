@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from localai.errors import BadInput
-from localai.formats.text import shown
 from localai.media.pixels import Pixels, share
 from localai.types import Picture, TextRequest
-
-_MOST_PIPED = 1 << 26  # bytes
 
 
 class Attachments:
@@ -34,12 +30,7 @@ class Attachments:
     def __enter__(self) -> Attachments:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         while self.files:
             os.close(self.files.pop())
 
@@ -55,18 +46,6 @@ class Attachments:
             raise BadInput("--raw continues a text, which shows no pictures", "leave out --raw")
         *head, last = request.messages
         return request._replace(messages=(*head, last._replace(pictures=self.pictures)))
-
-
-def _file(name: str) -> Path | bytes:
-    """Return a file's path; of a pipe, which can be read once, what comes through it."""
-    path = Path(os.path.expanduser(name))
-    if not path.is_fifo():
-        return path
-    with path.open("rb") as pipe:
-        data = pipe.read(_MOST_PIPED + 1)
-    if len(data) > _MOST_PIPED:
-        raise BadInput(f"more than 64 MB came through {shown(name)}")
-    return data
 
 
 def load(names: Sequence[str], read_stdin: Callable[[], bytes] | None = None) -> list[Pixels]:
@@ -85,7 +64,7 @@ def load(names: Sequence[str], read_stdin: Callable[[], bytes] | None = None) ->
     from localai.media import pictures  # with Pillow
 
     def source(name: str) -> Path | bytes:
-        return read_stdin() if read_stdin and name == "-" else _file(name)
+        return read_stdin() if read_stdin and name == "-" else Path(os.path.expanduser(name))
 
     if read_stdin and names.count("-") > 1:
         raise BadInput("stdin holds one picture, and - was given twice", "leave out one")

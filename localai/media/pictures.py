@@ -2,17 +2,18 @@
 
 What comes from anywhere is turned upright (EXIF), laid on white where it is transparent, brought
 to sRGB and eight bits, and shrunk to what a model looks at. Memory is bounded: what is larger than
-`_MOST_PIXELS` once it is decoded is refused before that.
+`MOST_PIXELS` once it is decoded is refused before that.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple
 
 from localai.errors import BadInput
 from localai.formats.text import shown
@@ -28,8 +29,8 @@ SUFFIXES: Final = (  # of the files of a folder that are pictures
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png",
     ".ppm", ".qoi", ".tif", ".tiff", ".tga", ".webp",
 )  # fmt: skip
-_MOST_PIXELS: Final = 100_000_000  # of a decoded picture: 400 MB
-_MOST_BYTES: Final = 1 << 28  # of what comes through a pipe
+MOST_PIXELS: Final = 100_000_000  # of a decoded picture: 400 MB
+_MOST_BYTES: Final = 1 << 26  # of what comes through a pipe
 _MOST_NAMED: Final = 1 << 31  # of a file
 # What Pillow decodes itself; PostScript and PDF would start other programs.
 _FORMATS: Final = (
@@ -50,16 +51,32 @@ class DecodedPicture(NamedTuple):
 
 
 def open_picture(source: Path | bytes, name: str, detail: Detail = "low") -> DecodedPicture:
+    """Decode a picture for a model to look at: `LONGEST` pixels on its longer side, at most.
+
+    Raises as `decode_picture` does.
+    """
+    return decode_picture(source, name, LONGEST[detail])
+
+
+def decode_picture(
+    source: Path | bytes | int,
+    name: str,
+    longest: int | None = None,
+    most_pixels: int = MOST_PIXELS,
+) -> DecodedPicture:
     """Decode a picture.
 
     Parameters
     ----------
-    source : Path or bytes
-        A file, or a file's bytes.
+    source : Path, bytes or int
+        A file, a file's bytes, or an open descriptor, which stays open.
     name : str
         What to call it in errors.
-    detail : "low" or "high"
-        How far it is shrunk: `LONGEST` pixels on its longer side. Nothing is enlarged.
+    longest : int or None
+        Pixels of the longer side, to which it is shrunk; None: it keeps its size. Nothing is
+        enlarged.
+    most_pixels : int
+        That it may have once it is decoded.
 
     Raises
     ------
@@ -70,7 +87,7 @@ def open_picture(source: Path | bytes, name: str, detail: Detail = "low") -> Dec
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, which change nothing here
             with _opened(source, name) as image:
-                return _decoded(image, name, LONGEST[detail])
+                return _decoded(image, name, longest, most_pixels)
     except BadInput:
         raise
     except OSError as error:
@@ -89,20 +106,12 @@ def _damaged(name: str, error: Exception) -> BadInput:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes, name: str) -> Iterator[Image]:
+def _opened(source: Path | bytes | int, name: str) -> Iterator[Image]:
     from PIL import Image, UnidentifiedImageError
 
     # Pillow's own limit looks at the size before a JPEG is decoded at a fraction of it; ours after.
     Image.MAX_IMAGE_PIXELS = None
-    if isinstance(source, Path):
-        if not source.is_file():
-            raise BadInput(f"{shown(name)} is {'a folder' if source.is_dir() else 'no file'}")
-        if source.stat().st_size > _MOST_NAMED:
-            raise BadInput(f"{shown(name)} is too large for a picture")
-        file: io.BufferedReader | io.BytesIO = source.open("rb")
-    else:
-        file = io.BytesIO(source)
-    with file:
+    with _file(source, name) as file:
         head = file.read(32)
         file.seek(0)
         if not head:
@@ -118,6 +127,25 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Image]:
             raise BadInput(what, "PNG, JPEG, WebP, GIF, TIFF, AVIF and BMP can be read") from None
         with image:
             yield image
+
+
+def _file(source: Path | bytes | int, name: str) -> BinaryIO:
+    """Return an open file in which one can go back; what is none is read to its end."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if isinstance(source, int) or source.is_fifo():
+        with open(os.dup(source) if isinstance(source, int) else source, "rb") as pipe:
+            if pipe.seekable():  # whoever wrote it may have left it at its end
+                pipe.seek(0)
+            data = pipe.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise BadInput(f"more than 64 MB came through {shown(name)}")
+        return io.BytesIO(data)
+    if not source.is_file():
+        raise BadInput(f"{shown(name)} is {'a folder' if source.is_dir() else 'no file'}")
+    if source.stat().st_size > _MOST_NAMED:
+        raise BadInput(f"{shown(name)} is too large for a picture")
+    return source.open("rb")
 
 
 def _heif_is_there(name: str) -> bool:
@@ -144,14 +172,14 @@ def _kind(head: bytes) -> str:
     return "its content is of no known kind"
 
 
-def _decoded(image: Image, name: str, longest: int) -> DecodedPicture:
+def _decoded(image: Image, name: str, longest: int | None, most: int) -> DecodedPicture:
     from PIL import ImageOps
 
     width, height = image.size
     frames = int(getattr(image, "n_frames", 1)) if image.format in ("GIF", "PNG", "WEBP") else 1
-    if image.format in ("JPEG", "MPO"):
+    if longest and image.format in ("JPEG", "MPO"):
         image.draft("RGB" if image.mode in ("RGB", "L") else image.mode, (longest, longest))
-    if image.size[0] * image.size[1] > _MOST_PIXELS:
+    if image.size[0] * image.size[1] > most:
         raise BadInput(f"{shown(name)} has {width} x {height} pixels, which are too many",
                        "shrink it first")  # fmt: skip
     taken = _day(image)
@@ -159,7 +187,7 @@ def _decoded(image: Image, name: str, longest: int) -> DecodedPicture:
     upright = ImageOps.exif_transpose(image)
     if (upright.size[0] > upright.size[1]) != (image.size[0] > image.size[1]):
         width, height = height, width
-    flat = _rgb(_shrunk(upright, longest))
+    flat = _rgb(_shrunk(upright, longest) if longest else upright)
     return DecodedPicture(Pixels(*flat.size, flat.tobytes()), (width, height), frames, taken)
 
 
