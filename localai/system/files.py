@@ -53,18 +53,8 @@ def adopt(partial: Path, path: Path, *, overwrite: bool) -> None:
     try:
         if overwrite:
             partial.replace(path)
-            return
-        try:
-            os.link(partial, path)
-        except OSError as error:  # file systems without links
-            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-                raise
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL))
-            try:
-                partial.replace(path)
-            except OSError:
-                path.unlink(missing_ok=True)  # it is empty, and ours
-                raise
+        else:
+            _name_too(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -79,20 +69,27 @@ def move_without_replacing(path: Path, target: Path) -> None:
     OSError
         It cannot be done; the file keeps its name.
     """
+    _name_too(path, target)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        target.unlink()
+        raise
+
+
+def _name_too(path: Path, target: Path) -> None:
+    """Give a file a further name that is free; without links it is the only one from then on."""
     try:
         os.link(path, target, follow_symlinks=False)
     except OSError as error:  # file systems without links
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-        path.rename(target)
-        return
-    try:
-        path.unlink()
-    except OSError:
-        target.unlink()
-        raise
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL))
+        try:
+            path.replace(target)
+        except OSError:
+            target.unlink(missing_ok=True)  # it is empty, and ours
+            raise
 
 
 def sweep_partials(folder: Path) -> None:
