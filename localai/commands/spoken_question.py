@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localai.commands.open_engine import engine_for, spec_for
-from localai.errors import BadInput
-from localai.formats.text import shown
 from localai.terminal.console import Console
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ def said(console: Console, given: dict[str, Any], device: str | None = None) -> 
         There is no microphone, or no model that hears.
     """
     from localai.commands.heard import HeardView
-    from localai.media.segments import joined
+    from localai.transcription.session import spoken_text
 
     # The model of `-m` writes; the tiny one stands for all kinds.
     heard = {**given, "model": "tiny" if given["model"] == "tiny" else None}
@@ -44,9 +42,7 @@ def said(console: Console, given: dict[str, Any], device: str | None = None) -> 
         _sound(console, given, device, engine, spec) as (hearing, events),
     ):
         HeardView(console, show=False).listen(hearing, events, empty=False)
-    text = joined(segment.text for segment in hearing.segments).strip()
-    if not text:
-        raise BadInput(f"nothing was said in {shown(hearing.about.file)}", "speak up, or longer")
+    text = spoken_text(hearing.segments, hearing.about.file)
     console.talk(f"> {text}", dim=True)
     return text
 

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from localai.errors import BadInput
-from localai.formats.text import shown
-from localai.media.segments import Segment, joined
 from localai.media.transcription import Language
 from localai.pool.engine_client import EngineClient
-from localai.transcription.session import TranscribeOptions, Transcription
+from localai.transcription.session import TranscribeOptions, Transcription, spoken_text
 from localai.types import ModelSpec
 
 
@@ -52,14 +49,9 @@ def heard(
     options = TranscribeOptions(
         language=only, languages=() if only else tuple(languages), interactive=True
     )
-    language, segments = usual, []
+    language = usual
     with Transcription(source, options, spec, name) as transcription:
         for event in transcription.events(engine):
-            if isinstance(event, Segment):
-                segments.append(event.text)
-            elif isinstance(event, Language) and event.code in languages:
+            if isinstance(event, Language) and event.code in languages:
                 language = event.code
-    text = joined(segments).strip()
-    if not text:
-        raise BadInput(f"nothing was said in {shown(name or source)}", "speak louder, or longer")
-    return Question(text, language)
+    return Question(spoken_text(transcription.segments, name or str(source)), language)

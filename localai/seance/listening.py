@@ -5,17 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import NamedTuple
 
-from localai.errors import BadInput, LocalaiError
+from localai.errors import LocalaiError
 from localai.media.microphone import Capture, Microphone
-from localai.media.segments import joined
 from localai.pool.engine_client import EngineClient
 from localai.seance.hearing import Question
 from localai.seance.live import LiveSeance
 from localai.transcription.dictation import Dictation
-from localai.transcription.session import TranscribeOptions
+from localai.transcription.session import TranscribeOptions, spoken_text
 from localai.types import ModelSpec
 
 _LOOK = 0.1  # seconds between two looks at whether it is over
@@ -46,9 +44,7 @@ def dictated(engine: EngineClient, ears: Ears, recording: Capture) -> Question:
     said = Dictation(recording, options, ears.spec)
     for _ in said.events(engine):
         pass
-    text = joined(segment.text for segment in said.segments).strip()
-    if not text:
-        raise BadInput("nothing was said", "speak up, or longer")
+    text = spoken_text(said.segments)
     language = said.about.language
     return Question(text, language if language in ears.languages else ears.usual)
 
@@ -80,12 +76,7 @@ class QuestionListener:
     def __enter__(self) -> QuestionListener:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closed.set()
         self.stop()
         self._thread.join(3.0)

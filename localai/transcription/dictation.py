@@ -90,16 +90,5 @@ class Dictation:
         yield event
 
     def _request(self) -> TranscriptionRequest:
-        options = self._options
-        return TranscriptionRequest(
-            SoundSource(file=0, name=_NAME),
-            language=options.language,
-            languages=options.languages,
-            translate=options.translate,
-            prompt=options.prompt,
-            hotwords=options.hotwords,
-            beam_size=options.beam_size,
-            temperature=options.temperature,
-            interactive=True,
-            listen=self._silence,
-        )
+        source = SoundSource(file=0, name=_NAME)
+        return self._options.request(source, interactive=True, listen=self._silence)

@@ -6,10 +6,10 @@ Knows no console: a command, a server or a batch takes the events.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from localai import settings
 from localai.errors import BadInput
@@ -19,7 +19,7 @@ from localai.media.clips import RATE, Clip
 from localai.media.hallucinations import REMEMBERED
 from localai.media.identity import identity, key_of
 from localai.media.journal import Journal, prune
-from localai.media.segments import Segment
+from localai.media.segments import Segment, joined
 from localai.media.subtitles import About
 from localai.media.transcription import (
     SURE,
@@ -51,6 +51,11 @@ class TranscribeOptions(NamedTuple):
     beam_size: int = 5
     resume: bool = False  # go on where an earlier run of the same was cut off
     interactive: bool = False
+
+    def request(self, source: SoundSource, **more: Any) -> TranscriptionRequest:
+        """Return the request for a sound; `more` are fields of it that go before these."""
+        same = {name: value for name, value in self._asdict().items() if name != "resume"}
+        return TranscriptionRequest(source, **{"word_times": not self.batch, **same, **more})
 
 
 class Transcription:
@@ -167,24 +172,8 @@ class Transcription:
         if begin and journal.notes.get("probability", 0.0) >= SURE:
             language = str(journal.notes["language"])  # as an uncut run would keep it
         before = [each._replace(words=()) for each in journal.segments[-REMEMBERED:]]
-        return TranscriptionRequest(
-            source,
-            language=language,
-            languages=options.languages,
-            translate=options.translate,
-            batch=options.batch,
-            word_times=not options.batch,
-            prompt=options.prompt,
-            hotwords=options.hotwords,
-            clips=options.clips,
-            begin=begin,
-            channel=options.channel,
-            raw_rate=options.raw_rate,
-            beam_size=options.beam_size,
-            temperature=options.temperature,
-            interactive=options.interactive,
-            before=tuple(before) if begin else (),
-            detect=options.detect,
+        return options.request(
+            source, language=language, begin=begin, before=tuple(before) if begin else ()
         )
 
     def _tell_about(self) -> None:
@@ -192,3 +181,18 @@ class Transcription:
         self.about = self.about._replace(
             language=str(notes.get("language", "")), duration=self._journal.heard / RATE
         )
+
+
+def spoken_text(segments: Iterable[Segment], name: str = "") -> str:
+    """Return what was said in a sound, which `name` is called.
+
+    Raises
+    ------
+    BadInput
+        Nothing was.
+    """
+    text = joined(segment.text for segment in segments).strip()
+    if not text:
+        where = f" in {shown(name)}" if name else ""
+        raise BadInput(f"nothing was said{where}", "speak up, or longer")
+    return text
