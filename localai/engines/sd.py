@@ -8,7 +8,6 @@ call: a cancelled request ends between two pictures, or the worker's process end
 from __future__ import annotations
 
 import base64
-import ctypes
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -25,7 +24,7 @@ from localai.formats.text import shown
 from localai.media.drawing import Drawn, DrawRequest, PreviewFrame
 from localai.media.generation_parameters import render
 from localai.media.picture_metadata import save
-from localai.system.cpus import physical_cores
+from localai.system.cpus import physical_cores, sleep_while_waiting
 from localai.system.files import partial_result, total_bytes
 from localai.types import Event, FileReady, ModelSpec, Notice, Progress
 
@@ -62,7 +61,9 @@ class SdEngine(SerialEngine):
         parts = _parts(spec)
         self.family: Family = family_of(parts.values())
         check_whole(self.family, tuple(parts.values()))
-        _wait_passively()
+        # The library waits after every node of its graph. Spinning, two threads on two cores of
+        # which another program has one took more than ten times as long as one; sleeping, as long.
+        sleep_while_waiting()
         from localai.engines import sd_library
 
         self._library = sd_library
@@ -193,16 +194,6 @@ class SdEngine(SerialEngine):
             _check_upscaler(Path(path))
             self._upscaler = (path, self._library.Upscaler(path, self._threads))
         return self._upscaler[1]
-
-
-def _wait_passively() -> None:
-    """Let the library's threads sleep where they wait for each other, unless the user says else.
-
-    The library waits after every node of its graph. Spinning, two threads on two cores of which
-    another program has one took more than ten times as long as one thread; sleeping, as long.
-    OpenMP reads the variable when it is loaded, so it is set before, and for the library alone.
-    """
-    ctypes.CDLL(None).setenv(b"OMP_WAIT_POLICY", b"passive", 0)
 
 
 def _parts(spec: ModelSpec) -> dict[Role, ModelPart]:

@@ -8,7 +8,6 @@ that subtitles can rely on. `batch` decodes pieces of speech together, for plain
 
 from __future__ import annotations
 
-import ctypes
 import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -35,7 +34,7 @@ from localai.media.transcription import (
     SpeechEnded,
     TranscriptionRequest,
 )
-from localai.system.cpus import physical_cores
+from localai.system.cpus import physical_cores, sleep_while_waiting
 from localai.types import Event, ModelSpec, Progress
 
 _SILENCE = 2.0  # seconds without speech over which words are taken for invented
@@ -56,7 +55,9 @@ class WhisperEngine(SerialEngine):
         """
         folder = Path(spec.files[0])
         _check(folder)
-        _spin_briefly()
+        # On two cores that other programs were busy on, too, a sentence took two to four times as
+        # long with threads that spin as long as GNU OpenMP lets them.
+        sleep_while_waiting(spins=1000)
         import ctranslate2
         from faster_whisper import WhisperModel
 
@@ -253,17 +254,6 @@ def _check(folder: Path) -> None:
             "config.json, tokenizer.json and a vocabulary",
             "name such a folder, or a size like small",
         )
-
-
-def _spin_briefly() -> None:
-    """Let the library's threads soon sleep where they wait, unless the user says else.
-
-    On two cores that other programs were busy on, too, a sentence took two to four times as long
-    with threads that spin as long as GNU OpenMP lets them. It reads the variables when it is
-    loaded, so they are set before.
-    """
-    for name, value in ((b"OMP_WAIT_POLICY", b"passive"), (b"GOMP_SPINCOUNT", b"1000")):
-        ctypes.CDLL(None).setenv(name, value, 0)
 
 
 def _try(model: Any) -> None:
