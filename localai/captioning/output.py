@@ -92,20 +92,16 @@ class Sidecars:
     def __init__(self, console: Console, ending: str, *, overwrite: bool) -> None:
         self._console, self._ending, self._overwrite = console, ending, overwrite
 
-    def _path(self, source: PictureSource) -> Path:
-        assert source.path is not None
-        return source.path.with_suffix(f".{self._ending}")
-
     def check(self, source: PictureSource) -> None:
         """Raise BadInput where the file is there and may not be overwritten."""
-        path = self._path(source)
+        path = sidecar_of(source, self._ending)
         if path.exists() and not self._overwrite:
             what = f"{shown(path)} exists already"
             raise BadInput(what, "use --force to overwrite it, or --skip-existing")
 
     def put(self, caption: PictureCaption) -> None:
         """Write it."""
-        path = self._path(caption.source)
+        path = sidecar_of(caption.source, self._ending)
         try:
             with (atomic_replace if self._overwrite else atomic_create)(path) as partial:
                 partial.write_text(caption.text + "\n", "utf-8")
@@ -116,6 +112,12 @@ class Sidecars:
     def finish(self) -> int:
         """Return 0: all is written."""
         return 0
+
+
+def sidecar_of(source: PictureSource, ending: str) -> Path:
+    """Return the file beside a picture that holds its text; `source` is a file."""
+    assert source.path is not None
+    return source.path.with_suffix(f".{ending}")
 
 
 class Renamer:

@@ -26,16 +26,9 @@ if TYPE_CHECKING:
 @command(context_settings={"max_content_width": 100})
 @click.argument("words", metavar="[PROMPT]...", nargs=-1)
 @options.model
-@option("-p", "--prompt", "prompt_file", metavar="NAME", help="A prompt file's name or path.")
-@option(
-    "--var",
-    "variables",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A variable of the prompt file; VALUE may be @FILE.",
-)
+@options.prompt
 @options.character
-@option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
+@options.system
 @option(
     "-e", "--escapes", is_flag=True, help=r"Read \n, \t, \\, \xNN and \uNNNN in PROMPT and --stop."
 )
@@ -48,18 +41,14 @@ if TYPE_CHECKING:
     help="A picture that the question is about (- is stdin); may be given again.",
 )
 @options.image_tokens
-@option("--raw", is_flag=True, help="Continue the text, without a chat template.")
+@options.raw
 @option(
     "--think",
     type=click.Choice(["auto", "off", "show"]),
     default="auto",
     help="Thinking: as the model likes, off, or shown on stderr.",
 )
-@option(
-    "--truncate",
-    type=click.Choice(["head", "middle", "tail"]),
-    help="Cut this part of the input if it is too long.",
-)
+@options.truncate
 @options.hearing
 @options.constraints
 @option("--test", is_flag=True, help="No output: exit 0 for yes, 1 for no, 2 or more for failures.")

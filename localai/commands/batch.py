@@ -59,34 +59,17 @@ from localai.terminal.console import Console
     help="The column that names a sound: what is said there is its text.",
 )
 @options.model
-@option(
-    "-p",
-    "--prompt",
-    "prompt_file",
-    metavar="NAME",
-    help="A prompt file; a row's columns are its variables.",
-)
-@option(
-    "--var",
-    "variables",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A variable of the prompt file; VALUE may be @FILE.",
-)
+@options.prompt
 @options.character
-@option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
-@option("--raw", is_flag=True, help="Continue the text, without a chat template.")
+@options.system
+@options.raw
 @option(
     "--think",
     type=click.Choice(["auto", "off"]),
     default="auto",
     help="Thinking: as the model likes, or off.",
 )
-@option(
-    "--truncate",
-    type=click.Choice(["head", "middle", "tail"]),
-    help="Cut this part of a row that is too long.",
-)
+@options.truncate
 @options.constraints
 @options.sampling
 @options.engine

@@ -27,7 +27,7 @@ _SAMPLING = ("top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n", "seed
 @command(context_settings={"max_content_width": 100})
 @options.model
 @options.character
-@option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
+@options.system
 @option("--greeting", type=BoundedNumber(1), metavar="N", help="The character's Nth greeting. [1]")
 @option("--session", metavar="NAME", help="Keep the chat under this name, or go on with it.")
 @option("--continue", "go_on", is_flag=True, help="Go on with the last session.")

@@ -33,9 +33,8 @@ _TASKS = ("alt", "tags", "ocr", "filename")
 @click.argument("files", metavar="FILE...", nargs=-1)
 @options.model
 @option("--ask", "question", metavar="QUESTION", help="Answer this about the picture.")
-@option("-p", "--prompt", "prompt_file", metavar="NAME", help="Ask with a prompt file.")
-@option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of it.")
-@option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
+@options.prompt
+@options.system
 @option("--alt", is_flag=True, help="Alternative text for web pages, at most 125 characters.")
 @option("--tags", is_flag=True, help="Tags, separated by commas.")
 @option("--ocr", is_flag=True, help="The text in the picture.")
@@ -121,9 +120,7 @@ def _task(given: dict[str, Any]) -> CaptionTask:
         task = tasks.CaptionTask(question, 2000)
     else:
         task = tasks.TASKS[named[0]] if named else tasks.CAPTION
-    if named and any(
-        given[name] for name in ("choices", "regex", "schema", "grammar", "json_object")
-    ):
+    if named and any(given.get(name) for name in build.CONSTRAINTS):
         raise BadInput(
             f"--{named[0]} has a form of its own", "leave out the constraint, or use --ask"
         )
@@ -141,8 +138,9 @@ def _wanted(sources: list[PictureSource], given: dict[str, Any]) -> list[Picture
 
         sources = [each for each in sources if each.path and not reads_well(each.path.stem)]
     if given["skip_existing"] and given["sidecar"]:
-        ending = f".{given['sidecar']}"
-        sources = [e for e in sources if e.path and not e.path.with_suffix(ending).exists()]
+        from localai.captioning.output import sidecar_of
+
+        sources = [e for e in sources if not sidecar_of(e, given["sidecar"]).exists()]
     return sources
 
 

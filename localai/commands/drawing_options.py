@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from localai.commands.click_ext import Function, option
+from localai.commands.click_ext import option
+from localai.commands.options import stack
 from localai.commands.params import BoundedNumber
 from localai.errors import BadInput, LocalaiError
 from localai.formats.text import shown
@@ -22,16 +22,7 @@ if TYPE_CHECKING:
 _FORMATS = ("png", "jpeg", "webp")
 
 
-def _stack(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
-    def decorate(command: Function) -> Function:
-        for add in reversed(options):
-            command = add(command)
-        return command
-
-    return decorate
-
-
-pictures = _stack(
+pictures = stack(
     option("-f", "--file", "prompts", metavar="FILE", help="Draw each line of FILE; - is stdin."),
     option("-p", "--prompt", "prompt_file", metavar="NAME", help="A prompt file's name or path, with {{input}} in it."),
     option("--negative", default="", metavar="TEXT", help="What shall not be seen."),
@@ -57,7 +48,7 @@ pictures = _stack(
     option("--vram", metavar="auto|N", help="Keep within N GB of the graphics card. [auto]"),
 )  # fmt: skip
 
-result = _stack(
+result = stack(
     option("-o", "--output", metavar="FILE|DIR|PATTERN", help="Write there; - is stdout. [{slug}-{seed}.png]"),
     option("-F", "--format", "form", type=click.Choice(_FORMATS), metavar="|".join(_FORMATS), help="Format of the files. [as -o ends, else png]"),
     option("--force", is_flag=True, help="Overwrite files that are there."),

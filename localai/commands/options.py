@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
+
 from localai.commands.click_ext import Function, option
 from localai.commands.params import BoundedNumber, Duration, Layers, SomeText
 from localai.errors import BadInput
@@ -39,6 +41,21 @@ model = option(
 character = stack(
     option("-c", "--character", metavar="NAME", help="A character's name, or a card's file."),
     option("--persona", metavar="FILE", help="A text file that says who you are."),
+)
+
+prompt = stack(
+    option("-p", "--prompt", "prompt_file", metavar="NAME", help="A prompt file's name or path."),
+    option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the prompt file; VALUE may be @FILE."),
+)  # fmt: skip
+
+system = option("-s", "--system", metavar="TEXT", help="System text: who the model is.")
+
+raw = option("--raw", is_flag=True, help="Continue the text, without a chat template.")
+
+truncate = option(
+    "--truncate",
+    type=click.Choice(["head", "middle", "tail"]),
+    help="Cut this part of an input that is too long.",
 )
 
 machine = stack(

@@ -23,7 +23,8 @@ _ANY_INPUT = "\ue000"  # stands for an input to see where a prompt file puts it
 _MOST_OF_A_FILE = 1 << 26  # bytes
 _YES_NO = "yes,no"
 _FORMS = ("choices", "schema", "regex", "grammar")  # the keys of a prompt file for one
-_CONSTRAINTS = ("choices", "regex", "schema", "grammar", "json_object", "test")
+CONSTRAINTS = ("choices", "regex", "schema", "grammar", "json_object", "test")
+"""Options of which each holds an answer to a form; one at most is kept."""
 
 
 class GenerateOptions(NamedTuple):
@@ -206,7 +207,7 @@ def constraint_of(options: GenerateOptions, prompt: Prompt | None) -> Constraint
     BadInput
         There are several, or it is wrong.
     """
-    flags = [name for name in _CONSTRAINTS if getattr(options, name) not in (None, False)]
+    flags = [name for name in CONSTRAINTS if getattr(options, name) not in (None, False)]
     if len(flags) > 1:
         named = " and ".join("--" + flag.replace("_", "-") for flag in flags)
         raise BadInput(f"{named} cannot be kept together", "use one of them")
