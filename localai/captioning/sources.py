@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -92,9 +91,13 @@ def fetch(address: str) -> bytes:
     BadInput
         It cannot be had.
     """
+    import urllib.request  # with TLS, which pictures on disk need not wait for
+
+    from localai.catalog.hub.http import trust
+
     asked = urllib.request.Request(address, headers={"User-Agent": "localai"})
     try:  # redirects are followed to the web alone, never to a file
-        with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:
+        with urllib.request.urlopen(asked, timeout=_PATIENCE, context=trust()) as answer:
             data: bytes = answer.read(_MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise BadInput(f"{shown(address)} cannot be fetched: {shown(error)}") from None

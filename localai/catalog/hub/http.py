@@ -144,11 +144,12 @@ def _opener(url: str) -> request.OpenerDirector:
     for handler in (request.ProxyHandler(), request.HTTPHandler(), request.UnknownHandler()):
         director.add_handler(handler)
     if url.startswith("https:"):  # the certificates take 30 ms to read
-        director.add_handler(request.HTTPSHandler(context=_trust()))
+        director.add_handler(request.HTTPSHandler(context=trust()))
     return director
 
 
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
+    """Return the certificates that addresses of the web are checked against."""
     context = ssl.create_default_context()
     places = ssl.get_default_verify_paths()
     if not (places.cafile or places.capath):  # some Pythons on macOS come without certificates
