@@ -97,7 +97,6 @@ def request_for(
         Where the pictures are written under temporary names.
     """
     usual = bundles.defaults(model)
-    seed = random_seed() if options.seed is None else options.seed
     return DrawRequest(
         prompt,
         negative=options.negative,
@@ -109,7 +108,7 @@ def request_for(
         cfg=usual.cfg if options.cfg is None else options.cfg,
         sampler=options.sampler or usual.sampler,
         scheduler=options.scheduler,
-        seed=seed,
+        seed=random_seed() if options.seed is None else options.seed,
         pictures=options.pictures,
         clip_skip=options.clip_skip,
         loras=options.loras,

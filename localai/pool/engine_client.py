@@ -10,7 +10,6 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from localai.errors import LocalaiError, WorkerDied
@@ -40,12 +39,7 @@ class EngineClient(ABC):
     def __enter__(self) -> EngineClient:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def ask(self, request: Any, files: Sequence[int] = (), client: str = "") -> EventStream:

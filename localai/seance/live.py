@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
-from types import TracebackType
 from typing import NamedTuple
 
 from localai.errors import LocalaiError
@@ -94,12 +93,7 @@ class LiveSeance:
         for thread in self._threads:
             thread.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closed.set()
         for thread in self._threads:
             if thread.ident is not None:

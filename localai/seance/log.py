@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, TextIO
 
 from localai.errors import BadInput, LocalaiError
@@ -55,12 +54,7 @@ class SeanceLog:
     def __enter__(self) -> SeanceLog:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._label(None)
         self._opened.close()
 

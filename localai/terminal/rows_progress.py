@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 from localai.formats.units import span
 from localai.terminal.console import Console
@@ -35,12 +34,7 @@ class RowsProgress:
         self._line.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._line.finish()
 
     def update(self, done: int, total: int, failed: int, answered: int) -> None:
