@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from localai.errors import BadInput
-from localai.media.pictures import LONGEST, Detail, open_picture
+from localai.media.pictures import LONGEST, Detail, decode_picture, open_picture
 from localai.media.pixels import Pixels
 from tests.conftest import ROOT
 
@@ -212,6 +215,29 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         seen(tmp_path / "gone.png", "go\x1bne.png")
     with pytest.raises(BadInput, match="is a folder"):
         seen(tmp_path, "x")
+
+
+def test_pipes_and_descriptors_are_read_to_their_end(tmp_path: Path) -> None:
+    data = saved(scene(), "PNG")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+    writer.start()
+    assert far(seen(pipe, "x"), scene()) == 0
+    writer.join()
+    with tempfile.TemporaryFile() as file:
+        file.write(data)  # and left at its end
+        file.flush()
+        for _ in range(2):
+            picture = decode_picture(file.fileno(), "x")
+            assert far(picture.pixels, scene()) == 0 and picture.original == SIZE
+
+
+def test_a_picture_keeps_its_size_where_nobody_shrinks_it() -> None:
+    data = saved(scene().resize((1600, 1200)), "JPEG")
+    assert decode_picture(data, "x").pixels[:2] == (1600, 1200)
+    with pytest.raises(BadInput, match="1600 x 1200 pixels"):
+        decode_picture(data, "x", most_pixels=1_000_000)
 
 
 def damaged() -> list[bytes]:
