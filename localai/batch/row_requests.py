@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localai.batch.answers import RowJob
 from localai.batch.rows import INPUT, BatchRow
@@ -31,12 +31,41 @@ _SEEDS = 2**32 - 1
 _TEXTS = (INPUT, "prompt", "text", "question")  # columns that hold a row's text, the first first
 
 
+class RowTemplate(NamedTuple):
+    """What all rows of a batch have in common, read and checked once."""
+
+    options: GenerateOptions
+    prompt: Prompt | None
+    card: Character | None
+    constraint: Constraint | None
+
+    @classmethod
+    def read(cls, options: GenerateOptions) -> RowTemplate:
+        """Return what was asked for, of all rows.
+
+        Raises
+        ------
+        BadInput
+            What was asked for contradicts itself, or a file cannot be read.
+        """
+        prompt = build.prompt_file(options)
+        constraint = build.constraint_of(options, prompt)
+        if constraint and options.stop:
+            build.request(options, "", prompt and replace(prompt, body=""))  # refuses
+        return cls(options, prompt, build.character(options), constraint)
+
+    @property
+    def model(self) -> str:
+        """The model that the prompt file or the character names; "": none."""
+        return (self.prompt and self.prompt.model) or (self.card and self.card.model) or ""
+
+
 class RowRequests:
     """Makes the requests of a batch.
 
     Parameters
     ----------
-    options : GenerateOptions
+    template : RowTemplate
         What was asked for, of all rows.
     model : str
         What tells the model from others: another one's answers are other answers.
@@ -46,16 +75,11 @@ class RowRequests:
         Columns that name a picture, and a sound.
     hear : callable or None
         What is said in a sound, by its file's name.
-
-    Raises
-    ------
-    BadInput
-        What was asked for contradicts itself, or a file cannot be read.
     """
 
     def __init__(
         self,
-        options: GenerateOptions,
+        template: RowTemplate,
         model: str,
         *,
         remote: bool = False,
@@ -64,13 +88,9 @@ class RowRequests:
         hear: Callable[[str], str] | None = None,
     ) -> None:
         self._remote, self._image, self._audio, self._hear = remote, image, audio, hear
-        self.prompt: Prompt | None = build.prompt_file(options)
-        self.card: Character | None = build.character(options)
-        self.constraint: Constraint | None = build.constraint_of(options, self.prompt)
-        if self.constraint and options.stop:
-            build.request(options, "", self.prompt and replace(self.prompt, body=""))  # refuses
-        told = (options, self.prompt, self.card, self.constraint, model)
-        persona = build.persona(options.persona) if self.card else ""
+        options, self._prompt, self._card, self.constraint = template
+        told = (*template, model)
+        persona = build.persona(options.persona) if self._card else ""
         self.settings = _digest(repr((told, persona)))
         # A constraint is read and checked once, not once a row.
         self._options = options._replace(
@@ -78,9 +98,9 @@ class RowRequests:
         )
         self._variables = options.variables
         self._seed = options.seed
-        if self.prompt and self.constraint:
-            self.prompt = replace(
-                self.prompt, choices=(), schema=None, regex=None, grammar=None, stop=()
+        if self._prompt and self.constraint:
+            self._prompt = replace(
+                self._prompt, choices=(), schema=None, regex=None, grammar=None, stop=()
             )
 
     def key(self, row: BatchRow) -> int:
@@ -122,7 +142,7 @@ class RowRequests:
             base = build.request(self._options, "")
             request = request_of_body(columns["url"], columns["body"], base)
             constraint = request.constraint or self.constraint
-        elif self.prompt is None and "messages" in columns:
+        elif self._prompt is None and "messages" in columns:
             request = build.request(self._options, "")
             own = request.messages[: request.fixed]
             request = request._replace(messages=(*own, *messages_of(columns["messages"])))
@@ -130,7 +150,7 @@ class RowRequests:
         else:
             text, variables = self._filled(row)
             options = self._options._replace(variables=variables)
-            request = build.request(options, text, self.prompt, self.card)
+            request = build.request(options, text, self._prompt, self._card)
             constraint = self.constraint
         if constraint:
             request = request._replace(constraint=constraint, stop=(), think=False)
@@ -143,14 +163,14 @@ class RowRequests:
 
     def _filled(self, row: BatchRow) -> tuple[str, Mapping[str, str]]:
         """Return a row's text, and the variables of the prompt file that it sets."""
-        if self.prompt is None:
+        if self._prompt is None:
             if not (text := _text(_input(row))).strip():
                 raise BadInput(f"row {row.id}: its text is empty")
             return text, self._variables
-        names = [name for name in self.prompt.names() if name != INPUT]
-        known = {*names, *self.prompt.variables}
+        names = [name for name in self._prompt.names() if name != INPUT]
+        known = {*names, *self._prompt.variables}
         own = {name: _text(row.columns[name]) for name in row.columns if name in known}
-        needed = INPUT in self.prompt.names()
+        needed = INPUT in self._prompt.names()
         text = _text(_input(row)) if needed else ""
         return text, {**self._variables, **own}
 

@@ -18,7 +18,7 @@ from localai.terminal.console import Console
 if TYPE_CHECKING:
     from localai.batch.options import OutputFile
     from localai.batch.output import OutputLayout
-    from localai.batch.row_requests import RowRequests
+    from localai.batch.row_requests import RowRequests, RowTemplate
     from localai.batch.rows import BatchRow
     from localai.batch.run import BatchProgress, BatchRun, RowEngine
     from localai.batch.source import RowSource
@@ -42,13 +42,19 @@ def opened(console: Console, name: str, given: dict[str, Any]) -> tuple[RowSourc
     return source, first
 
 
+def _template(given: dict[str, Any]) -> RowTemplate:
+    from localai.batch.row_requests import RowTemplate
+
+    return RowTemplate.read(options.generation(given))
+
+
 def _requests(
-    given: dict[str, Any], model: str, hear: Callable[[str], str] | None = None
+    given: dict[str, Any], template: RowTemplate, model: str, hear: Callable[[str], str] | None
 ) -> RowRequests:
     from localai.batch.row_requests import RowRequests
 
     return RowRequests(
-        options.generation(given),
+        template,
         model,
         remote=bool(given["endpoint"]),
         image=given["image"],
@@ -60,7 +66,7 @@ def _requests(
 def show_first(console: Console, given: dict[str, Any], first: BatchRow) -> int:
     """Print the first row's prompt, part by part."""
     with _hearing(console, given) as hear:
-        request = _requests(given, "", hear).job(first).request
+        request = _requests(given, _template(given), "", hear).job(first).request
     if request.raw is not None:
         console.write_line(request.raw)
         return ExitCode.DONE
@@ -82,14 +88,13 @@ def answer_rows(console: Console, given: dict[str, Any], source: RowSource, firs
 
     if given["endpoint"]:
         return _run_elsewhere(console, given, source, first)
-    drafts = _requests(given, "")
-    own = (drafts.prompt and drafts.prompt.model) or (drafts.card and drafts.card.model) or ""
-    spec = spec_for(console, given, own, "vision" if given["image"] else "text")
+    template = _template(given)
+    spec = spec_for(console, given, template.model, "vision" if given["image"] else "text")
     told = repr([file_version(file) for file in spec.files])
     layout = layout_for(given["form"], given["output"] or "", first, given["column"], spec.name)
     chosen = places(spec, given["concurrency"], pictures=bool(given["image"]))
     with _hearing(console, given) as hear, engine_for(console, given, chosen.spec) as engine:
-        requests = _requests(given, told, hear)
+        requests = _requests(given, template, told, hear)
         requests.job(first)  # what is wrong with it is wrong with all
         console.talk(f"{spec.name}: {_rows(source)}, up to {chosen.sequences} at a time")
         answering = EngineRows(engine, spec.name, chosen.in_flight, console.warn)
@@ -133,7 +138,7 @@ def _run_elsewhere(
         _hearing(console, given) as hear,
         closing(EndpointRows(endpoint, model, most, console.warn)) as answering,
     ):
-        requests = _requests(given, f"{endpoint.address} {model}", hear)
+        requests = _requests(given, _template(given), f"{endpoint.address} {model}", hear)
         requests.job(first)
         return _answer(console, given, source, requests, answering, layout)
 

@@ -8,6 +8,9 @@
     python -m tests.bench.fixed_part       the second use of a long system text
     python -m tests.bench.constrained      what a schema costs a token
     python -m tests.bench.pictures         a hundred pictures: llama-server with the projector
+    python -m tests.bench.batch            two hundred rows with one prefix: llama-server, a loop
+    python -m tests.bench.transcribe       ten minutes of speech: whisper-ctranslate2
+    python -m tests.bench.sd_cli           a picture: stable-diffusion.cpp's sd-cli
     python -m tests.bench.memory_rule      what the memory rule predicts, and llama.cpp's own log
     python -m tests.bench.start            what `localai --help` costs
     python -m tests.bench.beside           decoding while other programs take the cores

@@ -26,7 +26,7 @@ from localai.batch.engine_rows import EngineRows
 from localai.batch.journal import BatchJournal
 from localai.batch.output import JsonLines, write_output
 from localai.batch.places import places
-from localai.batch.row_requests import RowRequests
+from localai.batch.row_requests import RowRequests, RowTemplate
 from localai.batch.run import BatchRun, JournalStore
 from localai.batch.source import open_source
 from localai.generation.build import GenerateOptions
@@ -62,7 +62,7 @@ def ours(model: Path, threads: int, asked: list[str], most: int) -> tuple[float,
         layout = JsonLines()
         run = BatchRun(
             open_source(str(source), None, None, None),
-            RowRequests(options, "bench"),
+            RowRequests(RowTemplate.read(options), "bench"),
             EngineRows(engine, "bench", chosen.in_flight, print),
             JournalStore(journal, retry_failed=False),
             layout,

@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from tests.bench.weights import TYPES, Matrix, draw, row_bytes
 from tests.support.sources import llama_source
 
+# Read once, at import: a test that gives itself a home of its own finds what was written before.
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "localai-bench"
 CONTEXT = 8192
 EPSILON = 1e-5
 
@@ -71,13 +73,14 @@ SHAPES = {
     "1b": Shape(layers=16, width=2048, heads=32, kv_heads=8, forward=8192),
     # A small mixture of experts, cut as Mixtral is: 32 experts, 4 of them a token.
     "moe": Shape(12, width=512, heads=8, kv_heads=2, forward=512, experts=32, experts_used=4),
+    # For tests: next to no layers under the whole vocabulary.
+    "small": Shape(layers=2, width=128, heads=4, kv_heads=2, forward=256),
 }
 
 
 def shape_file(name: str, kind: str = "q8_0", seed: int = 1) -> Path:
     """Return the GGUF file of a shape; it is written once and kept in the cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = cache / "localai-bench" / f"shape-{name}-{kind}-seed{seed}-v{VERSION}.gguf"
+    path = _CACHE / f"shape-{name}-{kind}-seed{seed}-v{VERSION}.gguf"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.part")

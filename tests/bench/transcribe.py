@@ -4,12 +4,13 @@
 
 Speech of a Piper voice with pauses, in one WAV file; temperature 0, voice activity detection and
 word times, not conditioned on the text before. Both load the model (`--cold`), the short clip finds
-it warm, as one does who asks again. whisper-ctranslate2 has to be installed (pip).
+it warm, as one does who asks again. Of the long sound the words that both heard are counted, and
+word errors (by whisper-normalizer), and how long a text was heard that nobody said.
+whisper-ctranslate2 has to be installed (pip).
 """
 
 from __future__ import annotations
 
-import difflib
 import random
 import shutil
 import subprocess
@@ -17,33 +18,60 @@ import sys
 import tempfile
 import time
 import wave
+from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
+
+from whisper_normalizer.english import EnglishTextNormalizer
 
 from tests.bench.arguments import parser
 from tests.bench.command import Command
 from tests.bench.table import RATIOS, compared, show
 from tests.real.models import real_model
 from tests.support.spoken_sentences import SENTENCES, joe, speak
+from tests.support.word_errors import errors
 
 LONG, SHORT = "<= 1.03", "<= 0.8"
 CLIP = 10  # seconds
 
 
-def sound(folder: Path, seconds: float) -> Path:
-    """Write the sentences with pauses, in another order each time around, to that length."""
+def sound(folder: Path, seconds: float) -> tuple[Path, str]:
+    """Write sentences with pauses, in another order each time around; return what is said, too.
+
+    The last sentence is whole: the sound is some seconds longer than asked for.
+    """
     files, r = speak(folder, joe(real_model("piper-joe")), SENTENCES), random.Random(1)
-    path, data, rate, bare = folder / f"{seconds:.0f}.wav", bytearray(), 0, []
-    for file in files:
+    pieces, rate = [], 0
+    for file, text in zip(files, SENTENCES, strict=True):
         with wave.open(file) as each:
             rate = each.getframerate()
-            bare.append(each.readframes(each.getnframes()))
+            pieces.append((each.readframes(each.getnframes()), text))
+    path, data, said = folder / f"{seconds:.0f}.wav", bytearray(), []
     while len(data) < seconds * 2 * rate:
-        for piece in r.sample(bare, len(bare)):
-            data += piece + bytes(2 * int(rate * r.uniform(0.3, 2.5)))
+        if not len(said) % len(pieces):
+            r.shuffle(pieces)
+        piece, text = pieces[len(said) % len(pieces)]
+        data += piece + bytes(2 * int(rate * r.uniform(0.3, 2.5)))
+        said.append(text)
     with wave.open(str(path), "wb") as out:
         out.setparams((1, 2, rate, 0, "NONE", ""))
-        out.writeframes(bytes(data[: int(seconds * rate) * 2]))
-    return path
+        out.writeframes(bytes(data))
+    return path, "\n".join(said)
+
+
+def judge(said: str, ours: str, theirs: str) -> str:
+    """Return what is to be said of the long sound's words."""
+    normal: Any = EnglishTextNormalizer()
+    words = [normal(text).split() for text in (said, ours, theirs)]
+    wrong = [errors(words[0], each) / len(words[0]) for each in words[1:]]
+    # A sentence that was invented or repeated stands between two that were said.
+    same = SequenceMatcher(None, words[0], words[1], autojunk=False)
+    added = max((d - c - (b - a) for _, a, b, c, d in same.get_opcodes()), default=0)
+    return (
+        f"words that differ between both: {errors(words[2], words[1])} of {len(words[2])}; "
+        f"word errors {wrong[0]:.2%} and {wrong[1]:.2%} of {len(words[0])} (budget 8 %); "
+        f"most words in a row that nobody said: {added}"
+    )
 
 
 def theirs(model: str, threads: int, file: Path, folder: Path) -> tuple[float, str]:
@@ -86,7 +114,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="localai-bench-") as name, Command() as command:
         folder = Path(name)
-        long, short = sound(folder, options.minutes * 60), sound(folder, CLIP)
+        (long, said), (short, _) = sound(folder, options.minutes * 60), sound(folder, CLIP)
         rows, texts = [], ("", "")
         for file, cold, budget in ((long, ("--cold",), LONG), (short, (), SHORT)):
             sides: tuple[list[float], list[float]] = ([], [])
@@ -100,10 +128,7 @@ def main() -> None:
             rows.append(compared(f"{file.stem} s {'cold' if cold else 'warm'}", *sides, budget))
     title = f"whisper in {Path(model).name}, {options.threads} threads, {options.repetitions} repetitions, taking turns; medians in s"
     show(title, ("sound", "localai transcribe", "whisper-ctranslate2", *RATIOS), rows)
-    words = [text.split() for text in texts]
-    same = difflib.SequenceMatcher(None, *words, autojunk=False)
-    wrong = sum(max(b - a, d - c) for tag, a, b, c, d in same.get_opcodes() if tag != "equal")
-    print(f"words that differ in the long sound: {wrong} of {len(words[1])}")
+    print(judge(said, *texts))
 
 
 if __name__ == "__main__":

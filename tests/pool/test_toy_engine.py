@@ -19,7 +19,7 @@ from localai.pool import daemon_client
 from localai.pool.client import DedicatedClient, PooledClient
 from localai.pool.engine_client import EngineClient
 from localai.types import Finished, ModelSpec, Progress
-from tests.conftest import ROOT, run, until
+from tests.conftest import ROOT, run
 from tests.support import toy_engine
 from tests.support.toy_engine import Count, Said, Step
 

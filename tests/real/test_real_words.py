@@ -14,21 +14,10 @@ import pytest
 
 from tests.conftest import run
 from tests.support.spoken_sentences import GERMAN, SENTENCES, joe, robot, speak
+from tests.support.word_errors import errors
 
 pytest.importorskip("espeakng_loader", reason="espeak-ng says how words are pronounced")
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("warm")]
-
-
-def errors(said: Sequence[str], heard: Sequence[str]) -> int:
-    """The edits that make one list of words the other (Levenshtein)."""
-    row = [*range(len(heard) + 1)]
-    for at, word in enumerate(said, 1):
-        before, row[0] = row[0], at
-        for place, other in enumerate(heard, 1):
-            changed = before + (word != other)
-            before = row[place]
-            row[place] = min(changed, before + 1, row[place - 1] + 1)
-    return row[-1]
 
 
 @pytest.fixture

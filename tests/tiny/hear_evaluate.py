@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from faster_whisper import WhisperModel
 
+from tests.support.word_errors import errors
+
 from .hear_clips import RATE, Clip, stored
 from .hear_tokenizer import SHIPPED
 from .hear_voice import Espeak
@@ -30,16 +32,6 @@ AS_THE_COMMAND = {
     "word_timestamps": True,
     "condition_on_previous_text": False,
 }
-
-
-def errors(said: Sequence[str], heard: Sequence[str]) -> int:
-    """The least number of words to change, add or leave out."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
-        before, row = row, [i]
-        for j, other in enumerate(heard, 1):
-            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (word != other)))
-    return row[-1]
 
 
 @dataclass

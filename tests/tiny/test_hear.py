@@ -16,7 +16,8 @@ from tests.support import sounds
 from tests.tiny.hear_tokenizer import SHIPPED
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
-from tests.tiny.hear_evaluate import Hearing, errors, joined, several, single, without_speech
+from tests.support.word_errors import errors
+from tests.tiny.hear_evaluate import Hearing, joined, several, single, without_speech
 
 SPEECH = ROOT / "tests" / "speech"
 TEXTS: dict[str, dict[str, Any]] = json.loads((SPEECH / "texts.json").read_text("utf-8"))
