@@ -13,6 +13,7 @@ import pytest
 
 from localai.catalog.names import TINY
 from localai.chat import repl
+from localai.pool import daemon_client
 from localai.pool.client import PooledClient
 from localai.terminal.answer import Waiting
 from localai.terminal.console import Console
@@ -20,7 +21,7 @@ from localai.terminal.streams import Stream
 from localai.types import ModelSpec, Notice, Progress, Text, TextRequest
 from tests.chat.test_chat import Held, broken, held, say, view_of
 from tests.chat.test_chat import chat as piped
-from tests.conftest import ROOT, command, request, run
+from tests.conftest import ROOT, command, request, run, until
 from tests.support.chat_screen import CAPITAL, LONG, Open, begun
 
 __all__ = ["held"]  # a fixture
@@ -173,6 +174,8 @@ def test_a_warm_model_is_known_to_be_loaded_without_a_question_to_it(warm: Path)
     spec = ModelSpec("text", (str(TINY),), "tiny", {"threads": 1})
     with PooledClient(spec, 300) as first:
         first.wait()
+        # The worker tells its client and the daemon at once; a later client asks the daemon.
+        until(lambda: daemon_client.status()["models"][0]["state"] == "ready")
         for _ in range(3):
             with PooledClient(spec, 300) as again:
                 assert again.ready()
