@@ -5,7 +5,8 @@
 Speech of a Piper voice with pauses, in one WAV file; temperature 0, voice activity detection and
 word times, not conditioned on the text before. Both load the model (`--cold`), the short clip finds
 it warm, as one does who asks again. Of the long sound the words that both heard are counted, and
-word errors (by whisper-normalizer), and how long a text was heard that nobody said.
+word errors (by whisper-normalizer), and how long a text was heard that nobody said. The command
+cuts a sound after its first minute, so that text comes soon; uncut, the text is the same.
 whisper-ctranslate2 has to be installed (pip).
 """
 
@@ -20,10 +21,18 @@ import time
 import wave
 from difflib import SequenceMatcher
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
+from unittest.mock import patch
 
 from whisper_normalizer.english import EnglishTextNormalizer
 
+from localai.engines.base import Call
+from localai.engines.whisper import WhisperEngine
+from localai.media import pieces
+from localai.media.segments import Segment
+from localai.media.transcription import SoundSource, TranscriptionRequest
+from localai.types import LAST, Event, ModelSpec
 from tests.bench.arguments import parser
 from tests.bench.command import Command
 from tests.bench.table import RATIOS, compared, show
@@ -38,25 +47,46 @@ CLIP = 10  # seconds
 def sound(folder: Path, seconds: float) -> tuple[Path, str]:
     """Write sentences with pauses, in another order each time around; return what is said, too.
 
-    The last sentence is whole: the sound is some seconds longer than asked for.
+    The last sentence is whole: the sound is some seconds shorter than asked for.
     """
     files, r = speak(folder, joe(real_model("piper-joe")), SENTENCES), random.Random(1)
-    pieces, rate = [], 0
+    spoken, rate = [], 0
     for file, text in zip(files, SENTENCES, strict=True):
         with wave.open(file) as each:
             rate = each.getframerate()
-            pieces.append((each.readframes(each.getnframes()), text))
+            spoken.append((each.readframes(each.getnframes()), text))
     path, data, said = folder / f"{seconds:.0f}.wav", bytearray(), []
-    while len(data) < seconds * 2 * rate:
-        if not len(said) % len(pieces):
-            r.shuffle(pieces)
-        piece, text = pieces[len(said) % len(pieces)]
-        data += piece + bytes(2 * int(rate * r.uniform(0.3, 2.5)))
+    while True:
+        if not len(said) % len(spoken):
+            r.shuffle(spoken)
+        piece, text = spoken[len(said) % len(spoken)]
+        piece += bytes(2 * int(rate * r.uniform(0.3, 2.5)))
+        if len(data) + len(piece) > seconds * 2 * rate:
+            break
+        data += piece
         said.append(text)
     with wave.open(str(path), "wb") as out:
         out.setparams((1, 2, rate, 0, "NONE", ""))
         out.writeframes(bytes(data))
     return path, "\n".join(said)
+
+
+def in_one_piece(model: str, threads: int, file: Path) -> tuple[float, str]:
+    """Return our seconds and text of a sound that is not cut after its first minute."""
+    events: SimpleQueue[tuple[str, Event]] = SimpleQueue()
+    source = SoundSource(str(file), name=file.name)
+    request = TranscriptionRequest(source, language="en", temperature=0)
+    began, text = time.perf_counter(), ""
+    with patch.object(pieces, "FIRST", pieces.LONGEST):
+        engine = WhisperEngine(
+            ModelSpec("hear", (model,), "whisper", {"threads": threads}),
+            lambda found: [events.put(each) for each in found],
+        )
+        engine.submit(Call("1", "bench", request))
+        while not isinstance(event := events.get()[1], LAST):
+            text += event.text if isinstance(event, Segment) else ""
+        engine.close()
+    return time.perf_counter() - began, text
 
 
 def judge(said: str, ours: str, theirs: str) -> str:
@@ -126,9 +156,13 @@ def main() -> None:
                     sides[1].append(other[0])
                 texts = (ours[1], other[1]) if file is long else texts
             rows.append(compared(f"{file.stem} s {'cold' if cold else 'warm'}", *sides, budget))
+        seconds, whole = in_one_piece(model, options.threads, long)
     title = f"whisper in {Path(model).name}, {options.threads} threads, {options.repetitions} repetitions, taking turns; medians in s"
     show(title, ("sound", "localai transcribe", "whisper-ctranslate2", *RATIOS), rows)
     print(judge(said, *texts))
+    same = whole.split() == texts[1].split()
+    told = "the same text" if same else "ANOTHER TEXT"
+    print(f"the long sound in one piece: {seconds:.1f} s, {told}")
 
 
 if __name__ == "__main__":
