@@ -18,7 +18,7 @@ import numpy as np
 from localai.catalog.whisper import is_whole
 from localai.engines.base import Call, SerialEngine
 from localai.engines.listening import Listener
-from localai.errors import BadModel, LocalaiError
+from localai.errors import BadInput, BadModel, LocalaiError
 from localai.formats.text import shown
 from localai.media.clips import RATE, after
 from localai.media.hallucinations import HallucinationFilter
@@ -85,6 +85,8 @@ class WhisperEngine(SerialEngine):
     def run(self, call: Call, cancelled: Callable[[], bool]) -> Iterator[Event]:
         """Yield what is heard: language, segments, and how far it is."""
         request: TranscriptionRequest = call.request
+        if not self._model.model.is_multilingual:
+            _refuse_other_languages(request)
         if request.listen is not None:
             listener = Listener(_descriptor(request, call.files), request.listen)
             for seconds in listener.seconds(cancelled):
@@ -212,6 +214,15 @@ class _Transcription:
         known = dict(ranked)
         code = max(self._request.languages or known, key=lambda each: known.get(each, 0.0))
         return Language(code, round(float(known.get(code, 0.0)), 4))
+
+
+def _refuse_other_languages(request: TranscriptionRequest) -> None:
+    """Refuse what a model for English would write down as if it were English."""
+    another = "take a model whose name has no .en: -m small"
+    if request.translate:
+        raise BadInput("this model knows English alone: it cannot translate", another)
+    if request.language not in (None, "en"):
+        raise BadInput(f"this model knows English alone, not {request.language}", another)
 
 
 def _segment(each: Any) -> Segment:
