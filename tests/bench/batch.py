@@ -7,7 +7,8 @@ loaded, and nothing is evaluated yet. Ours is the batch itself (rows of a file, 
 on a worker of its own; llama-server has as many slots as we have sequences, one cache for all of
 them, and a client that keeps every slot busy; the loop is `llama_cpp.Llama`, which keeps the
 prefix of the prompt before. Budgets: at least 1.1 of the server's rows a second, 2.5 of the loop's.
-Answers that differ between ours and single calls are counted, with how many are near ties.
+Answers that differ between ours and single calls are counted: random weights have near ties, which
+a batch of another size decides otherwise. A repetition takes ten minutes, most of it the server's.
 """
 
 from __future__ import annotations
