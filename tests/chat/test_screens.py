@@ -162,7 +162,7 @@ def test_slips_are_told_in_whole_words(columns: int, chat: Open, card: str) -> N
 def test_what_commands_tell(columns: int, chat: Open, card: str) -> None:
     Path("me.txt").write_text("Name: Tom\n{{user}} is a sailor who has seen every sea there is.\n")
     Path("wolves.txt").write_text("The wolves sleep in the forest.\nThey eat meat.\n")
-    shown = chat("--session", "one", "-c", card, columns=columns, rows=120).ready()
+    shown = chat("--session", "one", "-c", card, columns=columns, rows=160).ready()
     for line in (
         "/character", "/greeting", "/persona", "/persona me.txt", "/persona", "/greeting",
         "/greeting 2", "/system", "/system Be kind and brief, whatever you are asked.", "/system",
