@@ -8,18 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.shapes import SHAPES, shape_file
 from tests.conftest import run
 from tests.real import models
+from tests.support.sources import SourceMissing
 
 
 @pytest.fixture(scope="session")
 def real_model() -> Callable[[str], Path]:
-    """Gives a real model's file or folder; skips the test where it cannot be had."""
+    """Gives a real model, or a shape of random weights on a real vocabulary; skips the test where
+    it cannot be had."""
 
     def find(name: str) -> Path:
         try:
-            return models.real_model(name)
-        except models.Unavailable as error:
+            return shape_file(name) if name in SHAPES else models.real_model(name)
+        except (models.Unavailable, SourceMissing) as error:
             pytest.skip(f"{name}: {error}")
 
     return find

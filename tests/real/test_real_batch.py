@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.shapes import shape_file
 from tests.support.schema_rows import SCHEMAS, ask_for_schemas
-from tests.support.sources import SourceMissing
 
 pytestmark = pytest.mark.timeout(7200)
 PEOPLE = ("Ada Lovelace", "Isaac Newton", "Marie Curie", "Alan Turing", "Emmy Noether")
@@ -39,14 +37,10 @@ def test_a_taught_model_keeps_every_schema(
 @pytest.mark.parametrize("count", [pytest.param(200, marks=real), pytest.param(1000, marks=soak)])
 @pytest.mark.parametrize("most", [60, 200])
 def test_random_weights_keep_every_schema(
-    host: dict[str, str], tmp_path: Path, count: int, most: int
+    real_model: Callable[[str], Path], host: dict[str, str], tmp_path: Path, count: int, most: int
 ) -> None:
-    try:
-        model = shape_file("small")
-    except SourceMissing as error:
-        pytest.skip(str(error))
     texts = [f"Tell me of thing {at}, in JSON." for at in range(count)]
-    kept = ask_for_schemas(model, texts, SCHEMAS, tmp_path, host, most=most)
+    kept = ask_for_schemas(real_model("small"), texts, SCHEMAS, tmp_path, host, most=most)
     print(f"{len(kept.errors)} of {count} failed")
     assert set(kept.errors) <= {"constraint_not_met"}
     assert len(kept.errors) <= count // 200

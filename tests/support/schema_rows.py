@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jsonschema
 
+from localai.batch.output import errors_file
 from tests.conftest import run
 
 
@@ -78,11 +79,11 @@ def ask_for_schemas(
             }
             row = {"custom_id": str(at), "method": "POST", "url": "/v1/chat/completions"}
             file.write(json.dumps({**row, "body": body}) + "\n")
-    flags = ("-m", str(model), "--seed", "1", "--force")
+    flags = ("-m", str(model), "--seed", "1")
     done = run("batch", str(source), "-o", str(output), *flags, timeout=7000, env=env)
     assert done.code in (0, 6), done.err
     lines = output.read_text().splitlines()
-    if (failed := folder / "out.errors.jsonl").exists():
+    if (failed := errors_file(output)).exists():
         lines += failed.read_text().splitlines()
     found = {each["custom_id"]: each for each in map(json.loads, lines)}
     assert set(found) == {str(at) for at in range(len(texts))}
