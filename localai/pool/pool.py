@@ -20,8 +20,6 @@ from localai.pool.worker_process import WorkerProcess
 from localai.system import gpus
 from localai.system.memory import free_memory, resident
 
-_LAST_LINES = 5  # of what an ended worker has said, for the log
-
 
 class WorkerPool:
     """All workers of one host.
@@ -168,7 +166,7 @@ class WorkerPool:
             told = protocol.encode("error", **error.to_wire())
         elif worker_exit.code or worker.left is None:
             told = protocol.encode("died", worker_exit=to_plain(worker_exit))
-            stderr_tail = " | ".join(process.stderr_tail()[-_LAST_LINES:])
+            stderr_tail = " | ".join(process.stderr_tail())
             self._log.write(
                 f"{process.pid} ({worker.spec.name}) ended: {worker_exit.code} {stderr_tail}"
             )

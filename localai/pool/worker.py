@@ -11,6 +11,7 @@ take waits in memory.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import selectors
@@ -276,6 +277,7 @@ def main(spec: str, control: str) -> None:
     control : str
         File descriptor of the socket to the owner.
     """
+    faulthandler.enable()  # a crash in a native library tells which of our lines led to it
     threading.excepthook = _end_with_last_words
     threading.stack_size(_STACK)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's; it cancels its request

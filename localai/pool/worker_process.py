@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from localai.errors import BadModel, LocalaiError, NotEnoughMemory, WorkerDied
 from localai.formats.serialization import to_plain
@@ -16,8 +18,11 @@ from localai.settings import worker_environment
 from localai.system.spawn import default_scheduling, inheritable_fds
 from localai.types import ModelSpec
 
-_LAST_WORDS = 2000  # bytes of a dead worker's stderr
+_LAST_WORDS = 16_000  # bytes of a dead worker's stderr: the stacks of all its threads
 _NO_MEMORY = ("MemoryError", "RuntimeError: can't start new thread")
+# What `faulthandler` writes: a line of its own, then the stacks, of which one led to the crash.
+_CRASH = "Fatal Python error: "
+_FRAME = re.compile(r'  File "(.*)", line (\d+) in ')
 _NATIVE = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
 
@@ -42,9 +47,10 @@ class WorkerExit:
         return error
 
     def _error(self, has_answered: bool) -> LocalaiError:
-        last = self.stderr_tail[-1] if self.stderr_tail else ""
+        last, place = _last_words(self.stderr_tail)
         reason = f": {last}" if last else ""
         how = f"by {_signal_name(-self.code)}" if self.code < 0 else f"with status {self.code}"
+        how += place
         if -self.code == signal.SIGBUS and has_answered:
             return WorkerDied(
                 f"the engine's process ended {how}: {self.file} has changed while it was in use, "
@@ -68,6 +74,16 @@ class WorkerExit:
             f"the engine's process ended {how} {when}{reason}",
             "try again; with --debug to see its last words",
         )
+
+
+def _last_words(said: Sequence[str]) -> tuple[str, str]:
+    """Return the last line that the process said itself, and where in its code it crashed."""
+    crash = next((at for at, line in enumerate(said) if line.startswith(_CRASH)), len(said))
+    own = [line for line in said[:crash] if line]
+    stack = dropwhile(lambda line: not line.startswith("Current thread"), said[crash:])
+    frame = next(filter(None, map(_FRAME.match, stack)), None)
+    place = f" at {os.path.basename(frame[1])}:{frame[2]}" if frame else ""
+    return own[-1] if own else "", place
 
 
 def _signal_name(number: int) -> str:

@@ -621,7 +621,7 @@ def test_a_worker_that_dies_before_its_first_word_blames_the_file_and_later_itse
         engine.wait()
         assert engine._process is not None
         os.kill(engine._process.pid, signal.SIGSEGV)
-        with pytest.raises(BadModel, match="SIGSEGV"):
+        with pytest.raises(BadModel, match=r"by SIGSEGV at selectors\.py:\d+ when it first"):
             list(engine.ask(request(CAPITAL)))
     with DedicatedClient(SPEC) as engine:
         engine.wait()
@@ -876,6 +876,20 @@ def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
     theirs.close()
 
 
+CRASH = (
+    "Fatal Python error: Segmentation fault",
+    "",
+    "Thread 0x00007f0000000001 (most recent call first):",
+    '  File "/l/a.py", line 10 in wait',
+    "",
+    "Current thread 0x00007f0000000002 (most recent call first):",
+    '  File "/l/b.py", line 20 in compile',
+    '  File "/l/c.py", line 30 in run',
+    "",
+    "Extension modules: numpy (total: 1)",
+)
+
+
 @pytest.mark.parametrize(
     ("worker_exit", "kind", "sentence"),
     [
@@ -894,6 +908,12 @@ def test_an_answer_that_ends_together_with_its_worker_is_whole() -> None:
         ),
         (WorkerExit("f", -signal.SIGSEGV, ready=True), BadModel, "SIGSEGV when it first used f"),
         (WorkerExit("f", -signal.SIGSEGV, (), True, True), WorkerDied, "SIGSEGV in the middle"),
+        (
+            WorkerExit("f", -signal.SIGSEGV, ("a warning", "", *CRASH), True, True),
+            WorkerDied,
+            "SIGSEGV at b.py:20 in the middle of the answer: a warning$",
+        ),
+        (WorkerExit("f", -signal.SIGSEGV, CRASH[:5]), BadModel, "SIGSEGV when it first used f$"),
         (WorkerExit("f", -signal.SIGBUS, (), True, True), WorkerDied, "f has changed while"),
     ],
 )
