@@ -281,16 +281,24 @@ def test_a_thousand_malformed_messages_get_an_error_each_and_nobody_else_notices
 
 def test_a_full_queue_is_told_and_what_is_in_it_is_answered(start: Callable[..., Process]) -> None:
     worker = start()
-    names = [str(at) for at in range(1100)]
-    for name in names:  # while the model loads: none of them has ended
+    long = {"kind": "regex", "source": "([a-z]{3} ){900}"}
+    endless = {**to_plain(request("go", max_tokens=None)), "constraint": long}
+    running = [f"running {at}" for at in range(64)]  # more than the model has sequences
+    for name in running:
+        worker.talk.send("generate", name, request=endless)
+    waiting = [str(at) for at in range(1100 - len(running))]
+    for name in waiting:  # none of them is answered before those that run have ended
         worker.talk.generate(name, CAPITAL, max_tokens=1)
-    ends = worker.talk.ends(set(names))
-    refused = [name for name in names if ends[name]["type"] == "Failed"]
-    assert refused == names[1024:]
+    for name in running:
+        worker.talk.send("cancel", name)
+    ends = worker.talk.ends({*running, *waiting})
+    refused = [name for name in waiting if ends[name]["type"] == "Failed"]
+    assert refused == waiting[1024 - len(running) :]
     assert {ends[name]["what"] for name in refused} == {
         "the queue is full: 1024 requests run or wait already"
     }
-    assert {ends[name]["reason"] for name in names[:1024]} == {"length"}
+    assert {ends[name]["reason"] for name in running} == {"cancelled"}
+    assert {ends[name]["reason"] for name in waiting[: -len(refused)]} == {"length"}
     assert worker.talk.answer("again", CAPITAL)["said"] == PARIS
 
 
