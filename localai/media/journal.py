@@ -34,6 +34,10 @@ _LARGEST = 1 << 28  # bytes of a journal; a day of speech has 20 MB
 _KEPT = 30 * 86400  # seconds after which an untouched journal is pruned
 
 
+class JournalBusy(BadInput):
+    """Another command writes the journal right now."""
+
+
 class Journal:
     """A journal that is ours to write; made by `Journal.open`.
 
@@ -72,7 +76,7 @@ class Journal:
 
         Raises
         ------
-        BadInput
+        JournalBusy
             Another command writes it right now.
         LocalaiError
             It cannot be written.
@@ -232,7 +236,7 @@ def prune(folder: Path, older: float = _KEPT) -> int:
             _lock(number)
             path.unlink(missing_ok=True)
             deleted += 1
-        except BadInput:
+        except JournalBusy:
             pass
         finally:
             os.close(number)
@@ -243,7 +247,7 @@ def _lock(number: int) -> None:
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise BadInput(
+        raise JournalBusy(
             "another command transcribes the same file in the same way right now",
             "wait for it, or stop it first",
         ) from None

@@ -18,7 +18,7 @@ from localai.formats.text import shown
 from localai.media.clips import RATE, Clip
 from localai.media.hallucinations import REMEMBERED
 from localai.media.identity import identity, key_of
-from localai.media.journal import Journal, prune
+from localai.media.journal import Journal, JournalBusy, prune
 from localai.media.segments import Segment, joined
 from localai.media.subtitles import About
 from localai.media.transcription import (
@@ -87,18 +87,28 @@ class Transcription:
         told = identity(source) if isinstance(source, Path) and not options.detect else None
         versions = [repr(file_version(file)) for file in spec.files]
         self._folder = folder = settings.load().folders.state / "transcripts"
-        key = key_of(told, {"options": asked, "model": versions})
-        self._journal = Journal.open(folder, key, resume=options.resume and told is not None)
+        ways = {"options": asked, "model": versions}
         self._once = told is None
+        self._lasting = not self._once
+        try:
+            self._journal = Journal.open(
+                folder, key_of(told, ways), resume=options.resume and self._lasting
+            )
+        except JournalBusy:
+            if options.resume:
+                raise
+            # Both hear it for themselves; the other's journal is the one to go on with.
+            self._journal = Journal.open(folder, key_of(None, ways), resume=False)
+            self._lasting = False
 
     def __enter__(self) -> Transcription:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._once:  # nobody could go on with it
-            self._journal.remove()
-        else:
+        if self._lasting:
             self._journal.close()
+        else:  # nobody could go on with it
+            self._journal.remove()
 
     @property
     def segments(self) -> list[Segment]:

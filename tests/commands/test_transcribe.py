@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -68,6 +69,22 @@ def test_what_was_said_is_summarized() -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"The text is about the wolf"), "that is what was spoken of"
+
+
+def test_a_sound_that_another_command_hears_is_heard_as_well(home: Path) -> None:
+    """Only to go on with the other's journal is refused: that one is still being written."""
+    assert hear(QUESTION).out == f"{ASKED}\n"
+    (journal,) = (home / "state" / "localai" / "transcripts").iterdir()
+    written = journal.read_bytes()
+    with journal.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        done = hear(QUESTION)
+        assert (done.out, done.err, done.code) == (f"{ASKED}\n", "", 0)
+        refused = hear("--resume", QUESTION)
+        assert (refused.out, refused.code) == ("", 2)
+        assert "another command transcribes the same file" in refused.err
+    assert [*journal.parent.iterdir()] == [journal] and journal.read_bytes() == written
+    assert hear("--resume", QUESTION).out == f"{ASKED}\n"
 
 
 @pytest.mark.usefixtures("warm")
