@@ -40,6 +40,7 @@ from localai.types import Event, ModelSpec, Progress
 _SILENCE = 2.0  # seconds without speech over which words are taken for invented
 _BATCH = 8  # pieces of speech that are decoded together
 _LOOKED_AT = 30  # seconds of speech that tell its language
+_DISTILLED = ("turbo", "distil")  # in the names of models that were never taught to translate
 
 
 class WhisperEngine(SerialEngine):
@@ -55,6 +56,7 @@ class WhisperEngine(SerialEngine):
         """
         folder = Path(spec.files[0])
         _check(folder)
+        self._distilled = any(mark in f"{spec.name} {folder}".lower() for mark in _DISTILLED)
         # On two cores that other programs were busy on, too, a sentence took two to four times as
         # long with threads that spin as long as GNU OpenMP lets them.
         sleep_while_waiting(spins=1000)
@@ -87,6 +89,12 @@ class WhisperEngine(SerialEngine):
         request: TranscriptionRequest = call.request
         if not self._model.model.is_multilingual:
             _refuse_other_languages(request)
+        elif request.translate and self._distilled:
+            raise BadInput(
+                "this model was made smaller without translating: it would write down the "
+                "language that is spoken",
+                "take another one: -m medium",
+            )
         if request.listen is not None:
             listener = Listener(_descriptor(request, call.files), request.listen)
             for seconds in listener.seconds(cancelled):
