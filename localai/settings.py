@@ -191,6 +191,8 @@ def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]
         The `engine_environment` of the command that asks for it; None: this process's own.
 
     A native assertion starts no debugger, and this very package is found in any working folder.
+    What libraries would set themselves is set already: while one thread changes the environment,
+    another that reads it (`getenv`) crashes.
     """
     package_root = str(Path(__file__).resolve().parent.parent)
     base = dict(os.environ)
@@ -200,6 +202,8 @@ def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]
     if package_root in path.split(os.pathsep):
         package_root, path = path, ""
     return {
+        "KMP_BLOCKTIME": "200",  # as ggml sets it
+        "OPENBLAS_MAIN_FREE": "1",  # as numpy sets it while it is imported
         **base,
         "GGML_NO_BACKTRACE": "1",
         "PYTHONPATH": package_root + (os.pathsep + path if path else ""),

@@ -52,6 +52,8 @@ class EngineKind(NamedTuple):
     estimate : str
         `module:function` of a spec and the GPUs' total bytes by name, giving the bytes that a
         worker will take by device (`cpu` and the GPUs' names).
+    environment : mapping
+        Variables of its process where the user has not set them; libraries read them once.
     build_flags : mapping
         Backend (`cuda`, `hip`, `vulkan`, `metal`) to the CMake flag that builds it in.
     """
@@ -70,6 +72,7 @@ class EngineKind(NamedTuple):
     does: str = ""  # for people
     probe: str = ""  # `module:function` that tells of the library, in a process of its own
     compiled: bool = True  # pip builds it here
+    environment: Mapping[str, str] = {}
     build_flags: Mapping[str, str] = {}
     gpu: bool = False  # it can use one
 
@@ -110,6 +113,9 @@ ENGINES: dict[str, EngineKind] = {
         package="stable-diffusion-cpp-python",
         does="draws pictures",
         probe="localai.engines.probes:diffusion",
+        # The library waits after every node of its graph. Spinning, two threads on two cores of
+        # which another program has one took more than ten times as long as one; sleeping, as long.
+        environment={"OMP_WAIT_POLICY": "passive"},
         build_flags={
             "cuda": "-DSD_CUDA=on",
             "hip": "-DSD_HIPBLAS=on",
@@ -137,6 +143,9 @@ ENGINES: dict[str, EngineKind] = {
         package="faster-whisper",
         does="writes down speech",
         probe="localai.engines.probes:whisper",
+        # On two cores that other programs were busy on, too, a sentence took two to four times as
+        # long with threads that spin as long as GNU OpenMP lets them.
+        environment={"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"},
         compiled=False,  # its wheels hold what they can do
         gpu=True,
     ),

@@ -24,7 +24,7 @@ from localai.formats.text import shown
 from localai.media.drawing import Drawn, DrawRequest, PreviewFrame
 from localai.media.generation_parameters import render
 from localai.media.picture_metadata import save
-from localai.system.cpus import physical_cores, sleep_while_waiting
+from localai.system.cpus import physical_cores
 from localai.system.files import partial_result, total_bytes
 from localai.types import Event, FileReady, ModelSpec, Notice, Progress
 
@@ -61,9 +61,6 @@ class SdEngine(SerialEngine):
         parts = _parts(spec)
         self.family: Family = family_of(parts.values())
         check_whole(self.family, tuple(parts.values()))
-        # The library waits after every node of its graph. Spinning, two threads on two cores of
-        # which another program has one took more than ten times as long as one; sleeping, as long.
-        sleep_while_waiting()
         from localai.engines import sd_library
 
         self._library = sd_library

@@ -34,7 +34,7 @@ from localai.media.transcription import (
     SpeechEnded,
     TranscriptionRequest,
 )
-from localai.system.cpus import physical_cores, sleep_while_waiting
+from localai.system.cpus import physical_cores
 from localai.types import Event, ModelSpec, Progress
 
 _SILENCE = 2.0  # seconds without speech over which words are taken for invented
@@ -57,9 +57,6 @@ class WhisperEngine(SerialEngine):
         folder = Path(spec.files[0])
         _check(folder)
         self._distilled = any(mark in f"{spec.name} {folder}".lower() for mark in _DISTILLED)
-        # On two cores that other programs were busy on, too, a sentence took two to four times as
-        # long with threads that spin as long as GNU OpenMP lets them.
-        sleep_while_waiting(spins=1000)
         import ctranslate2
         from faster_whisper import WhisperModel
 

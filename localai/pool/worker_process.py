@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 
+from localai.engines import registry
 from localai.errors import BadModel, LocalaiError, NotEnoughMemory, WorkerDied
 from localai.formats.serialization import to_plain
 from localai.settings import worker_environment
@@ -110,7 +111,11 @@ class WorkerProcess:
         self.control, theirs = socket.socketpair()
         try:
             with theirs:
-                self.pid = _start(spec, theirs, self._errors, worker_environment(environment))
+                variables = {
+                    **registry.kind_of(spec).environment,
+                    **worker_environment(environment),
+                }
+                self.pid = _start(spec, theirs, self._errors, variables)
         except BaseException:
             self.close()
             raise

@@ -1,4 +1,4 @@
-"""The cores of this machine, and how threads wait on them."""
+"""The cores of this machine."""
 
 from __future__ import annotations
 
@@ -19,23 +19,3 @@ def physical_cores() -> int:
         except OSError:
             cores.add(str(cpu))
     return max(1, len(cores))
-
-
-def sleep_while_waiting(spins: int | None = None) -> None:
-    """Let OpenMP's threads sleep where they wait for each other, unless the user says else.
-
-    OpenMP reads its variables when it is loaded: this is for a worker that has not loaded its
-    library yet, and for that library alone: no Python code sees it.
-
-    Parameters
-    ----------
-    spins : int or None
-        Rounds that they wait before they sleep; None: as the library likes.
-    """
-    import ctypes  # which others who ask for cores need not wait for
-
-    wanted = {b"OMP_WAIT_POLICY": b"passive"}
-    if spins is not None:
-        wanted[b"GOMP_SPINCOUNT"] = str(spins).encode()
-    for name, value in wanted.items():
-        ctypes.CDLL(None).setenv(name, value, 0)

@@ -39,7 +39,16 @@ from localai.pool.worker_connection import WorkerConnection, WorkerRetired
 from localai.pool.worker_process import WorkerExit, WorkerProcess
 from localai.system import spawn
 from localai.types import Finished, ModelSpec, Text, Usage
-from tests.conftest import PATIENCE, ROOT, ask, command, of_another_version, request, until
+from tests.conftest import (
+    PATIENCE,
+    ROOT,
+    ask,
+    command,
+    of_another_version,
+    request,
+    run,
+    until,
+)
 
 SPEC = ModelSpec("text", (str(TINY),), "tiny", {"threads": 1})
 CAPITAL = "What is the capital of France?"
@@ -949,6 +958,44 @@ def test_debug_shows_the_last_words_of_an_engine(
     assert "one word" not in done.err
     shown = ask("--debug", "hi", env={"PYTHONPATH": path})
     assert "the engine's last words:\none word\n" in shown.err and "\x1b" not in shown.err
+
+
+WATCHED_ENVIRONMENT = """
+import ctypes, os, sys
+if "localai.pool.worker" in sys.orig_argv:
+    block = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
+    before, changes, leave = block.value, [], os._exit
+    sys.addaudithook(
+        lambda name, _: changes.append(name) if name in ("os.putenv", "os.unsetenv") else None
+    )
+
+    def end(code):
+        with open(os.environ["CHANGES"], "w") as file:
+            print(*changes, "moved" if block.value != before else "", file=file)
+        leave(code)
+
+    os._exit = end
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the name of the block is that of ELF systems")
+@pytest.mark.parametrize("verb", ["ask", "transcribe", "sd"])
+def test_the_environment_of_a_worker_stays_as_it_is(verb: str, tmp_path: Path) -> None:
+    """A library that reads it (`getenv`) while another thread changes it, crashes."""
+    (tmp_path / "sitecustomize.py").write_text(WATCHED_ENVIRONMENT)
+    changes = tmp_path / "changes"
+    asked = {
+        "ask": ("ask", "-m", "tiny", CAPITAL),
+        "transcribe": (
+            *("transcribe", "-m", "tiny"),
+            str(ROOT / "tests" / "speech" / "hello.flac"),
+        ),
+        "sd": ("sd", "-m", "tiny", "a red circle", "-o", str(tmp_path / "circle.png")),
+    }[verb]
+    path = os.pathsep.join((str(ROOT), str(tmp_path)))
+    done = run(*asked, env={"PYTHONPATH": path, "CHANGES": str(changes)})
+    assert done.code == 0, done.err
+    assert until(changes.exists) and until(changes.read_text) == "\n"
 
 
 def test_a_worker_that_cannot_be_started_leaves_nothing_open(
