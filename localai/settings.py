@@ -191,22 +191,18 @@ def worker_environment(asked: Mapping[str, str] | None = None) -> dict[str, str]
         The `engine_environment` of the command that asks for it; None: this process's own.
 
     A native assertion starts no debugger, and this very package is found in any working folder.
-    What libraries would set themselves is set already: while one thread changes the environment,
-    another that reads it (`getenv`) crashes.
+    What libraries set is set already: a thread that reads it (`getenv`) meanwhile would crash.
     """
     package_root = str(Path(__file__).resolve().parent.parent)
     base = dict(os.environ)
     if asked is not None:
         base = {n: v for n, v in base.items() if not n.startswith(_ENGINE_VARIABLES)} | dict(asked)
-    path = base.get("PYTHONPATH", "")
-    if package_root in path.split(os.pathsep):
-        package_root, path = path, ""
+    path = filter(None, base.get("PYTHONPATH", "").split(os.pathsep))
     return {
-        "KMP_BLOCKTIME": "200",  # as ggml sets it
-        "OPENBLAS_MAIN_FREE": "1",  # as numpy sets it while it is imported
+        **{"KMP_BLOCKTIME": "200", "OPENBLAS_MAIN_FREE": "1"},  # as ggml and numpy set them
         **base,
         "GGML_NO_BACKTRACE": "1",
-        "PYTHONPATH": package_root + (os.pathsep + path if path else ""),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys((package_root, *path))),
         "PYTHONSAFEPATH": "1",
     }
 
