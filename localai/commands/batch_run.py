@@ -65,8 +65,9 @@ def _requests(
 
 def show_first(console: Console, given: dict[str, Any], first: BatchRow) -> int:
     """Print the first row's prompt, part by part."""
+    template = _template(given)
     with _hearing(console, given) as hear:
-        request = _requests(given, _template(given), "", hear).job(first).request
+        request = _requests(given, template, "", hear).job(first).request
     if request.raw is not None:
         console.write_line(request.raw)
         return ExitCode.DONE
@@ -129,6 +130,7 @@ def _run_elsewhere(
         raise BadInput("--endpoint asks another server, and --offline forbids it", "use one")
     if given["image"]:
         raise BadInput("--image goes with a model of this machine", "leave out --endpoint")
+    template = _template(given)
     endpoint = parse_endpoint(given["endpoint"], endpoint_key())
     model = endpoint.model(given["model"])
     layout = layout_for(given["form"], given["output"] or "", first, given["column"], model)
@@ -138,7 +140,7 @@ def _run_elsewhere(
         _hearing(console, given) as hear,
         closing(EndpointRows(endpoint, model, most, console.warn)) as answering,
     ):
-        requests = _requests(given, _template(given), f"{endpoint.address} {model}", hear)
+        requests = _requests(given, template, f"{endpoint.address} {model}", hear)
         requests.job(first)
         return _answer(console, given, source, requests, answering, layout)
 

@@ -418,3 +418,12 @@ def test_json_tells_what_was_done(questions: Path, tmp_path: Path) -> None:
     assert done.json == {"rows": 4, "answered": 4, "failed": 0, "output": str(output)}
     refused = batch(str(questions), "-o", str(output), "--json", "-q")
     assert json.loads(refused.err)["error"]["code"] == "bad_input"
+
+
+@pytest.mark.parametrize("more", [("--dry-run",), ("--endpoint", "http://127.0.0.1:9/v1")])
+def test_a_wrong_prompt_file_is_told_before_any_model_is_asked_for(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    rows = jsonl(tmp_path / "in.jsonl", [{"input": "x", "sound": "a.wav"}])
+    done = run("batch", str(rows), "--audio", "sound", "-p", "none.md", *more)
+    assert done.code == 2 and "none.md" in done.err, "not: there is no hearing model"
