@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from localai.formats.text import shown
 
 if TYPE_CHECKING:
     from localai.catalog.hub.repository import HubFile
-    from localai.catalog.source import Offer
+    from localai.catalog.source import Entry, Offer
 
 
 class GgufModels:
@@ -99,6 +99,22 @@ class GgufModels:
         """Return the model, whose name the next call finds at once."""
         remember(reference.name, paths[0])
         return self._with_projector(ModelFile(reference.name, paths[0]))
+
+    def known(self) -> Iterator[Entry]:
+        """Yield the models of the table, for all roles, and the other GGUF files on disk."""
+        from localai.catalog import inventory
+
+        return inventory.listing()
+
+    def remove(self, name: str) -> int:
+        """Remove a fetched model's files, its projector included."""
+        from localai.catalog import inventory
+        from localai.catalog.source import refuse_own
+
+        meant = meaning_of(name)
+        if isinstance(meant, ModelFile):
+            raise refuse_own(name)
+        return inventory.remove(meant)
 
 
 def on_disk(reference: Reference) -> ModelFile | None:

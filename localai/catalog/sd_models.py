@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from localai.catalog.diffusion import bundles
 from localai.catalog.diffusion.parts import is_diffusers
 from localai.catalog.names import ModelFile, Reference, hub_place
-from localai.catalog.source import Offer
+from localai.catalog.source import Entry, Offer, refuse_own
 from localai.errors import LocalaiError, UnknownModel
 from localai.formats.text import closest, shown
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT: Final = "z-image-turbo"
 _FOR_CPU: Final = "sdxs-512"
+_MORE: Final = 1 << 30  # bytes that a picture takes beside the weights, about
 _TINY_VERSION: Final = 1  # of its weights: another one is another folder
 _SUFFIXES: Final = (".safetensors", ".gguf", ".sft", ".ckpt", ".pt", ".pth")
 
@@ -73,6 +74,52 @@ class SdModels:
         """Return the model that was fetched, or the place of what a bundle still lacks."""
         row = bundles.find(reference.name)
         return _of_bundle(reference.name, row) if row else ModelFile(reference.name, paths[0])
+
+    def known(self) -> Iterator[Entry]:
+        """Yield the bundles of the table."""
+        return map(_entry, bundles.rows())
+
+    def remove(self, name: str) -> int:
+        """Remove a file, or a bundle's files but those that others have need of."""
+        from localai.catalog.hub import cache
+
+        if row := bundles.find(name):
+            files = _own_files(row)
+        else:
+            place = None if _is_path(name) else hub_place(name)
+            if not (place and place[1]):
+                self.resolve(name)
+                raise refuse_own(name)
+            files = [(place[0], place[1])]
+        return sum(cache.remove(*each) for each in files if cache.find(*each) is not None)
+
+
+def _entry(row: bundles.Bundle) -> Entry:
+    """Return what is told of a bundle, which may lie in several repositories."""
+    from localai.catalog.hub import cache
+
+    paths = [cache.find(file.repo, file.name) for file in row.files]
+    return Entry(
+        row.name,
+        "image",
+        row.bytes,
+        row.bytes + row.bytes // 5 + _MORE,
+        row.good_for,
+        all(paths),
+        any(paths) and not all(paths),
+        licence=row.licence,
+        path=str(paths[0]) if paths[0] and all(paths) else "",
+    )
+
+
+def _own_files(row: bundles.Bundle) -> list[tuple[str, str]]:
+    """Return the repositories and names of a bundle's files that no other model on disk needs."""
+    from localai.catalog import known
+
+    others = [other for other in bundles.rows() if other != row and _entry(other).on_disk]
+    shared = {(file.repo, file.name) for other in others for file in other.files}
+    shared |= {(other.repo, other.file) for other in known.rows()}
+    return [place for file in row.files if (place := (file.repo, file.name)) not in shared]
 
 
 def tiny() -> ModelFile:

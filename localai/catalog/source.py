@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from localai.catalog.names import ModelFile, Reference
+from localai.errors import BadInput
+from localai.formats.text import shown
 
 if TYPE_CHECKING:
     from localai.catalog.hub.repository import HubFile
@@ -19,6 +22,34 @@ class Offer(NamedTuple):
     bytes: int  # to fetch; 0: not known before the hub is asked
     good_for: str
     licence: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that can be named."""
+
+    name: str
+    kind: str  # the role that it is made for, as `--kind` takes it
+    bytes: int  # of its files
+    memory: int  # bytes, about
+    good_for: str
+    on_disk: bool
+    partial: bool = False  # a part of it was fetched
+    parameters: str = ""
+    context: int | None = None  # tokens
+    licence: str = ""
+    base: bool = False  # continues text, does not answer
+    path: str = ""
+    fits: bool = True  # into this machine's memory
+
+    @property
+    def mark(self) -> str:
+        """Return what stands before its name: on disk, or too large for this machine."""
+        return "*" if self.on_disk else "" if self.fits else "!"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data with stable keys."""
+        return asdict(self)
 
 
 class ModelSource(Protocol):
@@ -62,3 +93,24 @@ class ModelSource(Protocol):
 
         Of a model whose files lie in several repositories: the place of what is still missing.
         """
+
+    def known(self) -> Iterator[Entry]:
+        """Yield the models of this kind that have a name, and what else of it is on disk."""
+
+    def remove(self, name: str) -> int:
+        """Remove a fetched model from disk; return the bytes that are free now, 0: it is not there.
+
+        Raises
+        ------
+        BadInput
+            It is a file of the user's own, or ships with the package.
+        UnknownModel
+            No such name.
+        """
+
+
+def refuse_own(name: str) -> BadInput:
+    """Return the error of a model that was never fetched."""
+    return BadInput(
+        f"{shown(name)} is not a fetched model", "remove a file of your own with: rm FILE"
+    )

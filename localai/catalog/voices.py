@@ -9,14 +9,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localai.catalog.hub import cache
 from localai.catalog.names import ModelFile, Reference
-from localai.catalog.source import Offer
+from localai.catalog.source import Entry, Offer, refuse_own
 from localai.errors import EngineMissing, UnknownModel
 from localai.formats.text import closest, shown
 
@@ -91,6 +91,30 @@ class VoiceModels:
     def model(self, reference: Reference, paths: Sequence[Path]) -> ModelFile:
         """Return the voice that was fetched."""
         return ModelFile(reference.name, paths[0], (paths[1],))
+
+    def known(self) -> Iterator[Entry]:
+        """Yield the Piper voices of the table; the system's own have no files here."""
+        for name, (size, good_for, licence) in PIPER.items():
+            found = on_disk(Reference(name, _REPO, _place(name)))
+            yield Entry(
+                name,
+                self._role,
+                size,
+                2 * size,
+                good_for,
+                found is not None,
+                licence=licence,
+                path=str(found.path) if found else "",
+            )
+
+    def remove(self, name: str) -> int:
+        """Remove a Piper voice's two files."""
+        base = name.partition(":")[0]
+        if base not in PIPER:
+            self.resolve(name)
+            raise refuse_own(name)
+        files = (wanted := _place(base), f"{wanted}.json")
+        return sum(cache.remove(_REPO, file) for file in files if cache.find(_REPO, file))
 
 
 def espeak() -> Path:

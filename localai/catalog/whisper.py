@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from localai.catalog.hub import cache
 from localai.catalog.names import TINY_HEAR, ModelFile, Reference, hub_place, is_path
 from localai.catalog.names import resolve as meaning_of
-from localai.catalog.source import Offer
+from localai.catalog.source import Entry, Offer, refuse_own
 from localai.errors import UnknownModel
 from localai.formats.text import closest, shown
 
@@ -33,7 +33,7 @@ SIZES: Final[dict[str, tuple[str, int, str]]] = {
     ),
     "turbo": (
         "mobiuslabsgmbh/faster-whisper-large-v3-turbo", 1_618_000_000,
-        "the best for its time on a GPU; does not translate",
+        "quick and good on a GPU; no --translate",
     ),
     "distil-large-v3": (
         "Systran/faster-distil-whisper-large-v3", 1_513_000_000, "English; long recordings",
@@ -47,6 +47,7 @@ SIZES: Final[dict[str, tuple[str, int, str]]] = {
 }  # fmt: skip
 _ALIASES: Final = {"large": "large-v3", "large-v3-turbo": "turbo"}
 DEFAULT: Final = "small"
+_MORE: Final = 1 << 29  # bytes that ten minutes of sound take beside the weights, about
 _NEEDED: Final = ("model.bin", "config.json", "tokenizer.json")
 _ALSO: Final = ("preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
 
@@ -88,6 +89,32 @@ class WhisperModels:
     def model(self, reference: Reference, paths: Sequence[Path]) -> ModelFile:
         """Return the folder that the files lie in."""
         return ModelFile(reference.name, paths[0].parent)
+
+    def known(self) -> Iterator[Entry]:
+        """Yield the sizes."""
+        for name, (_, size, good_for) in SIZES.items():
+            model = reference(name)
+            files = [*filter(None, (cache.find(model.repo, file) for file in _NEEDED))]
+            whole = on_disk(model)
+            yield Entry(
+                name,
+                self._role,
+                size,
+                size + size // 5 + _MORE,
+                good_for,
+                whole is not None,
+                bool(files) and whole is None,
+                licence="MIT",
+                path=str(whole.path) if whole else "",
+            )
+
+    def remove(self, name: str) -> int:
+        """Remove a size's files."""
+        if name == "tiny" or is_path(name):
+            raise refuse_own(name)
+        repo = reference(name).repo
+        files = [file for file in (*_NEEDED, *_ALSO) if cache.find(repo, file)]
+        return sum(cache.remove(repo, file) for file in files)
 
 
 def reference(name: str) -> Reference:

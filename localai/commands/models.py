@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from localai import settings
 from localai.catalog import default_model, inventory, names
-from localai.catalog.diffusion import bundles
+from localai.catalog.fit_check import whole_memory
 from localai.catalog.gguf.parts import load_path
 from localai.catalog.gguf_models import on_disk
 from localai.commands.click_ext import group, option
-from localai.engines.registry import ENGINES, models_for
-from localai.errors import BadInput, UnknownModel
+from localai.engines.registry import ENGINES, engines, models_for
+from localai.errors import UnknownModel
 from localai.formats.text import clip, shown
 from localai.formats.units import amount
 from localai.generation.model_spec import ModelOptions
 from localai.generation.obtain import obtain
 from localai.terminal.console import Console
 from localai.terminal.table import table
+
+if TYPE_CHECKING:
+    from localai.catalog.source import Entry, ModelSource
 
 _json = option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 _KINDS = click.Choice([role for row in ENGINES.values() for role in row.roles])
@@ -48,18 +54,23 @@ def models(context: click.Context, as_json: bool) -> None:
 def list_(console: Console, as_json: bool) -> None:
     """List the known models and what else is on disk.
 
-    NEEDS is the memory that a model takes, about; `*` marks what is on disk, `!` what does not fit
-    into this machine's memory.
+    Each kind has a table, under the name that --kind takes. NEEDS is the memory that a model
+    takes, about; `*` marks what is on disk, `!` what does not fit into this machine's memory.
     """
-    found = inventory.listing()
+    most = whole_memory()
+    found = [replace(entry, fits=entry.memory <= most) for entry in _known()]
     if as_json:
         console.write_json([entry.to_json() for entry in found])
         return
     width = console.width if console.stdout.terminal else None
-    heads = ("", "NAME", "SIZE", "NEEDS", "GOOD FOR")
-    rows = [(e.mark, e.name, amount(e.bytes), amount(e.memory), e.good_for) for e in found]
-    for line in table(heads, rows, "  rr"):
-        console.write_line(clip(line, width) if width else line)
+    for at, kind in enumerate(dict.fromkeys(entry.kind for entry in found)):
+        if at:
+            console.write_line("")
+        heads = ("", kind.upper(), "SIZE", "NEEDS", "GOOD FOR")
+        mine = [entry for entry in found if entry.kind == kind]
+        rows = [(e.mark, e.name, amount(e.bytes), amount(e.memory), e.good_for) for e in mine]
+        for line in table(heads, rows, "  rr"):
+            console.write_line(clip(line, width) if width else line)
 
 
 @models.command(
@@ -68,20 +79,21 @@ def list_(console: Console, as_json: bool) -> None:
     "  localai models pull qwen3-4b\n"
     "  localai models pull owner/repo:Q8_0\n"
     "  localai models pull hf:owner/repo/FILE.gguf\n"
-    "  localai models pull small --kind hear",
+    "  localai models pull owner/repo --kind hear",
 )
 @click.argument("name")
-@option("--kind", type=_KINDS, default="text", help="What kind of model it is. [text]")
+@option("--kind", type=_KINDS, help="What kind of model it is. [as listed, else text]")
 @option("--offline", is_flag=True, help="Fetch nothing.")
 @option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 @click.pass_obj
-def pull(console: Console, name: str, kind: str, offline: bool, quiet: bool) -> None:
+def pull(console: Console, name: str, kind: str | None, offline: bool, quiet: bool) -> None:
     """Fetch a model and print its path; a transfer that was broken off goes on where it was."""
     if quiet:
         console.hush()
     if not name:
         raise UnknownModel("the model's name is empty", "localai models")
-    found = obtain(console, ModelOptions(name, offline=offline), name, kind)
+    role = kind or next((each.kind for each in _known() if each.name == name), "text")
+    found = obtain(console, ModelOptions(name, offline=offline), name, role)
     console.write_line(shown(found.path))
 
 
@@ -110,16 +122,7 @@ def show(console: Console, name: str, as_json: bool) -> None:
 @click.pass_obj
 def rm(console: Console, name: str) -> None:
     """Remove a model from disk, and say how much room that gave."""
-    if bundle := bundles.find(name):
-        meant, freed = None, inventory.remove_bundle(bundle)
-    else:
-        meant = names.resolve(name)
-    if isinstance(meant, names.ModelFile):
-        raise BadInput(
-            f"{shown(name)} is not a fetched model", "remove a file of your own with: rm FILE"
-        )
-    if meant is not None:
-        freed = inventory.remove(meant)
+    freed = _removed(name)
     if not freed:
         raise UnknownModel(f"{shown(name)} is not on disk", "localai models")
     console.talk(f"removed {shown(name)}: {amount(freed)} freed")
@@ -143,6 +146,31 @@ def default(console: Console, name: str | None, kind: str) -> None:
     if isinstance(meant, names.ModelFile) and Path(name).exists():
         kept = str(load_path(meant.path))  # which means the same in every folder
     console.talk(f"{shown(default_model.set_model(kind, kept))}: {kind} = {shown(kept)}")
+
+
+def _sources() -> Iterator[ModelSource]:
+    """Yield what knows the models of each kind of engine, once."""
+    for role in {row.models: row.roles[0] for row in engines().values() if row.roles}.values():
+        yield models_for(role)
+
+
+def _known() -> Iterator[Entry]:
+    return chain.from_iterable(source.known() for source in _sources())
+
+
+def _removed(name: str) -> int:
+    """Return the bytes that removing a model of whatever kind has freed; 0: it is not on disk."""
+    known, unknown = False, UnknownModel(f"no model is called {shown(name)}", "localai models")
+    for at, source in enumerate(_sources()):
+        try:
+            if freed := source.remove(name):
+                return freed
+            known = True
+        except UnknownModel as error:
+            unknown = unknown if at else error
+    if not known:
+        raise unknown
+    return 0
 
 
 def _path(name: str) -> Path:

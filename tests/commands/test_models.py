@@ -11,6 +11,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 from localai.catalog import default_model, known
 from localai.catalog.diffusion import bundles
 from localai.catalog.names import TINY, ModelFile, Reference, resolve
+from localai.catalog.voices import PIPER
+from localai.catalog.whisper import SIZES
 from localai.errors import BadInput, LocalaiError
 from tests.conftest import PATIENCE, ROOT, Ran, command, run
 from tests.support.hub import Hub, Repo
@@ -150,6 +153,48 @@ def test_pull_prints_the_path_and_rm_frees_it(hub: Hub, home: Path) -> None:
     refused(run("models", "rm", "tiny"), 2, "not a fetched model")
 
 
+WHISPER = {name: b"of the model" for name in ("model.bin", "config.json", "tokenizer.json")}
+VOICE = "en/en_US/joe/medium/en_US-joe-medium.onnx"
+FETCHED = {
+    "base": ("hear", "Systran/faster-whisper-base", {**WHISPER, "vocabulary.txt": b"words"}),
+    "en_US-joe-medium": ("speak", "rhasspy/piper-voices", {VOICE: b"v", f"{VOICE}.json": b"{}"}),
+    "sdxs-512": ("image", "", {}),
+}
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_models_of_every_kind_are_listed_fetched_and_removed_by_name(hub: Hub, name: str) -> None:
+    kind, repo, files = FETCHED[name]
+    if row := bundles.find(name):
+        for file in row.files:
+            hub.repos.setdefault(file.repo, Repo({})).files[file.name] = b"weights"
+    else:
+        hub.repos[repo] = Repo(dict(files))
+
+    def listed() -> dict[str, Any]:
+        (entry,) = (each for each in run("models", "--json").json if each["name"] == name)
+        return dict(entry)
+
+    assert (listed()["kind"], listed()["on_disk"]) == (kind, False)
+    refused(run("models", "rm", name), 3, "not on disk")
+    done = run("models", "pull", name)
+    assert done.code == 0, done.err
+    path = Path(done.out.rstrip("\n"))
+    assert path.exists() and listed()["on_disk"] and listed()["path"] == str(path)
+    assert run("models", "rm", name).code == 0
+    assert not path.exists() and not listed()["on_disk"]
+
+
+def test_what_was_never_fetched_is_not_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "whisper"
+    folder.mkdir()
+    (folder / "model.safetensors").touch()
+    for own in (str(folder), str(folder / "model.safetensors"), "tiny"):
+        refused(run("models", "rm", own), 2, "not a fetched model")
+    assert (folder / "model.safetensors").exists()
+    refused(run("models", "rm", "qwen3-4bb"), 3, "did you mean qwen3-4b?")
+
+
 def test_what_is_not_there_is_told_with_what_to_type(hub: Hub) -> None:
     refused(run("models", "pull", "owner/tniy-GGUF"), 3, "owner/tniy-GGUF")
     refused(run("models", "pull", f"{REPO}:Q9_9"), 3, "Q9_9")
@@ -266,11 +311,11 @@ def test_the_list_reads_well_at_80_columns() -> None:
     said, code = on_terminal("models")
     lines = said.replace("\r", "").splitlines()
     assert code == 0 and max(map(len, lines)) < 80 and "…" not in said
-    assert lines[0].split() == ["NAME", "SIZE", "NEEDS", "GOOD", "FOR"]
-    assert (
-        lines[1].startswith("*  tiny ")
-        and len(lines) == len(known.rows()) + len(bundles.rows()) + 2
-    )
+    heads = [line.split()[0] for line in lines if "GOOD FOR" in line]
+    assert heads == ["TEXT", "SPIRIT", "VISION", "IMAGE", "HEAR", "SPEAK"]
+    assert lines[1].startswith("*  tiny ")
+    named = len(known.rows()) + len(bundles.rows()) + len(SIZES) + len(PIPER) + 1
+    assert len([line for line in lines if line]) == named + len(heads)
 
 
 def test_show_says_what_the_file_says(tmp_path: Path) -> None:
