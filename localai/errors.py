@@ -6,7 +6,8 @@
     |-- NoDaemon            1    there can be no warm host, or it does not answer
     |-- Undecided           2    a yes-or-no test that failed: 1 would mean "no"
     |-- BadInput            2    wrong usage, or an input that cannot be read
-    |   `-- BadConstraint   2    a schema, regex or grammar that cannot be kept
+    |   |-- BadConstraint   2    a schema, regex or grammar that cannot be kept
+    |   `-- InUse           2    another command works on the same right now
     |-- Unavailable         3    a model or an engine that is not there
     |   |-- UnknownModel    3    no model of that name
     |   |-- BadModel        3    a model file that is damaged or not supported
@@ -125,6 +126,12 @@ class BadConstraint(BadInput):
     """A schema, regex or grammar that cannot be kept."""
 
     name = "bad_constraint"
+
+
+class InUse(BadInput):
+    """Another command works on the same right now."""
+
+    name = "in_use"
 
 
 class Unavailable(LocalaiError):

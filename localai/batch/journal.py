@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from localai.errors import BadInput, LocalaiError
+from localai.errors import BadInput, InUse, LocalaiError
 from localai.formats.text import shown
 
 SUFFIX = ".journal"
@@ -60,7 +60,7 @@ class BatchJournal:
 
         Raises
         ------
-        BadInput
+        InUse
             Another command writes it right now, or it is no journal.
         LocalaiError
             It cannot be written.
@@ -73,7 +73,7 @@ class BatchJournal:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(number)
-            raise BadInput(
+            raise InUse(
                 f"another localai batch is at work on it ({shown(path)} is in use)",
                 "wait for it, or give another -o",
             ) from None

@@ -21,13 +21,8 @@ if TYPE_CHECKING:
     from localai.catalog.source import ModelSource
     from localai.engines.base import Engine
 
-_COMMON = (
-    "Progress",
-    "Notice",
-    "FileReady",
-    "Finished",
-    "Failed",
-)  # events that any engine may send
+# Events that any engine may send.
+_COMMON = ("Progress", "Notice", "FileReady", "Finished", "Failed")
 
 
 class EngineKind(NamedTuple):
@@ -257,6 +252,11 @@ def decode_request(kind: str, data: Any) -> Any:
         No such kind, or its modules cannot be imported.
     """
     return from_plain(_import(_row(kind).request, kind), data)
+
+
+def variables(kind: str) -> dict[str, str]:
+    """Return the environment variables of a kind's row; of a kind that is unknown none."""
+    return dict(engines().get(kind, EngineKind()).environment)
 
 
 def estimate(spec: ModelSpec, gpus: Mapping[str, int]) -> Mapping[str, int]:

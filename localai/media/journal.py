@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from localai.errors import BadInput, LocalaiError
+from localai.errors import InUse, LocalaiError
 from localai.formats.serialization import from_plain, to_plain
 from localai.formats.text import shown
 from localai.media.segments import Segment, tidy
@@ -32,10 +32,6 @@ VERSION = 1
 SUFFIX = ".jsonl"
 _LARGEST = 1 << 28  # bytes of a journal; a day of speech has 20 MB
 _KEPT = 30 * 86400  # seconds after which an untouched journal is pruned
-
-
-class JournalBusy(BadInput):
-    """Another command writes the journal right now."""
 
 
 class Journal:
@@ -76,7 +72,7 @@ class Journal:
 
         Raises
         ------
-        JournalBusy
+        InUse
             Another command writes it right now.
         LocalaiError
             It cannot be written.
@@ -236,7 +232,7 @@ def prune(folder: Path, older: float = _KEPT) -> int:
             _lock(number)
             path.unlink(missing_ok=True)
             deleted += 1
-        except JournalBusy:
+        except InUse:
             pass
         finally:
             os.close(number)
@@ -247,7 +243,7 @@ def _lock(number: int) -> None:
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise JournalBusy(
+        raise InUse(
             "another command transcribes the same file in the same way right now",
             "wait for it, or stop it first",
         ) from None

@@ -111,10 +111,7 @@ class WorkerProcess:
         self.control, theirs = socket.socketpair()
         try:
             with theirs:
-                variables = {
-                    **registry.kind_of(spec).environment,
-                    **worker_environment(environment),
-                }
+                variables = registry.variables(spec.kind) | worker_environment(environment)
                 self.pid = _start(spec, theirs, self._errors, variables)
         except BaseException:
             self.close()

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from localai import settings
-from localai.errors import BadInput
+from localai.errors import BadInput, InUse
 from localai.formats.serialization import to_plain
 from localai.formats.text import shown
 from localai.media.clips import RATE, Clip
 from localai.media.hallucinations import REMEMBERED
 from localai.media.identity import identity, key_of
-from localai.media.journal import Journal, JournalBusy, prune
+from localai.media.journal import Journal, prune
 from localai.media.segments import Segment, joined
 from localai.media.subtitles import About
 from localai.media.transcription import (
@@ -94,7 +94,7 @@ class Transcription:
             self._journal = Journal.open(
                 folder, key_of(told, ways), resume=options.resume and self._lasting
             )
-        except JournalBusy:
+        except InUse:
             if options.resume:
                 raise
             # Both hear it for themselves; the other's journal is the one to go on with.

@@ -407,6 +407,7 @@ def test_codes_of_errors_in_json_are_pinned() -> None:
         errors.Undecided: "undecided",
         errors.BadInput: "bad_input",
         errors.BadConstraint: "bad_constraint",
+        errors.InUse: "in_use",
         errors.Unavailable: "unavailable",
         errors.UnknownModel: "unknown_model",
         errors.BadModel: "bad_model",
