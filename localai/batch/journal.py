@@ -61,7 +61,9 @@ class BatchJournal:
         Raises
         ------
         InUse
-            Another command writes it right now, or it is no journal.
+            Another command writes it right now.
+        BadInput
+            It is no journal.
         LocalaiError
             It cannot be written.
         """
