@@ -361,6 +361,28 @@ def test_the_context_grows_without_changing_answers(
     assert small.ask("What is 7 + 8?").text == "7 + 8 = 15."
 
 
+def test_what_sequences_share_they_share_in_a_larger_context(
+    engine_of: Callable[..., InProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copied for each of them, it would not fit, and they would push each other out for ever."""
+    from localai.engines.llama import model
+
+    monkeypatch.setattr(model, "_LEAST_CELLS", 512)
+    monkeypatch.setattr(model, "_FIRST_CACHE_BYTES", 1)
+    small = engine_of()
+    memory = small.engine.scheduler.memory
+    long = Constraint("regex", "([a-z]{3} ){28}")
+    asked = [f"{TALK} What is {number} + 8?" for number in range(32)]
+    prompt = small.ask(asked[0], max_tokens=1).usage.prompt_tokens
+    begun, evaluated = memory.context.params.cells, small.evaluated
+    replies = small.gather([small.submit(each, constraint=long, max_tokens=100) for each in asked])
+    assert prompt > 1000 and begun < memory.cells < memory.context.params.cells < 8 * prompt
+    answers = sum(reply.usage.answer_tokens for reply in replies.values())
+    assert small.evaluated - evaluated < answers + 32 * 16, "the prefix was there all the time"
+    for each, reply in zip(asked[::8], list(replies.values())[::8], strict=True):
+        assert small.ask(each, constraint=long, max_tokens=100).text == reply.text
+
+
 def test_an_answer_ends_where_the_context_is_full(tiny: InProcess) -> None:
     end = tiny.ask(**{**ENDLESS, "max_tokens": None, "raw": "word " * 4080}).end
     assert isinstance(end, Failed) and end.error == "ConstraintNotMet"

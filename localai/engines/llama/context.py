@@ -186,8 +186,13 @@ class Context:
         self._abort.value = b""
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Let `target`, which is empty, share what `source` has before position `length`."""
+        """Let `target`, which has nothing there, share what `source` has before a position."""
         native.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def share(self, source: int, target: int, length: int) -> None:
+        """Let `target`, which has the same before position `length`, share it with `source`."""
+        native.llama_memory_seq_rm(self._memory, target, 0, length)
+        self.copy(source, target, length)
 
     def trim(self, sequence: int, length: int) -> bool:
         """Forget all from position `length` on; False where the model cannot forget a part."""

@@ -247,13 +247,14 @@ class KVCacheManager:
     def _grow(self, needed: int) -> bool:
         """Make the context larger, keeping every memory; False where it may not grow so far.
 
-        A prefix that sequences share is copied for each of them, so the new size counts it so.
+        States are copied whole, one after the other, and give back what they share: so there is
+        room for the largest of them beside all that is in use.
         """
         old = self.context.params
-        least = sum(slot.length for slot in self._slots.slots) + needed
+        kept = [slot for slot in self._slots.in_order() if slot.length]
+        least = self._slots.cells() + max((slot.length for slot in kept), default=0) + needed
         if least > self._most_cells or old.cells >= self._most_cells:
             return False
-        kept = [slot for slot in self._slots.slots if slot.length]
         states = [self.context.export(slot.sequence) for slot in kept]
         self.context.close()
         try:
@@ -263,7 +264,16 @@ class KVCacheManager:
             self._most_cells = old.cells
             self.context = self._make_context(old)
         for slot, state in zip(kept, states, strict=True):
-            slot.parent, slot.shared = None, 0
-            if not self.context.admit(slot.sequence, state):
-                slot.length = 0
+            self._readmit(slot, state)
         return self.context.params.cells > old.cells
+
+    def _readmit(self, slot: Slot, state: bytes) -> None:
+        """Take a memory into a new context, sharing again what it shared; its parent is there."""
+        parent, shared = slot.parent, slot.shared
+        slot.parent, slot.shared = None, 0
+        if not self.context.admit(slot.sequence, state):
+            slot.length = 0
+        elif parent is not None and parent.length >= shared and not self._whole_prefix_only:
+            end = slot.tokens.positions.position(shared)
+            self.context.share(parent.sequence, slot.sequence, end)
+            slot.parent, slot.shared = parent, shared

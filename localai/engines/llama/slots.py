@@ -97,6 +97,14 @@ class SlotTable:
         """Return how many cells are in use; a shared prefix counts once."""
         return sum(slot.length - slot.shared for slot in self.slots)
 
+    def in_order(self) -> list[Slot]:
+        """Return all slots, each behind the one whose prefix it shares."""
+
+        def depth(slot: Slot) -> int:
+            return 0 if slot.parent is None else 1 + depth(slot.parent)
+
+        return sorted(self.slots, key=depth)
+
     def busy(self) -> bool:
         """Whether some slot is in use."""
         return any(slot.busy for slot in self.slots)
