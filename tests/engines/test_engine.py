@@ -346,14 +346,17 @@ def test_more_requests_than_sequences_and_cells_all_end(
     assert all(isinstance(reply.end, Finished) for reply in replies.values() if reply.end)
 
 
-def test_the_context_grows_without_changing_answers(
-    engine_of: Callable[..., InProcess], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def small(engine_of: Callable[..., InProcess], monkeypatch: pytest.MonkeyPatch) -> InProcess:
+    """The tiny model with a context that has to grow."""
     from localai.engines.llama import model
 
     monkeypatch.setattr(model, "_LEAST_CELLS", 512)
     monkeypatch.setattr(model, "_FIRST_CACHE_BYTES", 1)
-    small = engine_of()
+    return engine_of()
+
+
+def test_the_context_grows_without_changing_answers(small: InProcess) -> None:
     first = small.ask("My name is Kensou.", max_tokens=20)
     grown = small.ask("My name is Kensou.", first.text, f"{TALK} What is my name?", max_tokens=20)
     assert grown.usage.prompt_tokens > 1000
@@ -361,15 +364,8 @@ def test_the_context_grows_without_changing_answers(
     assert small.ask("What is 7 + 8?").text == "7 + 8 = 15."
 
 
-def test_what_sequences_share_they_share_in_a_larger_context(
-    engine_of: Callable[..., InProcess], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_sequences_share_they_share_in_a_larger_context(small: InProcess) -> None:
     """Copied for each of them, it would not fit, and they would push each other out for ever."""
-    from localai.engines.llama import model
-
-    monkeypatch.setattr(model, "_LEAST_CELLS", 512)
-    monkeypatch.setattr(model, "_FIRST_CACHE_BYTES", 1)
-    small = engine_of()
     memory = small.engine.scheduler.memory
     long = Constraint("regex", "([a-z]{3} ){28}")
     asked = [f"{TALK} What is {number} + 8?" for number in range(32)]
