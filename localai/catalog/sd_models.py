@@ -91,7 +91,7 @@ class SdModels:
                 self.resolve(name)
                 raise refuse_own(name)
             files = [(place[0], place[1])]
-        return sum(cache.remove(*each) for each in files if cache.find(*each) is not None)
+        return cache.remove_present(files)
 
 
 def _entry(row: bundles.Bundle) -> Entry:

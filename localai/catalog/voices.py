@@ -114,7 +114,7 @@ class VoiceModels:
             self.resolve(name)
             raise refuse_own(name)
         files = (wanted := _place(base), f"{wanted}.json")
-        return sum(cache.remove(_REPO, file) for file in files if cache.find(_REPO, file))
+        return cache.remove_present((_REPO, file) for file in files)
 
 
 def espeak() -> Path:

@@ -113,8 +113,7 @@ class WhisperModels:
         if name == "tiny" or is_path(name):
             raise refuse_own(name)
         repo = reference(name).repo
-        files = [file for file in (*_NEEDED, *_ALSO) if cache.find(repo, file)]
-        return sum(cache.remove(repo, file) for file in files)
+        return cache.remove_present((repo, file) for file in (*_NEEDED, *_ALSO))
 
 
 def reference(name: str) -> Reference:

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +154,11 @@ def remove(repo: str, name: str, cache: Path | None = None) -> int:
     freed += sum(_unlinked(blob) for blob in blobs - used if blob is not None)
     _tidy(folder)
     return freed
+
+
+def remove_present(files: Iterable[tuple[str, str]]) -> int:
+    """Remove those of some files (repository, name) that are there; return as `remove` does."""
+    return sum(remove(*each) for each in files if find(*each) is not None)
 
 
 def write_ref(folder: Path, commit: str) -> None:
