@@ -13,14 +13,24 @@ from localai.pool import daemon_client
 from localai.terminal.console import Console
 from localai.terminal.table import table
 
-_HEADS = ("MODEL", "DEVICE", "MEMORY", "OF FILES", "REQUESTS", "IDLE", "LEAVES IN", "SINCE")
+_HEADS = (
+    "MODEL",
+    "KIND",
+    "DEVICE",
+    "MEMORY",
+    "OF FILES",
+    "REQUESTS",
+    "IDLE",
+    "LEAVES IN",
+    "SINCE",
+)
 
 
 @command(epilog="\b\nExamples:\n  localai ps\n  localai ps --json | jq '.models[].memory'")
 @option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.pass_obj
 def ps(console: Console, as_json: bool) -> None:
-    """Show the loaded models: device, memory, requests, and since when.
+    """Show the loaded models: kind, device, memory, requests, and since when.
 
     A model stays loaded for some time after its last request (`--keep-alive`), so that the next one
     is answered at once.
@@ -36,7 +46,7 @@ def ps(console: Console, as_json: bool) -> None:
     if not found["models"]:
         console.talk("no model is loaded")
         return
-    for line in table(_HEADS, [_row(each) for each in found["models"]], "  rrr"):
+    for line in table(_HEADS, [_row(each) for each in found["models"]], "   rrr"):
         console.write_line(line)
 
 
@@ -44,7 +54,7 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
     busy = f"{model['running']}" + (f" (+{model['waiting']})" if model["waiting"] else "")
     idle = span(model["idle"]) if model["idle"] >= 1 else "-"
     leaves = "-" if model["leaves_in"] is None else span(model["leaves_in"])
-    since = time.strftime("%H:%M:%S", time.localtime(model["since"]))
+    since = time.strftime("%H:%M", time.localtime(model["since"]))
     device = model["device"] or model["state"]
     memory, files = amount(model["memory"]), amount(model["file_memory"])
-    return (model["model"], device, memory, files, busy, idle, leaves, since)
+    return (model["model"], model["kind"], device, memory, files, busy, idle, leaves, since)

@@ -313,8 +313,8 @@ def test_ps_shows_what_is_loaded_and_stop_ends_it(home: Path) -> None:
     assert ours(home) == []  # asking does not start a host
     assert run("warm", "tiny", "--keep-alive", "1h").code == 0
     head, row = run("ps").out.splitlines()
-    assert head.split()[:6] == ["MODEL", "DEVICE", "MEMORY", "OF", "FILES", "REQUESTS"]
-    assert row.split()[:2] == ["tiny", "CPU"] and "60 min" in row
+    assert head.split()[:6] == ["MODEL", "KIND", "DEVICE", "MEMORY", "OF", "FILES"]
+    assert row.split()[:3] == ["tiny", "text", "CPU"] and "60 min" in row
     (model,) = run("ps", "--json").json["models"]
     assert model["file"] == str(TINY) and model["state"] == "ready"
     assert 20e6 < model["memory"] < 500e6
