@@ -6,6 +6,7 @@ A frame is a list of lines, each a list of (style, text); styles are classes of 
 from __future__ import annotations
 
 import random
+import textwrap
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -46,9 +47,10 @@ _DIGITS = {
 }  # fmt: skip
 _ARROWS: dict[Direction, str] = {"forward": "▸", "reverse": "◂", "bounce": "↔", "random": "⁂"}
 KEYS = (
-    ("space", "ask"), ("p", "pause"), ("← →", "step"), ("r", "way"), ("b", "band"),
-    ("↑ ↓", "volume"), ("m", "mark"), ("q", "quit"),
+    ("space", "ask"), ("p", "pause"), ("q", "quit"), ("← →", "step"), ("r", "way"),
+    ("b", "band"), ("↑ ↓", "volume"), ("m", "mark"),
 )  # fmt: skip
+"""What the keys do; a narrow screen names the first of them."""
 
 
 @dataclass
@@ -103,8 +105,8 @@ def _welcome(state: ScreenState, width: int, height: int) -> list[Line]:
     lines: list[Line] = [
         [("title", "S P I R I T   B O X")],
         [],
-        [("dim", "All voices are machine-made; no one is there.")],
-        [("dim", "A model that was never taught to chat answers out of the noise.")],
+        *_wrapped("All voices are machine-made; no one is there.", width),
+        *_wrapped("A model that was never taught to chat answers out of the noise.", width),
         [],
         [("key", "press any key to begin")],
         [],
@@ -112,6 +114,10 @@ def _welcome(state: ScreenState, width: int, height: int) -> list[Line]:
     ]
     above: list[Line] = [[] for _ in range(max(0, (height - len(lines)) // 2))]
     return above + [_centred(line, width) for line in lines]
+
+
+def _wrapped(text: str, width: int) -> list[Line]:
+    return [[("dim", line)] for line in textwrap.wrap(text, max(1, width), break_on_hyphens=False)]
 
 
 def _centred(line: Line, width: int) -> Line:
@@ -122,13 +128,19 @@ def _centred(line: Line, width: int) -> Line:
 
 
 def _title(state: ScreenState, width: int) -> Line:
-    left = f" SPIRIT BOX  {state.band.name}"
-    way = f" {_ARROWS[state.direction]} {state.direction}  {state.step} ms  seed {state.seed}"
+    """Return the first line: what is going on, and of the settings as many as there is room for."""
+    line: Line = [("title", clip(f" SPIRIT BOX  {state.band.name}", width))]
+    room = width - cells(line[0][1])
     marks = "  ❚❚ paused" if state.paused and not state.listening else ""
     marks += "  ● rec" if state.recording else ""
-    room = width - cells(left)
-    return [("title", clip(left, width)), ("dim", clip(way, room)),
-            ("needle", clip(marks, max(0, room - cells(way))))]  # fmt: skip
+    room -= cells(marks)
+    way = f" {_ARROWS[state.direction]} {state.direction}"
+    for part in (way, f"  {state.step} ms", f"  seed {state.seed}"):
+        if (room := room - cells(part)) < 0:
+            break
+        line.append(("dim", part))
+    taken = sum(cells(text) for _, text in line)
+    return [*line, ("needle", clip(marks, max(0, width - taken)))]
 
 
 def _dial(state: ScreenState, width: int) -> list[Line]:

@@ -97,9 +97,18 @@ def test_the_keys_and_a_question_stand_below() -> None:
     assert "marked" in text(frame(state(notice="marked at 93.4"), 100, 30, 0))[-1]
 
 
-def test_the_first_screen_says_what_this_is() -> None:
-    shown = "\n".join(text(frame(state(begun=False), 80, 24, 0)))
-    assert "machine-made" in shown and "press any key" in shown
+def test_a_narrow_screen_leaves_out_whole_things_and_the_least_needed_first() -> None:
+    title = text(frame(state(paused=True, recording=True, seed=12345), 40, 24, 0))[0]
+    assert title == " SPIRIT BOX  FM  ❚❚ paused  ● rec"
+    assert text(frame(state(seed=12345), 40, 24, 0))[0] == " SPIRIT BOX  FM ▸ forward  100 ms"
+    assert "q quit" in text(frame(state(), 40, 24, 0))[-1]
+
+
+@pytest.mark.parametrize("width", [24, 40, 80])
+def test_the_first_screen_says_what_this_is(width: int) -> None:
+    shown = " ".join(" ".join(text(frame(state(begun=False), width, 24, 0))).split())
+    assert "All voices are machine-made; no one is there." in shown
+    assert "out of the noise." in shown and "press any key" in shown
 
 
 def test_the_picture_in_the_readme_is_the_screen() -> None:
