@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from localai.errors import BadInput, ExitCode, LocalaiError
 from localai.formats.text import shown
 from localai.media.segments import Segment
 from localai.pool.engine_client import EngineClient
+from localai.system.files import expanded
 from localai.transcription.session import TranscribeOptions, Transcription
 from localai.types import ModelSpec
 
@@ -39,7 +38,7 @@ class SoundReader:
         BadInput
             It cannot be read or heard.
         """
-        path = Path(name).expanduser()
+        path = expanded(name)
         if not path.is_file():
             raise BadInput(f"there is no file {shown(name)}")
         try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from localai.errors import UnknownModel
 from localai.formats.text import closest, shown
+from localai.system.files import expanded
 
 if TYPE_CHECKING:
     from localai.catalog.known import Known
@@ -72,13 +73,6 @@ def is_path(name: str) -> bool:
         return False
 
 
-def _expanded(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # "~nobody/model.gguf", with no such user
-        return Path(name)
-
-
 def _near_file(path: Path) -> str:
     """Return the name of a .gguf file beside a path that is not there if it is alike, or ''."""
     try:
@@ -89,7 +83,7 @@ def _near_file(path: Path) -> str:
 
 
 def _from_path(name: str) -> ModelFile:
-    path = _expanded(name)
+    path = expanded(name)
     try:
         found = path.exists()
     except (OSError, ValueError):

@@ -16,6 +16,7 @@ from localai.catalog.names import ModelFile, Reference, hub_place
 from localai.catalog.source import Entry, Offer, refuse_own
 from localai.errors import LocalaiError, UnknownModel
 from localai.formats.text import closest, shown
+from localai.system.files import expanded
 
 if TYPE_CHECKING:
     from localai.catalog.hub.repository import HubFile
@@ -167,7 +168,7 @@ def _is_path(name: str) -> bool:
 
 
 def _from_path(name: str) -> ModelFile:
-    path = Path(os.path.expanduser(name))
+    path = expanded(name)
     if not path.exists():
         near = _near(path)
         hint = f"did you mean {shown(near)}?" if near else "localai models lists some by name"

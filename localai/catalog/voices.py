@@ -19,6 +19,7 @@ from localai.catalog.names import ModelFile, Reference
 from localai.catalog.source import Entry, Offer, refuse_own
 from localai.errors import EngineMissing, UnknownModel
 from localai.formats.text import closest, shown
+from localai.system.files import expanded
 
 if TYPE_CHECKING:
     from localai.catalog.hub.repository import HubFile
@@ -52,7 +53,7 @@ class VoiceModels:
         if base in SYSTEM:
             return ModelFile(name, _program(base))
         if name.lower().endswith(".onnx") or "/" in name:
-            return _piper_file(Path(name).expanduser(), name)
+            return _piper_file(expanded(name), name)
         if base in PIPER:
             reference = Reference(name, _REPO, _place(base))
             return on_disk(reference) or reference

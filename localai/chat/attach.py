@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from localai.chat.session import ChatSession
 from localai.formats.text import shown
+from localai.system.files import expanded
 
 
 def attach_picture(session: ChatSession, path: str) -> None:
@@ -16,10 +18,22 @@ def attach_picture(session: ChatSession, path: str) -> None:
     BadInput, UnknownModel
         It is no picture that can be read, or the model cannot see.
     """
-    session.attached.open(path)
+    whole = os.path.abspath(expanded(path))  # the chat may go on in another folder
+    session.attached.open(whole)
+    let_see(session)
+    session.attached.paths.append(whole)
+
+
+def let_see(session: ChatSession) -> None:
+    """Let the model come with its projector, if it has been without.
+
+    Raises
+    ------
+    UnknownModel
+        It has none.
+    """
     if session.models.open_eyes():
         session.window.renew()
-    session.attached.paths.append(path)
 
 
 def waiting_pictures(session: ChatSession) -> str:

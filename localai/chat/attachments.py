@@ -9,12 +9,13 @@ import io
 import os
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from localai.errors import BadInput
+from localai.formats.text import shown
 from localai.generation.pictures import load
 from localai.media.pixels import share
+from localai.system.files import expanded
 from localai.types import Message, Picture, TextRequest
 
 _SUFFIXES = (
@@ -31,6 +32,7 @@ class ChatAttachments:
         self.paths: list[str] = []  # of pictures
         self._known: dict[str, Picture | None] = {}  # None: it is not there any more
         self._files: list[int] = []
+        self._missed: list[str] = []  # names of pictures that are not there any more
 
     def question(self, text: str) -> dict[str, Any]:
         """Return a question with what waits for it, as an event."""
@@ -62,8 +64,14 @@ class ChatAttachments:
                 try:
                     self.open(path)
                 except BadInput:
-                    continue
+                    self._missed.append(os.path.basename(path))
         return tuple(picture for path in paths if (picture := self._known[path]))
+
+    def missed(self) -> str:
+        """Return which pictures the model no longer sees, in words, once; empty: it sees all."""
+        missed, self._missed = self._missed, []
+        names = ", ".join(map(shown, missed))
+        return f"not there any more, so that the model does not see it: {names}" if names else ""
 
     def sent(self, request: TextRequest) -> tuple[TextRequest, list[int]]:
         """Return a request as it is sent, and the descriptors that go with it."""
@@ -109,9 +117,9 @@ def _first_path(text: str) -> tuple[str, str] | None:
     if not path.lower().endswith(_SUFFIXES) or len(path) > _LONGEST_NAME:
         return None
     try:
-        if not Path(path).expanduser().is_file():
+        if not expanded(path).is_file():
             return None
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, ValueError):
         return None
     assert isinstance(lexer.instream, io.StringIO)
     return path, lexer.instream.read().strip()

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from localai.chat import session_store
+from localai.chat.attach import let_see
 from localai.chat.model_handle import ModelHandle
 from localai.chat.participants import Participants
 from localai.chat.session import ChatSession
@@ -16,7 +17,7 @@ from localai.chat.session_file import SessionFile
 from localai.chat.transcript import Transcript
 from localai.errors import BadInput
 
-__all__ = ["ChatRequest", "ModelHandle", "begin"]
+__all__ = ["ChatRequest", "ModelHandle", "begin", "take_up"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def begin(models: ModelHandle, request: ChatRequest) -> ChatSession:
     transcript = Transcript.of(events)
     values = _wanted(request, transcript)
     merged = {**transcript.values, **values}
-    if any(turn.pictures for turn in transcript.turns):
+    if transcript.has_pictures:
         models.wants_eyes()
     models.use(str(merged.get("model") or _model_of(merged)))
     values["model"] = models.name
@@ -61,6 +62,32 @@ def begin(models: ModelHandle, request: ChatRequest) -> ChatSession:
     if changed:
         chat.change(**changed)
     return chat
+
+
+def take_up(chat: ChatSession, name: str) -> None:
+    """Go on with another session, and leave the one before as it is; the model stays.
+
+    Raises
+    ------
+    BadInput, UnknownModel
+        Another chat has it open, its character is not there, or it has pictures and the model
+        cannot see. Then nothing has changed.
+    """
+    journal = SessionFile(name)
+    try:
+        transcript = Transcript.of(journal.events())
+        participants = Participants.of(transcript.values, chat.models.name, chat.models.context)
+        if transcript.has_pictures:
+            let_see(chat)
+    except BaseException:
+        journal.close()
+        raise
+    if chat.journal:
+        chat.journal.close()
+    chat.journal, chat.transcript, chat.participants = journal, transcript, participants
+    chat.unsaid.clear()  # of the chat that was left
+    chat.editing = False
+    chat.window.forget()
 
 
 def _journal(request: ChatRequest) -> SessionFile | None:

@@ -102,14 +102,6 @@ class ChatSession:
         self.record({"kind": "back", "turns": turns})
         self.window.forget()
 
-    def take_up(self, journal: SessionFile, transcript: Transcript) -> None:
-        """Go on with another session; the model stays."""
-        participants = Participants.of(transcript.values, self.models.name, self.models.context)
-        if self.journal:
-            self.journal.close()
-        self.journal, self.transcript, self.participants = journal, transcript, participants
-        self.window.forget()
-
     # What it is held with
 
     @property

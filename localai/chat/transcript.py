@@ -95,6 +95,11 @@ class Transcript:
                 self.strange += 1
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether a picture was shown."""
+        return any(turn.pictures for turn in self.turns)
+
+    @property
     def spoken(self) -> list[Turn]:
         """The turns that the model knows of: all but notes."""
         return [turn for turn in self.turns if turn.role != "note"]

@@ -121,8 +121,9 @@ class ChatView:
             self.console.talk("[the answer repeated itself and was stopped]", dim=True)
         elif answer.finish == "length":
             self.console.talk("[the answer was cut here; /continue goes on]", dim=True)
-        if left := self.session.window.left():
-            self.console.talk(f"[{left}]", dim=True)
+        for told in (self.session.window.left(), self.session.attached.missed()):
+            if told:
+                self.console.talk(f"[{told}]", dim=True)
         if answer.usage:
             if self.stats:
                 self.console.talk(answer.stats())

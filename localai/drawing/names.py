@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from localai.errors import BadInput
 from localai.formats.text import nearest, shown
 from localai.media.drawing import PictureFormat
+from localai.system.files import expanded
 
 _LONGEST: Final = 60  # characters of a prompt in a name
 _SUFFIXES: Final[dict[str, PictureFormat]] = {
@@ -65,7 +66,7 @@ class OutputNames:
     def __init__(self, output: str | None, count: int, form: PictureFormat | None = None) -> None:
         if output == "":
             raise BadInput("-o names no file", "-o FILE, -o FOLDER/ or -o 'fox-{seed}.png'")
-        path = Path(output or ".").expanduser()
+        path = expanded(output or ".")
         folder = output is None or path.is_dir() or str(output).endswith("/")
         ending = _SUFFIXES.get(path.suffix.lower())
         if not folder and ending is None and form is None:

@@ -13,7 +13,7 @@ from localai import settings
 from localai.errors import BadInput
 from localai.formats.text import nearest, shown
 from localai.media.drawing import LoraUse
-from localai.system.files import read_text
+from localai.system.files import expanded, read_text
 
 _WILDCARD: Final = re.compile(r"__([\w-][\w/-]*?)__")
 _LORA: Final = re.compile(r"<lora:([^:<>]+)(?::([-+]?[0-9]*\.?[0-9]+))?>")
@@ -107,7 +107,7 @@ def lora_from(text: str) -> LoraUse:
         There is no such LoRA, or its weight is no number.
     """
     name, colon, weight = text.rpartition(":")
-    if not colon or os.path.exists(os.path.expanduser(text)):
+    if not colon or os.path.exists(expanded(text)):
         return lora(text, 1.0)
     try:
         return lora(name, float(weight))
@@ -138,7 +138,7 @@ def _places(name: str) -> Iterator[Path]:
     plain = "/" not in name and name not in (".", "..")
     for suffix in ("", *_SUFFIXES) if plain else ():
         yield lora_folder() / f"{name}{suffix}"
-    yield Path(os.path.expanduser(name))
+    yield expanded(name)
 
 
 def _files(folder: Path, suffixes: Iterable[str]) -> list[Path]:

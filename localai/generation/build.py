@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from localai import settings
 from localai.errors import BadConstraint, BadInput
-from localai.system.files import read_text
+from localai.system.files import expanded, read_text
 from localai.types import Constraint, Cut, Message, Sampling, TextRequest
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def character(options: GenerateOptions) -> Character | None:
 def persona(path: str | None) -> str:
     """Return who the user is to a character: from the file that was named, else the settings'."""
     path = path or settings.load().persona
-    return read_text(Path(path).expanduser(), _MOST_OF_A_FILE).strip() if path else ""
+    return read_text(expanded(path), _MOST_OF_A_FILE).strip() if path else ""
 
 
 def _acted(

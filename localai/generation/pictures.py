@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localai.errors import BadInput
 from localai.media.pixels import Pixels, share
+from localai.system.files import expanded
 from localai.types import Picture, TextRequest
 
 
@@ -64,7 +65,7 @@ def load(names: Sequence[str], read_stdin: Callable[[], bytes] | None = None) ->
     from localai.media import pictures  # with Pillow
 
     def source(name: str) -> Path | bytes:
-        return read_stdin() if read_stdin and name == "-" else Path(os.path.expanduser(name))
+        return read_stdin() if read_stdin and name == "-" else expanded(name)
 
     if read_stdin and names.count("-") > 1:
         raise BadInput("stdin holds one picture, and - was given twice", "leave out one")

@@ -15,6 +15,11 @@ from localai.errors import BadInput
 from localai.formats.text import decode
 
 
+def expanded(name: str) -> Path:
+    """Return the path that somebody has typed; `~` is a home folder where there is that user."""
+    return Path(os.path.expanduser(name))  # the method of `Path` raises where there is none
+
+
 @contextmanager
 def atomic_replace(path: Path) -> Iterator[Path]:
     """Give a path to write to; its file takes the place of `path` if the block ends well."""

@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 
 from localai.catalog.names import TINY
-from localai.chat import completer, export, image_prompt, open, repl, sampling_options
+from localai.chat import (
+    completer,
+    export,
+    image_prompt,
+    open,
+    repl,
+    sampling_options,
+    session_file,
+)
 from localai.chat.context_window import BEFORE, ContextWindow
 from localai.chat.outcome import Leave, Refill
 from localai.chat.session import ChatSession
@@ -659,6 +667,33 @@ def test_sessions_are_named_loaded_and_listed(held: Held) -> None:
     with pytest.raises(BadInput) as refused:
         say(other, "/load twoo")
     assert refused.value.next_step == "did you mean `two`?"
+
+
+def test_a_session_that_is_loaded_gets_nothing_of_the_chat_before(held: Held) -> None:
+    """Its greeting and its settings are not worth a session yet, and wait for the first word."""
+    say(held.talk(save="old"), CAPITAL)
+    held.close()
+    journal = session_file.path_of("old")
+    before = journal.read_bytes()
+    chat = held.talk(save="new", character="librarian")
+    assert chat.greet()
+    say(chat, "/load old")
+    assert say(chat, "What is 7 + 8?") == "7 + 8 = 15."
+    events = [json.loads(line) for line in journal.read_bytes().removeprefix(before).splitlines()]
+    assert [event["kind"] for event in events] == ["user", "assistant"]
+    assert not session_file.path_of("new").exists()
+
+
+def test_a_session_that_cannot_be_loaded_stays_free(held: Held) -> None:
+    chat = held.talk(save="gone")
+    say(chat, CAPITAL)
+    chat.change(character="nobody-of-that-name")
+    held.close()
+    other = held.talk(save="other")
+    for _ in range(2):
+        with pytest.raises(BadInput, match="no character"):
+            say(other, "/load gone")
+    assert say(other, CAPITAL) and other.journal and other.journal.name == "other"
 
 
 def test_undo_takes_several_and_edit_replaces(held: Held) -> None:

@@ -69,7 +69,23 @@ def test_a_session_shows_its_pictures_again(red: Path) -> None:
     again = chat("/retry", arguments=("--session", "seen"))
     assert again.out == first.out
     red.unlink()
-    assert chat("Hello!", arguments=("--session", "seen")).code == 0  # it goes on without
+    gone = chat("Hello!", arguments=("--session", "seen"))
+    assert gone.code == 0  # it goes on without
+    assert gone.err == "[not there any more, so that the model does not see it: a red.png]\n"
+
+
+def test_a_session_shows_its_pictures_from_every_folder(tmp_path: Path) -> None:
+    """A name without its folder would be another picture there."""
+    places = [tmp_path / "one", tmp_path / "two"]
+    for place, colour in zip(places, ((220, 30, 30), (30, 60, 220)), strict=True):
+        place.mkdir()
+        disc(place / "shot.png", colour)
+    lines, session = "/image shot.png\n" + QUESTION + "\n", ("--temp", "0", "--session", "seen")
+    first = run("chat", "-m", "tiny", *session, stdin=lines, cwd=places[0])
+    assert "red" in first.out
+    assert run("chat", *session, stdin="/retry\n", cwd=places[1]).out == first.out
+    loaded = run("chat", "-m", "tiny", "--temp", "0", stdin="/load seen\n/retry\n", cwd=places[1])
+    assert first.out in loaded.out, "a chat that was begun without pictures comes to see them"
 
 
 def test_the_session_holds_the_path_and_the_meter_the_tokens(red: Path, home: Path) -> None:

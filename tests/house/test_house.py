@@ -256,6 +256,13 @@ def test_the_environment_has_one_reader() -> None:
     assert readers == {"localai.settings"}
 
 
+def test_a_path_that_somebody_typed_is_expanded_in_one_place() -> None:
+    """The method of `Path` raises RuntimeError for `~name` where there is no such user."""
+    method = re.compile(r"(?<!os\.path)\.expanduser\(")
+    found = {m for m in modules() if method.search(modules()[m].read_text("utf-8"))}
+    assert not found
+
+
 def test_modules_are_small() -> None:
     sizes = {
         module: len(path.read_text("utf-8").splitlines()) for module, path in modules().items()

@@ -13,7 +13,7 @@ from localai.chat.slash.registry import slash
 from localai.chat.view import ChatView
 from localai.errors import BadInput
 from localai.formats.text import cells, clip, one_line
-from localai.system.files import read_text
+from localai.system.files import expanded, read_text
 
 if TYPE_CHECKING:
     from localai.characters.card import Character
@@ -64,7 +64,7 @@ def persona(view: ChatView, words: str) -> Outcome:
     if words in _NOBODY:
         view.session.change_participants(persona=None)
         return "you have no persona, from the next question on"
-    path = Path(words).expanduser()
+    path = expanded(words)
     named = _is_file(path) or _FILE_LIKE.fullmatch(words)  # a slip in a file's name is told
     view.session.change_participants(
         persona=read_text(path, _LARGEST_PERSONA).strip() if named else words

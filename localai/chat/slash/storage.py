@@ -9,14 +9,14 @@ from pathlib import Path
 from localai.chat import export, session_store
 from localai.chat.attach import attach_picture, waiting_pictures
 from localai.chat.attachments import pasted
+from localai.chat.open import take_up
 from localai.chat.outcome import Outcome
 from localai.chat.session_file import SessionFile
 from localai.chat.slash.registry import slash
-from localai.chat.transcript import Transcript
 from localai.chat.view import ChatView
 from localai.errors import BadInput
 from localai.formats.text import cells
-from localai.system.files import atomic_create, read_text
+from localai.system.files import atomic_create, expanded, read_text
 from localai.terminal import clipboard
 from localai.terminal.table import table
 
@@ -31,7 +31,7 @@ def attach(view: ChatView, words: str) -> Outcome:
     if words == "none":
         view.session.attached.clear()
         return "no file goes with your next question"
-    path = Path(words).expanduser()
+    path = expanded(words)
     text = read_text(path, _LARGEST_FILE).strip("\n")
     fence = "```"
     while fence in text:
@@ -79,8 +79,7 @@ def load(view: ChatView, words: str) -> Outcome:
     session_store.existing(words)
     if view.session.journal and view.session.journal.name == words:
         raise BadInput(f"this is the session {words!r} already")
-    journal = SessionFile(words)
-    view.session.take_up(journal, Transcript.of(journal.events()))
+    take_up(view.session, words)
     return view.session.transcript.reminder()
 
 
@@ -136,7 +135,7 @@ def export_to(view: ChatView, words: str) -> Outcome:
     """Write the conversation to a new file; none is ever overwritten."""
     if not words:
         raise BadInput("/export needs a file's name", "/export talk.md")
-    path = Path(words).expanduser()
+    path = expanded(words)
     if path.suffix.lower() == ".json":
         text = (
             json.dumps(export.as_json(view.session.transcript), ensure_ascii=False, indent=2) + "\n"
