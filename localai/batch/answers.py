@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 from localai.batch.rows import BatchRow
@@ -11,7 +12,8 @@ from localai.types import TextRequest
 
 Record = dict[str, Any]
 
-_STATUS = {  # HTTP's, by exit code
+_OK = 200
+_STATUS: dict[int, int] = {  # HTTP's, by exit code
     ExitCode.USAGE: 400,
     ExitCode.TOO_LONG: 400,
     ExitCode.CONSTRAINT: 422,
@@ -43,7 +45,7 @@ class RowAnswer(NamedTuple):
     seed: int | None = None
     error: LocalaiError | None = None
     body: Record | None = None  # what another server has answered, as it is
-    status: int = 200  # HTTP's, where another server has answered
+    status: int = _OK  # HTTP's, where another server has answered
 
     @property
     def usage(self) -> Record:
@@ -68,19 +70,26 @@ def row_answer(answer: Answer) -> RowAnswer:
     )
 
 
-def record_of(row: BatchRow, answer: RowAnswer) -> Record:
-    """Return a row's line of the output; the keys are stable."""
+def record_of(answer: RowAnswer) -> Record:
+    """Return what is kept of a row's answer, whatever the form of the output; keys are stable."""
     failed = answer.error is not None
-    return {
-        "id": row.id,
+    record: Record = {
         "answer": answer.answer,
         "finish_reason": answer.finish_reason,
         "usage": None if failed else answer.usage,
         "seed": answer.seed,
         "error": answer.error.to_json() if answer.error else None,
+        "created": int(time.time()),
     }
+    if answer.body is not None:
+        record["body"] = answer.body
+    if answer.status != _OK:
+        record["status"] = answer.status
+    return record
 
 
-def status_of(error: LocalaiError) -> int:
-    """Return the HTTP status that says the same as an error."""
-    return _STATUS.get(error.code, 500)
+def status_of(record: Record) -> int:
+    """Return the HTTP status that says what has become of a row."""
+    if "status" in record or not record["error"]:
+        return int(record.get("status", _OK))
+    return _STATUS.get(record["error"]["exit"], 500)

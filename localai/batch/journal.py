@@ -26,7 +26,7 @@ from localai.errors import BadInput, InUse, LocalaiError
 from localai.formats.text import shown
 
 SUFFIX = ".journal"
-_VERSION = 1
+_VERSION = 2
 _SYNC_SECONDS = 1.0
 _NONE = -1
 
@@ -41,6 +41,8 @@ class BatchJournal:
     writing : bool
         Whether the output was being written when the journal was last used: a file of that name
         is ours.
+    written : bool
+        Whether the output was written whole since: what is here is of a run that has ended.
     """
 
     def __init__(self, path: Path, number: int) -> None:
@@ -49,10 +51,10 @@ class BatchJournal:
         self._keys = array("Q")
         self._offsets = array("q")
         self._failed: set[int] = set()  # offsets of records of failed rows
-        self._moved: dict[int, int] | None = None  # key to offset, where rows have moved
+        self._moved: dict[int, list[int]] | None = None  # key to offsets, where rows have moved
         self._end = 0
         self._synced = time.monotonic()
-        self.writing = False
+        self.writing = self.written = False
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -88,23 +90,32 @@ class BatchJournal:
         return journal
 
     @property
+    def count(self) -> int:
+        """The number of the last row that is in it, from 1; 0: there is none."""
+        return len(self._offsets)
+
+    @property
     def begun(self) -> bool:
         """Whether there is a row in it."""
-        return len(self._offsets) > 0
+        return self.count > 0
 
     def find(self, row: int, key: int) -> int | None:
         """Return where the answer to a row is; None: there is none, or the row has changed.
 
-        Rows that have moved, since others were put in before them, are found by their key.
+        Rows that have moved, since others were put in before them, are found by their key; of
+        rows that are equal each has an answer of its own.
         """
         if row < len(self._keys) and self._keys[row] == key and self._offsets[row] >= 0:
             return int(self._offsets[row])
         if self._moved is None:
             if row >= len(self._keys) or self._offsets[row] < 0:
                 return None
-            pairs = zip(self._keys, self._offsets, strict=True)
-            self._moved = {each: offset for each, offset in pairs if offset >= 0}
-        return self._moved.get(key)
+            self._moved = {}
+            for each, offset in zip(self._keys, self._offsets, strict=True):
+                if offset >= 0:
+                    self._moved.setdefault(each, []).append(offset)
+        offsets = self._moved.get(key)
+        return offsets.pop(0) if offsets else None
 
     def has_failed(self, offset: int) -> bool:
         """Whether the row whose record lies there has failed."""
@@ -114,7 +125,7 @@ class BatchJournal:
         """Return the record that lies there."""
         self._reader.seek(offset)
         record: Record = json.loads(self._reader.readline())
-        return record
+        return {name: value for name, value in record.items() if name not in ("n", "key")}
 
     def add(self, rows: Iterable[tuple[int, int, Record]]) -> None:
         """Write rows down: number, key, record."""
@@ -125,11 +136,12 @@ class BatchJournal:
             data += line.encode("utf-8", "backslashreplace") + b"\n"
         self._write(bytes(data))
 
-    def move(self, row: int, key: int, offset: int) -> None:
-        """Write down that the record there, of a row that was another's before, is this row's."""
-        if not (row < len(self._offsets) and self._offsets[row] == offset):
-            record = self.read(offset)
-            self.add([(row, key, {k: v for k, v in record.items() if k not in ("n", "key")})])
+    def update(self, row: int, key: int, offset: int, own: Record) -> None:
+        """Let the record there be this row's, with what the row itself is now."""
+        record = self.read(offset)
+        there = row < len(self._offsets) and self._offsets[row] == offset
+        if not (there and own.items() <= record.items()):
+            self.add([(row, key, {**record, **own})])
 
     def will_write(self) -> None:
         """Write down that the output is being written."""
@@ -139,7 +151,7 @@ class BatchJournal:
 
     def has_written(self) -> None:
         """Write down that the output is there: from now on it is the user's."""
-        self.writing = False
+        self.writing, self.written = False, True
         self._write(b'{"writing":false}\n', sync=True)
 
     def in_order(self, count: int) -> Iterator[Record]:
@@ -178,6 +190,7 @@ class BatchJournal:
                 key = int(record["key"], 16)
                 self._note(int(record["n"]), key, self._end, bool(record.get("error")))
             self.writing = record.get("writing", False)
+            self.written = not self.writing and (self.written or "writing" in record)
             self._end += len(line)
         os.ftruncate(self._number, self._end)
 

@@ -24,6 +24,11 @@ class OutputFile(NamedTuple):
     retry_failed: bool
     apart: Path | None = None  # where failures go, if not there
 
+    @property
+    def journal(self) -> Path:
+        """Where finished rows lie until then."""
+        return self.path.with_name(self.path.name + SUFFIX)
+
 
 def layout_for(
     form: str | None, output: str, first: BatchRow, column: str, model: str
@@ -62,8 +67,7 @@ def journal_for(output: OutputFile) -> Iterator[BatchJournal]:
         The output is there already, and not from a run that was cut off.
     """
     path = output.path
-    beside = path.with_name(path.name + SUFFIX)
-    there = beside.exists()
+    there = output.journal.exists()
     ours = there and (output.retry_failed or output.overwrite)
     if path.is_dir():
         raise BadInput(f"{shown(path)} is a folder", "name a file: -o answers.jsonl")
@@ -71,12 +75,15 @@ def journal_for(output: OutputFile) -> Iterator[BatchJournal]:
         if each.exists() and not (there or output.overwrite):
             what = f"{shown(each)} exists already"
             raise BadInput(what, "use --force to overwrite it, or another name")
-    journal = BatchJournal.open(beside)
+    journal = BatchJournal.open(output.journal)
     try:
+        if output.overwrite and journal.written and not output.retry_failed:
+            journal.remove()
+            journal = BatchJournal.open(output.journal)
         if path.exists() and not (journal.writing or ours or output.overwrite):
             raise BadInput(
                 f"{shown(path)} exists already",
-                "--retry-failed does its failed rows again, --force the others as well",
+                "--retry-failed does its failed rows again, --force all of them",
             )
         yield journal
     finally:
@@ -88,8 +95,16 @@ def journal_for(output: OutputFile) -> Iterator[BatchJournal]:
 
 def finish(
     journal: BatchJournal, output: OutputFile, layout: OutputLayout, rows: int, failed: int
-) -> None:
+) -> int:
     """Write the output in the input's order; the journal stays where rows have failed.
+
+    It stays, too, where it has more rows than the input (`--limit`): they were paid for, and a
+    run that asks for them finds them.
+
+    Returns
+    -------
+    int
+        How many rows more it has.
 
     Raises
     ------
@@ -98,12 +113,16 @@ def finish(
     """
     journal.will_write()
     write_output(output.path, layout, journal.in_order(rows))
-    if not failed:
-        if output.apart:  # of an earlier try
-            output.apart.unlink(missing_ok=True)
+    if not failed and output.apart:  # of an earlier try
+        output.apart.unlink(missing_ok=True)
+    if more := journal.count - rows:
+        journal.close()
+    elif not failed:
         journal.remove()
-        return
-    journal.has_written()
+    else:
+        journal.has_written()
+    if not failed:
+        return more
     where = shown(os.path.basename(output.apart or output.path))
     raise SomeFailed(
         f"{failed} of {rows} rows failed; {where} says why",

@@ -6,17 +6,17 @@ import csv
 import io
 import json
 import os
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-from localai.batch.answers import Record, RowAnswer, record_of, status_of
+from localai.batch.answers import Record, status_of
 from localai.batch.rows import BatchRow
 from localai.errors import BadInput, LocalaiError
-from localai.formats.text import shown
+from localai.formats.text import json_safe, sanitise, shown
 from localai.generation.openai_body import COMPLETIONS
 from localai.system.files import atomic_replace
 
@@ -28,29 +28,38 @@ class OutputLayout(Protocol):
     """How a row and its answer are written down."""
 
     keeps_apart: bool  # failures go to a file of their own
+    left_out: AbstractSet[str]  # columns that rows have, and not the first one
 
-    def record(self, row: BatchRow, answer: RowAnswer) -> Record:
-        """Return what is kept of a row's answer."""
+    def of_row(self, row: BatchRow) -> Record:
+        """Return what of a row itself is written; it is kept with the row's answer."""
 
     def head(self) -> str:
         """Return what stands before all rows."""
 
+    def harmless(self, text: str) -> str:
+        """Return lines as a terminal may have them."""
+
     def line(self, record: Record) -> str:
-        """Return a row's line, with its newline."""
+        """Return the line of a row, with its newline, from what is kept of it."""
 
 
 class JsonLines:
     """One object a row: id, answer, finish_reason, usage, seed, error."""
 
     keeps_apart = False
+    left_out: AbstractSet[str] = frozenset()
 
-    def record(self, row: BatchRow, answer: RowAnswer) -> Record:
-        """Return the row's object."""
-        return record_of(row, answer)
+    def of_row(self, row: BatchRow) -> Record:
+        """Return what the row is called."""
+        return {"id": row.id}
 
     def head(self) -> str:
         """Return nothing."""
         return ""
+
+    def harmless(self, text: str) -> str:
+        """Return the same JSON with control characters as escapes."""
+        return "\n".join(map(json_safe, text.split("\n")))
 
     def line(self, record: Record) -> str:
         """Return the object as a line of JSON."""
@@ -84,14 +93,20 @@ class CsvColumns:
         self._answer = answer
         self._error = "error" if "error" not in (*self._columns, answer) else f"{answer}_error"
         self._delimiter = delimiter
+        self.left_out: AbstractSet[str] = set()  # there is no place for them
 
-    def record(self, row: BatchRow, answer: RowAnswer) -> Record:
-        """Return the row's object, with its columns."""
-        return {**record_of(row, answer), "columns": dict(row.columns)}
+    def of_row(self, row: BatchRow) -> Record:
+        """Return the row's columns."""
+        self.left_out |= set(row.columns).difference(self._columns)
+        return {"id": row.id, "columns": dict(row.columns)}
 
     def head(self) -> str:
         """Return the line that names the columns."""
         return self._row([*self._columns, self._answer, self._error])
+
+    def harmless(self, text: str) -> str:
+        """Return the text with control characters shown."""
+        return sanitise(text)
 
     def line(self, record: Record) -> str:
         """Return the row; what is no text in it is written as JSON."""
@@ -101,8 +116,9 @@ class CsvColumns:
 
     def _row(self, fields: list[str]) -> str:
         text = io.StringIO()
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerow(fields)
-        return text.getvalue()
+        # With this end of a line both of its letters are quoted in a field.
+        csv.writer(text, delimiter=self._delimiter, lineterminator="\r\n").writerow(fields)
+        return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 class OpenAiLines:
@@ -115,53 +131,59 @@ class OpenAiLines:
     """
 
     keeps_apart = True
+    left_out: AbstractSet[str] = frozenset()
 
     def __init__(self, model: str) -> None:
         self._model = model
 
-    def record(self, row: BatchRow, answer: RowAnswer) -> Record:
-        """Return the line's object."""
-        name = uuid.uuid5(_NAMES, f"{row.number} {row.id}").hex
-        error = answer.error
-        body = self._body(row, answer, name) if answer.body is None else answer.body
-        status = answer.status
-        if error is not None:
-            status = answer.status if answer.status != 200 else status_of(error)
+    def of_row(self, row: BatchRow) -> Record:
+        """Return what the line is called, and where it was to be sent."""
         return {
-            "id": f"batch_req_{name}",
+            "id": f"{row.number} {row.id}",
             "custom_id": row.columns.get("custom_id", row.id),
-            "response": {"status_code": status, "request_id": name, "body": body},
-            "error": {"code": error.name, "message": error.what} if error else None,
+            "url": row.columns.get("url"),
         }
 
     def head(self) -> str:
         """Return nothing."""
         return ""
 
+    def harmless(self, text: str) -> str:
+        """Return the same JSON with control characters as escapes."""
+        return "\n".join(map(json_safe, text.split("\n")))
+
     def line(self, record: Record) -> str:
         """Return the object as a line of JSON."""
-        keys = ("id", "custom_id", "response", "error")
-        return json.dumps({key: record[key] for key in keys}, ensure_ascii=False) + "\n"
+        name = uuid.uuid5(_NAMES, record["id"]).hex
+        error = record["error"]
+        body = record.get("body") or self._body(record, name)
+        told = {
+            "id": f"batch_req_{name}",
+            "custom_id": record["custom_id"],
+            "response": {"status_code": status_of(record), "request_id": name, "body": body},
+            "error": {"code": error["code"], "message": error["message"]} if error else None,
+        }
+        return json.dumps(told, ensure_ascii=False) + "\n"
 
-    def _body(self, row: BatchRow, answer: RowAnswer, name: str) -> Record:
-        if answer.error is not None:
-            told = {"message": answer.error.what, "type": answer.error.name}
-            return {"error": {**told, "param": None, "code": answer.error.name}}
+    def _body(self, record: Record, name: str) -> Record:
+        if error := record["error"]:
+            told = {"message": error["message"], "type": error["code"]}
+            return {"error": {**told, "param": None, "code": error["code"]}}
         # OpenAI knows two ends: what was stopped because it repeated itself was cut, too.
-        finish = "stop" if answer.finish_reason == "stop" else "length"
+        finish = "stop" if record["finish_reason"] == "stop" else "length"
         choice: Record = {"index": 0, "logprobs": None, "finish_reason": finish}
-        plain = row.columns.get("url") == COMPLETIONS
+        plain = record["url"] == COMPLETIONS
         if plain:
-            choice["text"] = answer.answer
+            choice["text"] = record["answer"]
         else:
-            choice["message"] = {"role": "assistant", "content": answer.answer, "refusal": None}
+            choice["message"] = {"role": "assistant", "content": record["answer"], "refusal": None}
         return {
             "id": f"{'cmpl' if plain else 'chatcmpl'}-{name}",
             "object": "text_completion" if plain else "chat.completion",
-            "created": int(time.time()),
+            "created": record["created"],
             "model": self._model,
             "choices": [choice],
-            "usage": answer.usage,
+            "usage": record["usage"],
         }
 
 

@@ -20,7 +20,7 @@ from localai.generation.openai_body import (
     messages_of,
     request_of_body,
 )
-from localai.system.files import file_version
+from localai.system.files import expanded, file_version
 from localai.types import Constraint, Sampling, TextRequest
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ class RowRequests:
     def key(self, row: BatchRow) -> int:
         """Return what tells a row with these settings from all others: 64 bits."""
         told = row.problem or json.dumps(row.columns, ensure_ascii=True, sort_keys=True)
-        files = [str(row.columns.get(name)) for name in (self._image, self._audio) if name]
-        versions = repr([file_version(name) for name in files]) if files else ""
+        files = [row.columns.get(name) for name in (self._image, self._audio) if name]
+        versions = repr(list(map(_version, files))) if files else ""
         return int(_digest(self.settings + told + versions)[:16], 16)
 
-    def job(self, row: BatchRow) -> RowJob:
-        """Return what to ask for a row.
+    def job(self, row: BatchRow, key: int) -> RowJob:
+        """Return what to ask for a row, whose key is known.
 
         Raises
         ------
@@ -120,7 +120,6 @@ class RowRequests:
         """
         if row.problem:
             raise BadInput(row.problem)
-        key = self.key(row)
         image = _file_in(row, self._image) if self._image else None
         if self._audio:
             row = self._heard(row, _file_in(row, self._audio))
@@ -136,6 +135,8 @@ class RowRequests:
 
     def _request(self, row: BatchRow) -> TextRequest:
         columns = row.columns
+        if is_batch_line(columns):
+            self._refuse_beside(row, "an OpenAI request")
         if is_batch_line(columns) and self._remote:
             return _passed_on(columns["body"])
         if is_batch_line(columns):
@@ -143,7 +144,9 @@ class RowRequests:
             request = request_of_body(columns["url"], columns["body"], base)
             constraint = request.constraint or self.constraint
         elif self._prompt is None and "messages" in columns:
-            request = build.request(self._options, "")
+            if self._options.raw:
+                raise BadInput(f"row {row.id}: --raw continues a text, and this is a conversation")
+            request = build.request(self._options, "", None, self._card)
             own = request.messages[: request.fixed]
             request = request._replace(messages=(*own, *messages_of(columns["messages"])))
             constraint = self.constraint
@@ -160,6 +163,20 @@ class RowRequests:
             fixed_text=0,
             interactive=False,
         )
+
+    def _refuse_beside(self, row: BatchRow, what: str) -> None:
+        """Refuse what would change a row that says all of its prompt itself."""
+        asked = {
+            "-p": self._prompt,
+            "-c": self._card,
+            "-s": self._options.system,
+            "--raw": self._options.raw,
+        }
+        if given := [name for name, value in asked.items() if value]:
+            raise BadInput(
+                f"row {row.id}: it is {what}, which says all of its prompt",
+                f"leave out {' and '.join(given)}",
+            )
 
     def _filled(self, row: BatchRow) -> tuple[str, Mapping[str, str]]:
         """Return a row's text, and the variables of the prompt file that it sets."""
@@ -217,9 +234,18 @@ def _passed_on(body: Any) -> TextRequest:
 def _file_in(row: BatchRow, column: str) -> str:
     """Return the file that a row's column names."""
     name = row.columns.get(column)
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or "\0" in name:
         raise BadInput(f"row {row.id}: its column {column!r} names no file")
+    path = expanded(name)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise BadInput(f"row {row.id}: {shown(name)} is no file")
     return name
+
+
+def _version(name: object) -> object:
+    """Return what changes when a row's file is replaced."""
+    path = expanded(name) if isinstance(name, str) and "\0" not in name else None
+    return file_version(str(path)) if path and path.is_file() else None
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -34,7 +35,7 @@ class BatchRow(NamedTuple):
     line: int  # from 1, where it begins
     id: str | int  # its own, else what tells it from others
     columns: Mapping[str, Any] = {}
-    problem: str = ""  # why it cannot be read; then there are no columns
+    problem: str = ""  # why it cannot be read; then columns are there as far as they are known
 
 
 def format_of(name: str, head: bytes) -> Format:
@@ -74,9 +75,9 @@ def split_lines(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(_LONGEST)
 
 
-def folder_rows(folder: Path) -> Iterator[BatchRow]:
-    """Yield a row for each file of a folder, by name; hidden files are none."""
-    for number, path in enumerate(folder_files(folder)):
+def folder_rows(files: Iterable[Path]) -> Iterator[BatchRow]:
+    """Yield a row for each file of a folder."""
+    for number, path in enumerate(files):
         identity = shown(path.name)
         try:
             text = read_text(path, _LONGEST)
@@ -86,18 +87,18 @@ def folder_rows(folder: Path) -> Iterator[BatchRow]:
             yield BatchRow(number, 1, identity, {INPUT: text, "file": str(path)})
 
 
-def folder_files(folder: Path) -> list[Path]:
-    """Return the files of a folder that are rows, in their order."""
+def folder_files(folder: Path, output: Collection[Path] = ()) -> list[Path]:
+    """Return the files of a folder that are rows, by name: not hidden ones, nor the output's."""
+    ours = {os.path.realpath(path) for path in output}
     try:
-        return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+        found = (each for each in folder.iterdir() if not each.name.startswith("."))
+        return sorted(p for p in found if p.is_file() and os.path.realpath(p) not in ours)
     except OSError as error:
         raise BadInput(f"{shown(folder)} cannot be read: {error.strerror}") from None
 
 
 def count_rows(path: Path, format: Format) -> int:
-    """Return how many rows an input on disk has; takes a second a gigabyte, CSV some more."""
-    if format == "folder":
-        return len(folder_files(path))
+    """Return how many rows a file has; takes a second a gigabyte, CSV some more."""
     with path.open("rb") as file:
         if format == "csv":
             return sum(1 for _ in _csv_rows(split_lines(file), str(path)))
@@ -155,28 +156,37 @@ def _csv_rows(lines: Iterable[bytes], name: str) -> Iterator[BatchRow]:
     """Yield the rows below the header; a field may hold quoted newlines."""
     csv.field_size_limit(_LONGEST)
     texts = (raw.decode("utf-8", "surrogateescape") for raw in lines)
-    first = next((text for text in texts if text.strip()), "")
+    above, first = 0, ""
+    for first in texts:
+        if first.strip():
+            break
+        above += 1
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(_with_first(first, texts), delimiter=delimiter, strict=True)
     header: list[str] = []
-    number, begin = 0, 1
+    number = 0
     while True:
+        line = above + reader.line_num + 1
+        place = f"{name}:{line}"
         try:
             fields = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:  # where the next record begins is not known any more
-            what = f"{name}:{begin}: this is not CSV: {error}"
-            yield BatchRow(number, begin, number + 1, problem=what)
-            return
-        place, line, begin = f"{name}:{begin}", begin, reader.line_num + 1
+        except csv.Error as error:  # the next line begins a record again
+            end = above + reader.line_num
+            lost = f"; lines {line} to {end} are one row for it" if end > line else ""
+            what = f"{place}: this is not CSV: {error}{lost}"
+            if not header:
+                raise BadInput(what, "the first line of CSV names the columns") from None
+            yield BatchRow(number, line, number + 1, problem=what)
+            number += 1
+            continue
         if not header:
             header = _header(fields, place)
         elif fields:
             problem = _csv_problem(fields, header, place)
-            columns = {} if problem else dict(zip(header, fields, strict=True))
-            identity = _own_id(columns, number + 1)
-            yield BatchRow(number, line, identity, columns, problem)
+            columns = dict(zip(header, map(_text_of, fields), strict=False))
+            yield BatchRow(number, line, _own_id(columns, number + 1), columns, problem)
             number += 1
 
 
@@ -194,6 +204,13 @@ def _header(fields: list[str], place: str) -> list[str]:
     if any(not name.isprintable() for name in names):
         raise BadInput(f"{place}: the names of the columns are no UTF-8 text")
     return names
+
+
+def _text_of(field: str) -> str:
+    """Return a field without bytes that are no text."""
+    return (
+        field.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
+    )
 
 
 def _csv_problem(fields: list[str], header: list[str], place: str) -> str:

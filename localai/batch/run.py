@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from localai.batch.answers import Record, RowAnswer, RowJob
+from localai.batch.answers import Record, RowAnswer, RowJob, record_of
 from localai.batch.journal import BatchJournal
 from localai.batch.output import OrderedHead, OutputLayout
 from localai.batch.row_requests import RowRequests
@@ -18,6 +19,7 @@ from localai.types import TextRequest
 WINDOW = 2048  # rows
 _WINDOW_TEXT = 1 << 25  # characters of a window; a row's may be as many
 _PIECE = 32  # rows that are taken at a time
+_FILL_SECONDS = 0.5
 
 
 class RowEngine(Protocol):
@@ -53,21 +55,25 @@ class JournalStore:
 
     Parameters
     ----------
+    journal : BatchJournal
+        Where they lie.
+    layout : OutputLayout
+        Says what of a row itself is kept; that may have changed since an earlier run.
     retry_failed : bool
         Whether rows that failed in an earlier run are done again.
     """
 
-    def __init__(self, journal: BatchJournal, *, retry_failed: bool) -> None:
-        self.journal, self._retry = journal, retry_failed
+    def __init__(self, journal: BatchJournal, layout: OutputLayout, *, retry_failed: bool) -> None:
+        self.journal, self._layout, self._retry = journal, layout, retry_failed
 
-    def known(self, row: int, key: int) -> bool | None:
+    def known(self, row: BatchRow, key: int) -> bool | None:
         """Return whether a finished row had failed; None: it is still to be done."""
-        if (offset := self.journal.find(row, key)) is None:
+        if (offset := self.journal.find(row.number, key)) is None:
             return None
         failed = self.journal.has_failed(offset)
         if failed and self._retry:
             return None
-        self.journal.move(row, key, offset)
+        self.journal.update(row.number, key, offset, self._layout.of_row(row))
         return failed
 
     def keep(self, rows: list[tuple[int, int, Record]]) -> None:
@@ -89,7 +95,7 @@ class StreamStore:
         self._head = OrderedHead()
         self._begun = False
 
-    def known(self, row: int, key: int) -> bool | None:
+    def known(self, row: BatchRow, key: int) -> bool | None:
         """Return None: no row is known."""
         return None
 
@@ -165,10 +171,14 @@ class BatchRun:
         return BatchProgress(self.done, total, self.failed, self.answered, self.answer_tokens)
 
     def _fill(self) -> None:
-        """Send rows while there is room for some."""
+        """Send rows while there is room for some, and no answer has to wait long for that."""
+        begin = time.monotonic()
         while self._engine.room > 0:
-            if not self._pending and not self._read_window():
-                return
+            if not self._pending:
+                # Sounds are heard and long texts are read meanwhile.
+                late = time.monotonic() - begin > _FILL_SECONDS
+                if (late and self._engine.waiting) or not self._read_window():
+                    return
             if self._pending:
                 self._engine.send(self._pending.popleft())
 
@@ -182,12 +192,12 @@ class BatchRun:
         for row in rows:
             self.rows += 1
             key = self._requests.key(row)
-            if (failed := self._store.known(row.number, key)) is not None:
+            if (failed := self._store.known(row, key)) is not None:
                 self.done += 1
                 self.failed += failed
                 continue
             try:
-                jobs += self._first_of_its_kind(self._requests.job(row))
+                jobs += self._first_of_its_kind(self._requests.job(row, key))
             except BadInput as error:
                 if row.number == 0:
                     raise
@@ -202,7 +212,8 @@ class BatchRun:
         rows: list[BatchRow] = []
         text = 0
         while len(rows) < self._window and text < _WINDOW_TEXT:
-            more = self._source.take(_PIECE, wait=not (rows or self._engine.waiting))
+            most = min(_PIECE, self._window - len(rows))
+            more = self._source.take(most, wait=not (rows or self._engine.waiting))
             if not more:
                 self._exhausted = self._source.ended
                 break
@@ -225,7 +236,7 @@ class BatchRun:
     def _refused(self, row: BatchRow, error: BadInput) -> Record:
         self.done += 1
         self.failed += 1
-        return self._layout.record(row, RowAnswer(error=error))
+        return self._record(row, RowAnswer(error=error))
 
     def _keep(self, finished: list[tuple[RowJob, RowAnswer]]) -> None:
         kept = []
@@ -234,11 +245,15 @@ class BatchRun:
                 raise answer.error
             self.answer_tokens += answer.answer_tokens
             for job in (first, *self._same.pop(first.asks, ())):
-                kept.append((job.row.number, job.key, self._layout.record(job.row, answer)))
+                kept.append((job.row.number, job.key, self._record(job.row, answer)))
                 self.done += 1
                 self.answered += 1
                 self.failed += answer.error is not None
         self._store.keep(kept)
+
+    def _record(self, row: BatchRow, answer: RowAnswer) -> Record:
+        """Return what is kept of a row."""
+        return {**record_of(answer), **self._layout.of_row(row)}
 
     def _is_of_all(self, job: RowJob) -> bool:
         """Whether a row's constraint is that of all rows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,7 @@ from localai.batch.rows import (
     BatchRow,
     Format,
     count_rows,
+    folder_files,
     folder_rows,
     format_of,
     read_rows,
@@ -115,7 +116,11 @@ class PipeSource(RowSource):
 
 
 def open_source(
-    name: str, stdin: BinaryIO | None, format: Format | None, limit: int | None
+    name: str,
+    stdin: BinaryIO | None,
+    format: Format | None,
+    limit: int | None,
+    output: Collection[Path] = (),
 ) -> RowSource:
     """Return the rows of an input.
 
@@ -125,6 +130,8 @@ def open_source(
         A file, a folder, or `-` for `stdin`.
     format : Format or None
         None: by the name, else by the first bytes.
+    output : collection of Path
+        Files that are no rows, should they lie in the folder.
 
     Raises
     ------
@@ -137,7 +144,8 @@ def open_source(
         return _piped(stdin, "stdin", format, limit)
     path = Path(name)
     if path.is_dir():
-        return RowSource(folder_rows(path), "folder", count_rows(path, "folder"), limit)
+        files = folder_files(path, output)
+        return RowSource(folder_rows(files), "folder", len(files), limit)
     try:
         file = path.open("rb")
     except (OSError, ValueError) as error:

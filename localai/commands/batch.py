@@ -81,7 +81,7 @@ def batch(ctx: click.Context, /, **given: Any) -> int:
     A row's prompt is its column `input` (or `prompt`, `text`, `question`, or its only one), a
     conversation in `messages`, or what -p makes of its columns. Answers come in the input's order,
     as JSON lines (id, answer, finish_reason, usage, seed, error) or as CSV with a column added.
-    OpenAI's batch files are read and written as they are, failures to FILE.errors.
+    OpenAI's batch files are read and written as they are, failures to FILE.errors.jsonl.
 
     What is finished is kept in FILE.journal: after Ctrl-C, a crash or a power cut the same command
     goes on where it stopped. A row that fails says why and does not stop the others (exit 6).
@@ -91,7 +91,7 @@ def batch(ctx: click.Context, /, **given: Any) -> int:
       localai batch questions.jsonl -o answers.jsonl
       localai batch mails.csv -o sorted.csv -p sentiment
       localai batch names.txt --limit 5 --schema "name, born int"
-      ls *.md | localai batch -
+      localai batch notes/ -o short.jsonl -p summarize
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _ENDPOINT_ROWS = 32  # that another server is asked at a time
 _STREAM_WINDOW = 256  # rows; with more, the first would come late
+_SOUND_WINDOW = 4  # rows whose sounds are heard before the first of them is asked
 
 
 def opened(console: Console, name: str, given: dict[str, Any]) -> tuple[RowSource, BatchRow]:
@@ -34,12 +35,23 @@ def opened(console: Console, name: str, given: dict[str, Any]) -> tuple[RowSourc
     stdin = (
         os.fdopen(os.dup(0), "rb") if name == "-" and console.stdin.number() is not None else None
     )
-    source = open_source(name, stdin, given["input_format"], given["limit"])
+    source = open_source(name, stdin, given["input_format"], given["limit"], _written(given))
     if (first := source.peek()) is None:
         raise BadInput("there is no row in the input", "localai batch --help says what a row is")
     if first.problem:
         raise BadInput(first.problem, "--input-format says what the input is")
     return source, first
+
+
+def _written(given: dict[str, Any]) -> tuple[Path, ...]:
+    """Return the files that the command itself writes."""
+    from localai.batch.options import OutputFile
+    from localai.batch.output import errors_file
+
+    if given["output"] in (None, "-", ""):
+        return ()
+    path = Path(given["output"])
+    return path, errors_file(path), OutputFile(path, False, False).journal
 
 
 def _template(given: dict[str, Any]) -> RowTemplate:
@@ -67,7 +79,8 @@ def show_first(console: Console, given: dict[str, Any], first: BatchRow) -> int:
     """Print the first row's prompt, part by part."""
     template = _template(given)
     with _hearing(console, given) as hear:
-        request = _requests(given, template, "", hear).job(first).request
+        requests = _requests(given, template, "", hear)
+        request = requests.job(first, requests.key(first)).request
     if request.raw is not None:
         console.write_line(request.raw)
         return ExitCode.DONE
@@ -96,7 +109,7 @@ def answer_rows(console: Console, given: dict[str, Any], source: RowSource, firs
     chosen = places(spec, given["concurrency"], pictures=bool(given["image"]))
     with _hearing(console, given) as hear, engine_for(console, given, chosen.spec) as engine:
         requests = _requests(given, template, told, hear)
-        requests.job(first)  # what is wrong with it is wrong with all
+        requests.job(first, requests.key(first))  # what is wrong with it is wrong with all
         console.talk(f"{spec.name}: {_rows(source)}, up to {chosen.sequences} at a time")
         answering = EngineRows(engine, spec.name, chosen.in_flight, console.warn)
         return _answer(console, given, source, requests, answering, layout)
@@ -141,7 +154,7 @@ def _run_elsewhere(
         closing(EndpointRows(endpoint, model, most, console.warn)) as answering,
     ):
         requests = _requests(given, template, f"{endpoint.address} {model}", hear)
-        requests.job(first)
+        requests.job(first, requests.key(first))
         return _answer(console, given, source, requests, answering, layout)
 
 
@@ -155,30 +168,50 @@ def _answer(
 ) -> int:
     """Answer all rows into a file or to stdout."""
     from localai.batch.options import finish, journal_for
-    from localai.batch.run import BatchRun, JournalStore, StreamStore
+    from localai.batch.run import WINDOW, BatchRun, JournalStore, StreamStore
     from localai.terminal.output_file import output_to
 
     output = _output(given, layout)
+    window = _SOUND_WINDOW if given["audio"] else WINDOW
     if output is None:
-        write = lambda text: console.write_bytes(text.encode("utf-8", "backslashreplace"))  # noqa: E731
-        store = StreamStore(layout, write)
-        run = BatchRun(source, requests, answering, store, layout, _STREAM_WINDOW)
+        store = StreamStore(layout, _writer(console, layout))
+        run = BatchRun(source, requests, answering, store, layout, min(window, _STREAM_WINDOW))
         with output_to(console, given["output"], overwrite=True):
             _follow(console, given, run, "")
+        _tell_left_out(console, layout)
         if run.failed:
             raise SomeFailed(f"{run.failed} of {run.rows} rows failed")
         return ExitCode.DONE
     with journal_for(output) as journal:
-        kept = JournalStore(journal, retry_failed=given["retry_failed"])
-        run = BatchRun(source, requests, answering, kept, layout)
+        kept = JournalStore(journal, layout, retry_failed=given["retry_failed"])
+        run = BatchRun(source, requests, answering, kept, layout, window)
         _follow(console, given, run, "the same command goes on where it stopped")
         try:
-            finish(journal, output, layout, run.rows, run.failed)
+            if more := finish(journal, output, layout, run.rows, run.failed):
+                where = shown(output.journal.name)
+                console.talk(f"{more} rows more that are answered stay in {where}")
         finally:
+            _tell_left_out(console, layout)
             if given["as_json"]:
                 told = {"rows": run.rows, "answered": run.answered, "failed": run.failed}
                 console.write_json({**told, "output": str(output.path)})
     return ExitCode.DONE
+
+
+def _tell_left_out(console: Console, layout: OutputLayout) -> None:
+    if layout.left_out:
+        names = ", ".join(shown(name) for name in sorted(layout.left_out))
+        console.warn(f"CSV has the columns of the first row, and leaves out: {names}")
+
+
+def _writer(console: Console, layout: OutputLayout) -> Callable[[str], None]:
+    """Return what writes finished rows to stdout: to a terminal nothing that it would obey."""
+
+    def write(text: str) -> None:
+        shown_there = layout.harmless(text) if console.stdout.terminal else text
+        console.write_bytes(shown_there.encode("utf-8", "backslashreplace"))
+
+    return write
 
 
 def _output(given: dict[str, Any], layout: OutputLayout) -> OutputFile | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pty
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from tests.conftest import Ran, command, run
+from tests.conftest import ROOT, Ran, command, run
 
 CAPITALS = {"France": "Paris", "Norway": "Oslo", "Peru": "Lima", "Italy": "Rome"}
 
@@ -390,8 +393,6 @@ def test_a_sound_s_words_are_a_row_s_text(tmp_path: Path) -> None:
 
 
 def test_a_row_shows_its_picture(tmp_path: Path) -> None:
-    from PIL import Image
-
     names = []
     for colour in ("red", "blue"):
         names.append(str(tmp_path / f"{colour}.png"))
@@ -427,3 +428,54 @@ def test_a_wrong_prompt_file_is_told_before_any_model_is_asked_for(
     rows = jsonl(tmp_path / "in.jsonl", [{"input": "x", "sound": "a.wav"}])
     done = run("batch", str(rows), "--audio", "sound", "-p", "none.md", *more)
     assert done.code == 2 and "none.md" in done.err, "not: there is no hearing model"
+
+
+def test_a_conversation_is_held_with_the_character(tmp_path: Path) -> None:
+    rows = [{"messages": [{"role": "user", "content": "Who are you?"}]}]
+    path = jsonl(tmp_path / "in.jsonl", rows)
+    shown = batch(str(path), "-c", "librarian", "--dry-run")
+    assert shown.code == 0 and shown.out.startswith("[system]") and "atlas" in shown.out
+    raw = batch(str(path), "--raw")
+    assert raw.code == 2 and "conversation" in raw.err
+
+
+@pytest.mark.parametrize("more", [("-s", "You are Ada."), ("-c", "librarian"), ("-p", "title"), ("--raw",)])  # fmt: skip
+def test_what_an_openai_line_says_already_is_not_asked_beside_it(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    body = {"messages": [{"role": "user", "content": "Who are you?"}]}
+    row = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    path = jsonl(tmp_path / "in.jsonl", [row])
+    refused = batch(str(path), *more)
+    assert refused.code == 2 and f"leave out {more[0]}" in refused.err
+    assert batch(str(path)).code == 0
+
+
+@pytest.mark.parametrize("column", ["image", "audio"])
+def test_a_row_that_names_no_file_fails_alone(tmp_path: Path, column: str) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    names = ["good", "a\0b", "\ud800.png", str(tmp_path), str(pipe), "~nobody-here/x.png"]
+    if column == "image":
+        names[0] = str(tmp_path / "red.png")
+        Image.new("RGB", (64, 64), "red").save(names[0])
+    else:
+        names[0] = str(ROOT / "tests" / "speech" / "capital-of-france.flac")
+    path = jsonl(tmp_path / "in.jsonl", [{"file": name, "prompt": "What is it?"} for name in names])
+    done = batch(str(path), f"--{column}", "file", timeout=300)
+    first, *others = lines(done.out)
+    assert done.code == 6 and first["error"] is None, done.err
+    assert len(others) == 5 and all(each["error"] for each in others)
+
+
+def test_a_terminal_obeys_nothing_in_an_answer(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "in.jsonl", [{"id": "\x1b[31m\x9b\u202e", "input": "What is 1 + 2?"}])
+    for form in ("jsonl", "csv"):
+        number, end = pty.openpty()
+        words = command("batch", str(path), "-m", "tiny", "-F", form, "-q")
+        subprocess.run(words, stdout=end, check=True, timeout=60)
+        shown = os.read(number, 4096).decode()
+        os.close(end)
+        os.close(number)
+        assert "1 + 2 = 3." in shown
+        assert not any(letter in shown for letter in ("\x1b", "\x9b", "\u202e"))

@@ -61,8 +61,18 @@ def test_rows_that_moved_are_found_by_their_key(tmp_path: Path) -> None:
     for row in (1, 2, 3):  # one was put in before them
         offset = journal.find(row, 99 + row)
         assert offset is not None
-        journal.move(row, 99 + row, offset)
-    assert [record["answer"] for record in journal.in_order(4)][1:] == ["0", "1", "2"]
+        journal.update(row, 99 + row, offset, {"id": row + 1})
+    moved = list(journal.in_order(4))[1:]
+    assert [(record["answer"], record["id"]) for record in moved] == [("0", 2), ("1", 3), ("2", 4)]
+    journal.close()
+
+
+def test_equal_rows_that_moved_keep_an_answer_each(tmp_path: Path) -> None:
+    journal = BatchJournal.open(tmp_path / "j")
+    journal.add([(at, 7, {"answer": str(at), "error": None}) for at in range(3)])
+    assert journal.find(0, 8) is None  # another row stands before them
+    found = [journal.find(row, 7) for row in (3, 4, 5, 6)]
+    assert [offset and journal.read(offset)["answer"] for offset in found] == ["0", "1", "2", None]
     journal.close()
 
 

@@ -68,7 +68,7 @@ def ours(model: Path, threads: int, asked: list[str], most: int) -> tuple[float,
             open_source(str(source), None, None, None),
             RowRequests(RowTemplate.read(options), "bench"),
             EngineRows(engine, "bench", chosen.in_flight, print),
-            JournalStore(journal, retry_failed=False),
+            JournalStore(journal, layout, retry_failed=False),
             layout,
         )
         for _ in run.events():
