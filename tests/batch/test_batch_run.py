@@ -10,8 +10,9 @@ from localai.batch import run as batch_run
 from localai.batch.answers import RowAnswer, RowJob
 from localai.batch.output import JsonLines
 from localai.batch.row_requests import RowRequests, RowTemplate
+from localai.batch.rows import read_rows
 from localai.batch.run import BatchRun, StreamStore
-from localai.batch.source import open_source
+from localai.batch.source import RowSource
 from localai.generation.build import GenerateOptions
 
 
@@ -40,8 +41,7 @@ def test_no_answer_waits_for_rows_that_take_long_to_prepare(
 ) -> None:
     """A sound takes seconds to hear, and the engine has room for a hundred rows."""
     monkeypatch.setattr(batch_run, "_FILL_SECONDS", 0)
-    source = tmp_path / "rows.jsonl"
-    source.write_text("".join(f'{{"input": "row", "sound": "{at}"}}\n' for at in range(40)))
+    lines = [f'{{"input": "row", "sound": "{at}"}}\n'.encode() for at in range(40)]
     for at in range(40):
         (tmp_path / str(at)).touch()
     monkeypatch.chdir(tmp_path)
@@ -55,7 +55,7 @@ def test_no_answer_waits_for_rows_that_take_long_to_prepare(
     written: list[str] = []
     layout = JsonLines()
     store = StreamStore(layout, written.append)
-    rows = open_source(str(source), None, None, None)
+    rows = RowSource(read_rows(lines, "jsonl", "rows"), "jsonl", len(lines), None)
     run = BatchRun(rows, requests, Echo(), store, layout, window=4)
     for _ in run.events():
         assert len(heard) <= 4 * (len(written) + 1)
