@@ -13,7 +13,7 @@ from localai.engines.llama.context import Context, Run, Tokens
 from localai.engines.llama.context_params import ContextParams
 from localai.engines.llama.image_ids import boundary
 from localai.engines.llama.job import Job
-from localai.engines.llama.prompt_cache import CachedPrompt, PromptCache
+from localai.engines.llama.prompt_cache import MOST_BYTES, CachedPrompt, PromptCache
 from localai.engines.llama.slots import Slot, SlotTable, TokenBuffer
 from localai.engines.llama.state_store import LEAST_TOKENS, StateStore
 from localai.errors import NotEnoughMemory
@@ -79,6 +79,7 @@ class KVCacheManager:
             self._states.save(self.context, slot.sequence, slot.memory)
         elif idle := self._unparked():
             idle.copy = CachedPrompt(idle.memory.copy(), self.context.export(idle.sequence))
+            self._prompt_cache.shrink(self._copied)
 
     def saved_by(self, prompt: Tokens) -> int:
         """Return how many tokens of `prompt` need no evaluation now."""
@@ -144,18 +145,29 @@ class KVCacheManager:
         if least_recently_used := self._slots.least_recently_used():
             self._trim(least_recently_used, 0)
             return True
-        return self._grow(self.batch)
+        room = self._most_cells - self._least_cells()
+        return room > 0 and self._grow(min(self.batch, room))
 
     def close(self) -> None:
         """Free the context."""
         self.context.close()
 
+    @property
+    def _copied(self) -> int:
+        """The bytes of the copies of idle memories that are still in the context."""
+        return sum(len(slot.copy.state) for slot in self._slots.slots if slot.copy)
+
     def _unparked(self) -> Slot | None:
-        """Return an idle memory that is worth a copy and has none."""
+        """Return an idle memory that is worth a copy and has none.
+
+        One that shares nearly all of its cells slows nobody down, and a copy would hold what it
+        shares once more.
+        """
+        if self._copied >= MOST_BYTES:
+            return None
         idle = (slot for slot in self._slots.slots if not slot.busy and slot.copy is None)
-        return next(
-            (s for s in idle if s.length >= _WORTH_CACHING and s not in self._unsaved), None
-        )
+        worth = (slot for slot in idle if slot.length - slot.shared >= _WORTH_CACHING)
+        return next((slot for slot in worth if slot not in self._unsaved), None)
 
     def _park(self) -> None:
         """Let idle memories that have been copied leave the context; what they share stays."""
@@ -176,13 +188,14 @@ class KVCacheManager:
         slot = self._slots.free() or self._slots.least_recently_used()
         if saved < self._slots.best_match(prompt)[1] + _WORTH_CACHING or slot is None:
             return
+        self._prompt_cache.take(best)  # before the slot's own memory is parked, and pushes it out
         self._trim(slot, 0)
-        if self._slots.cells() + len(best.tokens) > self.context.params.cells:
-            return
-        if self.context.admit(slot.sequence, best.state):
-            self._prompt_cache.take(best)
+        fits = self._slots.cells() + len(best.tokens) <= self.context.params.cells
+        if fits and self.context.admit(slot.sequence, best.state):
             slot.tokens, slot.length = TokenBuffer(best.tokens), len(best.tokens)
             slot.touch()
+        else:
+            self._prompt_cache.park(best)
 
     def _slot_for(self, best_match: Slot | None, saved: int) -> Slot | None:
         """Return the donor itself where all of its memory is used, else an empty or idle slot."""
@@ -245,14 +258,10 @@ class KVCacheManager:
         self._slots.shorten(slot, length)
 
     def _grow(self, needed: int) -> bool:
-        """Make the context larger, keeping every memory; False where it may not grow so far.
-
-        States are copied whole, one after the other, and give back what they share: so there is
-        room for the largest of them beside all that is in use.
-        """
+        """Make the context larger, keeping every memory; False where it may not grow so far."""
         old = self.context.params
         kept = [slot for slot in self._slots.in_order() if slot.length]
-        least = self._slots.cells() + max((slot.length for slot in kept), default=0) + needed
+        least = self._least_cells() + needed
         if least > self._most_cells or old.cells >= self._most_cells:
             return False
         states = [self.context.export(slot.sequence) for slot in kept]
@@ -266,6 +275,15 @@ class KVCacheManager:
         for slot, state in zip(kept, states, strict=True):
             self._readmit(slot, state)
         return self.context.params.cells > old.cells
+
+    def _least_cells(self) -> int:
+        """Return how many cells a context needs to take every memory from another one.
+
+        States are copied whole, one after the other, and give back what they share.
+        """
+        if self._whole_prefix_only:  # which share nothing there
+            return sum(slot.length for slot in self._slots.slots)
+        return self._slots.cells() + max(slot.shared for slot in self._slots.slots)
 
     def _readmit(self, slot: Slot, state: bytes) -> None:
         """Take a memory into a new context, sharing again what it shared; its parent is there."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from localai.engines.llama.context import Tokens
 
-_MOST_BYTES = 512 << 20
+MOST_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,11 @@ class PromptCache:
             )
         ]
         self._places.append(parked)
-        while sum(len(each.state) for each in self._places) > _MOST_BYTES:
+        self.shrink()
+
+    def shrink(self, others: int = 0) -> None:
+        """Let the oldest leave until all states, and so many bytes of others, are small enough."""
+        while self._places and sum(len(each.state) for each in self._places) + others > MOST_BYTES:
             del self._places[0]
 
     def take(self, parked: CachedPrompt) -> None:

@@ -66,14 +66,14 @@ class StateStore:
         return len(tokens) >= LEAST_TOKENS and self._path(tokens).is_file()
 
     def restore(self, context: Context, sequence: int, tokens: Tokens) -> bool:
-        """Read the state after `tokens` into an empty sequence; a file that fails is removed."""
+        """Read the state after `tokens` into an empty sequence; a damaged file is removed."""
         path = self._path(tokens)
         try:
             os.utime(path)
         except OSError:
             return False
-        if _is_sealed(path) and context.restore(sequence, tokens, path):
-            return True
+        if _is_sealed(path):
+            return context.restore(sequence, tokens, path)  # there may be no room for it
         path.unlink(missing_ok=True)
         return False
 
