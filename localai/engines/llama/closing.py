@@ -15,9 +15,10 @@ from llguidance import LLMatcher
 
 from localai.engines.llama.token_tables import TokenTables
 
-_LOOKS: Final = 24  # looks until what is left is half: the more, the less one token can spoil
+_LOOKS: Final = 24  # looks until what is left is half
+_FIRST: Final = 16  # looks
 _NEAR: Final = 16  # tokens
-_LONG: Final = 128  # tokens; what must follow a token that opens something is seldom longer
+_RISE: Final = 48  # tokens; what must follow a token that opens something is seldom longer
 _ENDLESS: Final = 2_000  # tokens: no way to an end is longer than what a look may cost
 # What brings an answer on, the best first; of one kind each is as good as the others.
 _KINDS: Final = (b'"', b",", b"0123456789", b"nulltruefalse", b"abcdefghijklmnopqrsuvwxyz", b")",
@@ -96,14 +97,18 @@ def _any(matcher: LLMatcher, tables: TokenTables) -> int:
 class BudgetWatch:
     """Watches the tokens that one answer has left.
 
-    A look costs about as much as a mask, so the nearer the end, the more often it looks; at last
-    at each token.
+    One token can make the way to the end longer by much: a comma in a list asks for a whole item
+    more. So every token is looked at where another such rise could leave too few, and the first
+    ones, which tell how large a rise is; else a look, which costs about as much as a mask, is
+    taken now and then.
     """
 
     def __init__(self) -> None:
         self._look_at: float = float("inf")  # tokens left
-        self._way: list[int] | None = None  # from where the answer stands, if it is known
-        self._known_at = -1  # tokens left when it was
+        self._way: list[int] | None = None  # from where the answer stood when it was looked at
+        self._known_at = 0  # tokens left then
+        self._first = _FIRST  # looks that are taken at each token
+        self._rise = _RISE  # tokens by which the way has grown from one look to another, at most
 
     def instead(
         self, token: int, left: int, matcher: LLMatcher, tables: TokenTables
@@ -128,10 +133,20 @@ class BudgetWatch:
         if spare < 0:
             here = self._way if self._known_at == left else way_to_end(matcher, tables, most)
             # A way that was not found may be there: only near the end is the known one taken.
-            near = _NEAR if after is None else _LONG
-            if here is not None and len(here) <= left <= len(here) + near:
+            if here is not None and len(here) <= left and (after or left <= len(here) + _NEAR):
                 return here
-            after, spare = None, left // 2
-        self._look_at = left - 1 - spare // _LOOKS
+            self._look_at = left - 1 - (left // 2) // _LOOKS
+        else:
+            assert after is not None
+            self._note(after, left - 1)
+            pause = max(0, spare - 2 * self._rise) // _LOOKS
+            self._look_at = left - 1 - (0 if self._first else pause)
+            self._first = max(0, self._first - 1)
         self._way, self._known_at = after, left - 1
         return None
+
+    def _note(self, way: list[int], left: int) -> None:
+        """Take how far the way has grown since the last look."""
+        if self._way is not None:
+            before = max(0, len(self._way) - (self._known_at - left))
+            self._rise = max(self._rise, len(way) - before)
