@@ -134,9 +134,11 @@ class PooledClient(EngineClient):
         until = time.monotonic() + PATIENCE
         while True:
             self._daemon = connect_or_start(until)
+            asked = time.monotonic()
             answer, descriptors = self._daemon.ask(serve)
             if answer is None or answer["type"] == "replaced":
                 self._daemon.close()  # it leaves: another one will serve us
+                until += time.monotonic() - asked  # others were served meanwhile
                 pause(until)
                 continue
             if answer["type"] == "error":

@@ -50,9 +50,8 @@ class Daemon:
         self._selector = selectors.DefaultSelector()
         self._pool = WorkerPool(self._selector, log)
         self._clients: set[ClientSession] = set()
-        self._pending: list[
-            AcquireRequest
-        ] = []  # for models that have to wait until others have left
+        # For models that have to wait until others have left.
+        self._pending: list[AcquireRequest] = []
         self._touched = time.monotonic()
         self._keep_alive = _SILENCE  # until the first client says for how long
         self._draining = False
@@ -142,9 +141,14 @@ class Daemon:
                 raise BadInput(f"the host knows no message of type {other!r}")
 
     def _serve_pending(self) -> None:
-        """Fulfil the requests that can be fulfilled now, in their order."""
-        while self._pending:
-            request = self._pending[0]
+        """Fulfil the requests that can be fulfilled now, in their order.
+
+        Behind one that waits for room those go on whose worker is there: they need none.
+        """
+        waits = False
+        for request in list(self._pending):
+            if waits and not self._pool.serves(request):
+                continue
             try:
                 worker = self._pool.acquire(request)
                 sock = self._pool.connect(worker, request.keep_alive) if worker else None
@@ -153,7 +157,8 @@ class Daemon:
                 request.client.send(protocol.encode("error", **known.to_wire()))
             else:
                 if sock is None:
-                    return  # until a worker has ended
+                    waits = True  # until a worker has ended
+                    continue
                 request.client.worker = worker
                 frame = protocol.encode("worker", loaded=bool(worker and worker.loaded))
                 if not request.client.send_fd(frame, sock):

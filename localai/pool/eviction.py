@@ -16,6 +16,7 @@ from localai.system.memory import resident
 from localai.types import ModelSpec
 
 _LEAVE_SECONDS = 5.0  # that a worker may take to leave at once
+_FIRST_SECONDS = 1.0  # that a client's request may take to come, also without --keep-alive
 _TIDY_SECONDS = 60.0  # that a worker without work may take to leave: it writes its states
 
 Bytes = Mapping[str, int]
@@ -58,6 +59,7 @@ class PooledWorker:
     state: State = State.LOADING
     since: float = field(default_factory=time.time)  # of the day
     touched: float = field(default_factory=time.monotonic)  # given to a client, or had work
+    given: float | None = None  # to a client whose request has not come yet
     device: str = ""
     gpu_memory: Bytes = field(default_factory=dict)  # what it says that it takes there
     loaded: bool = False
@@ -94,7 +96,8 @@ class PooledWorker:
         """When it has been without work for long enough; None: not yet to be said, or never."""
         if not self.idle or self.state is not State.READY or self.keep_alive < 0:
             return None
-        return self.touched + self.keep_alive
+        leaves = self.touched + self.keep_alive
+        return leaves if self.given is None else max(leaves, self.given + _FIRST_SECONDS)
 
     @property
     def overdue_at(self) -> float | None:
@@ -154,7 +157,7 @@ class PooledWorker:
                 ended = int(frame["running"]) + int(frame["waiting"]) < self.running + self.waiting
                 self.has_answered |= ended
                 self.running, self.waiting = int(frame["running"]), int(frame["waiting"])
-                self.touched = time.monotonic()
+                self.touched, self.given = time.monotonic(), None
             case "retiring":
                 self.leave(at_once=False)
 

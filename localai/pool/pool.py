@@ -61,10 +61,16 @@ class WorkerPool:
         wanted = registry.estimate(request.spec, gpus)
         return self._start(request, wanted) if self._make_room(request, wanted, gpus) else None
 
+    def serves(self, request: AcquireRequest) -> bool:
+        """Whether there is a worker for a request."""
+        workers = self.workers.values()
+        return any(each.identity == request.identity and each.takes_requests for each in workers)
+
     def connect(self, worker: PooledWorker, keep_alive: float) -> socket.socket | None:
         """Return a socket that a worker serves; None: it has just ended."""
         ours, theirs = socket.socketpair()
-        worker.touched, worker.keep_alive = time.monotonic(), keep_alive
+        worker.touched = worker.given = time.monotonic()
+        worker.keep_alive = keep_alive
         if worker.control.send_fd(protocol.encode("connect"), theirs):
             return ours
         ours.close()

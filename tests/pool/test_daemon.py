@@ -305,6 +305,14 @@ def test_minus_one_keeps_a_model_and_the_last_word_counts(home: Path) -> None:
     until(lambda: not ours(home), 15)
 
 
+def test_a_warm_model_answers_the_call_after_which_it_is_to_leave(home: Path) -> None:
+    run("warm", "tiny")
+    assert ask("--keep-alive", "0", CAPITAL).out == PARIS + "\n"
+    until(lambda: not ours(home), 15)
+    log = (home / "state" / "localai" / "host.log").read_text()
+    assert log.count("started ") == 1, "it is not loaded anew"
+
+
 # What people type.
 
 
@@ -694,6 +702,27 @@ def test_a_model_that_is_busy_is_waited_for(
         assert done.code == 0 and len(begun + done.stdout) == 3601
     finally:
         del os.environ["LOCALAI_MEMORY_LIMIT"]
+
+
+def test_behind_a_model_that_waits_for_room_the_others_are_served(
+    home: Path, tmp_path: Path, asking: Callable[..., Asking]
+) -> None:
+    other = tmp_path / "other.gguf"
+    shutil.copy(TINY, other)
+    ask("-n", "1", CAPITAL)
+    limit = {"LOCALAI_MEMORY_LIMIT": str(resident(only(home, "worker")) + (60 << 20))}
+    run("stop", "--all")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*limit.popitem())
+        client = asking(*LONG[:2], "([a-z]{3} ){300}", *LONG[3:], "go")
+        client.first()
+        words = command("ask", "-m", str(other), "--temp", "0", CAPITAL)
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as waiting:
+            time.sleep(0.5)
+            assert ask(CAPITAL).out == PARIS + "\n"
+            assert waiting.poll() is None, "it waits for the long answer"
+            assert client.rest().code == 0
+            assert waiting.communicate(timeout=60)[0] == f"{PARIS}\n".encode()
 
 
 def test_a_model_beyond_the_limit_is_refused_with_the_numbers() -> None:
