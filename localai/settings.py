@@ -154,8 +154,8 @@ def engine_modules() -> tuple[str, ...]:
 
 
 def endpoint_key() -> str | None:
-    """Return the key for another server (`LOCALAI_API_KEY`)."""
-    return _first(os.environ, "LOCALAI_API_KEY")
+    """Return the key for another server (`LOCALAI_API_KEY`), without blanks around it."""
+    return os.environ.get("LOCALAI_API_KEY", "").strip() or None
 
 
 def debugging() -> bool:

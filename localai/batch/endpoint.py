@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ _TIMEOUT = 600.0  # seconds without a byte
 _MOST = 1 << 26  # bytes of an answer
 _SHOWN = 300  # characters of what a server says
 _VERSION = "/v1"
+_SENDABLE = re.compile("[!-~]+")  # what stands in a request's first lines: signs of ASCII alone
 _AGAIN = (408, 409, 425, 429)  # statuses, beside 5xx, that another try may change
 
 
@@ -154,7 +156,8 @@ def parse_endpoint(url: str, key: str | None) -> Endpoint:
     Raises
     ------
     BadInput
-        It is no address of a server, or holds a password.
+        It is no address of a server, or holds a password, or the key cannot be sent: no message
+        shows it.
     """
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -165,6 +168,11 @@ def parse_endpoint(url: str, key: str | None) -> Endpoint:
         raise BadInput(f"{shown(url)} is not the address of a server", "http://localhost:8000/v1")
     if parts.username or parts.password:
         raise BadInput("the key of --endpoint stands in its address", "set it in LOCALAI_API_KEY")
+    if key and not _SENDABLE.fullmatch(key):
+        raise BadInput(
+            "the key in LOCALAI_API_KEY has a letter that no key has",
+            "copy it from the server anew",
+        )
     path = parts.path.rstrip("/")
     for end in (CHAT, COMPLETIONS, _VERSION):
         path = path.removesuffix(end)

@@ -192,6 +192,27 @@ def test_the_key_comes_from_the_environment_alone(
     assert "secret" not in repr(parse_endpoint("localhost:1", "secret"))
 
 
+@pytest.mark.parametrize("around", ["secret\r", "secret\r\n", "\t secret "])
+def test_blanks_around_the_key_are_no_part_of_it(
+    served: Callable[[Mood], Server], rows: Path, around: str
+) -> None:
+    server = served(echo)
+    done = batch(server, rows, "--limit", "1", env={"LOCALAI_API_KEY": around})
+    assert done.code == 0, done.err
+    assert server.headers[0]["Authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("key", ["zq7\rzq7", "“zq7”", "zq7 zq7", "zq7ü", "zq7\x7fzq7"])
+def test_a_key_that_cannot_be_sent_is_refused_and_never_shown(
+    served: Callable[[Mood], Server], rows: Path, key: str
+) -> None:
+    server = served(echo)
+    done = batch(server, rows, env={"LOCALAI_API_KEY": key, "LOCALAI_DEBUG": "1"})
+    assert done.code == 2 and "LOCALAI_API_KEY" in done.err
+    assert "zq7" not in done.out + done.err
+    assert not server.asked
+
+
 def test_a_server_that_is_not_there_is_told_at_once(rows: Path) -> None:
     begin = time.monotonic()
     done = run("batch", str(rows), "--endpoint", "http://127.0.0.1:1")
