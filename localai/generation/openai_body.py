@@ -35,6 +35,14 @@ _NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
     "tool_choice": ("none", "auto"), "functions": ([],), "echo": (False,), "suffix": ("",),
     "modalities": (["text"],), "audio": (),
 }  # fmt: skip
+# vLLM's ways to ask for a form: of which types they are, and what makes a constraint of them.
+_FORMS: Final[dict[str, tuple[tuple[type, ...], Callable[[Any], Constraint]]]] = {
+    "choice": ((list,), constraints.from_choices),
+    "regex": ((str,), constraints.from_regex),
+    "json": ((dict, str), constraints.from_schema),
+    "grammar": ((str,), constraints.from_grammar_text),
+}
+_KINDS: Final[dict[type, str]] = {str: "a text", dict: "an object", list: "a list"}
 _ROLES: Final = {
     "developer": "system",
     "system": "system",
@@ -101,40 +109,41 @@ def constraint_of_body(body: Mapping[str, Any]) -> Constraint | None:
     ------
     BadConstraint
         It cannot be kept; names the keyword.
+    BadInput
+        A parameter is of another type than it has; names it.
     """
-    outputs = body.get("structured_outputs") or {}
-    makers: dict[str, Callable[[Any], Constraint]] = {
-        "choice": constraints.from_choices,
-        "regex": constraints.from_regex,
-        "json": constraints.from_schema,
-        "grammar": constraints.from_grammar_text,
-    }
-    for name, make in makers.items():
-        given = outputs.get(name) if isinstance(outputs, dict) else None
+    outputs = _typed(body, "structured_outputs", dict) or {}
+    for name, (kinds, make) in _FORMS.items():
+        given = _typed(outputs, name, *kinds)
         if given is None:
-            given = body.get(f"guided_{name}")
+            given = _typed(body, f"guided_{name}", *kinds)
         if given is not None:
             return make(given)
-    if isinstance(grammar := body.get("grammar"), str) and grammar:
+    if grammar := _typed(body, "grammar", str):
         return constraints.from_grammar_text(grammar)
-    if isinstance(schema := body.get("json_schema"), dict):
+    if (schema := _typed(body, "json_schema", dict)) is not None:
         return constraints.from_schema(schema)
-    return _response_format(body.get("response_format"))
+    return _response_format(_typed(body, "response_format", dict))
 
 
-def _response_format(given: object) -> Constraint | None:
-    if given is None:
+def _typed(holder: Mapping[str, Any], name: str, *kinds: type) -> Any:
+    """Return a parameter, which is of one of the kinds; None where it is missing."""
+    given = holder.get(name)
+    if given is None or isinstance(given, kinds):
+        return given
+    named = " or ".join(_KINDS[kind] for kind in kinds)
+    raise BadInput(f"`{name}` is {str(given)[:40]!r}", f"it can be {named}")
+
+
+def _response_format(given: Mapping[str, Any] | None) -> Constraint | None:
+    if given is None or (kind := given.get("type")) == "text":
         return None
-    kind = given.get("type") if isinstance(given, dict) else None
-    if kind == "text":
-        return None
-    if kind == "json_object" and isinstance(given, dict):
-        schema = given.get("schema")
+    if kind == "json_object":
+        schema = _typed(given, "schema", dict)
         return constraints.from_schema(schema) if schema else constraints.json_object()
-    if kind == "json_schema" and isinstance(given, dict):
-        named = given.get("json_schema")
-        schema = named.get("schema") if isinstance(named, dict) else None
-        if isinstance(schema, dict):
+    if kind == "json_schema":
+        named = _typed(given, "json_schema", dict) or {}
+        if (schema := _typed(named, "schema", dict)) is not None:
             return constraints.from_schema(schema)
     raise BadInput(
         f"`response_format` is {str(given)[:60]}",

@@ -68,6 +68,17 @@ def test_every_way_to_ask_for_a_form(body: dict[str, Any], kind: str | None) -> 
         ({"max_tokens": 0}, "`max_tokens`"),
         ({"stop": [1]}, "`stop`"),
         ({"response_format": {"type": "xml"}}, "`response_format`"),
+        ({"response_format": {}}, "`response_format`"),
+        ({"response_format": {"type": "json_object", "schema": 5}}, "`schema`"),
+        ({"structured_outputs": "x"}, "`structured_outputs`"),
+        ({"structured_outputs": {"regex": 5}}, "`regex`"),
+        ({"guided_regex": 5}, "`guided_regex`"),
+        ({"guided_choice": 5}, "`guided_choice`"),
+        ({"guided_choice": {"a": 1}}, "`guided_choice`"),
+        ({"guided_grammar": []}, "`guided_grammar`"),
+        ({"guided_json": [["a", 1]]}, "`guided_json`"),
+        ({"grammar": 5}, "`grammar`"),
+        ({"json_schema": "x"}, "`json_schema`"),
         ({"messages": []}, "`messages`"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "image_url"),
@@ -93,19 +104,25 @@ def test_a_request_becomes_the_body_it_came_from() -> None:
         assert found.constraint is not None and found.constraint.kind == constraint.kind
 
 
+INNER_KEYS = st.sampled_from(
+    ["type", "schema", "json_schema", "choice", "regex", "json", "grammar"]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9) | INNER_KEYS, inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
-KEYS = st.sampled_from(
-    ["messages", "prompt", "temperature", "stop", "max_tokens", "response_format", "n", "seed", "structured_outputs"]
-)  # fmt: skip
+KEYS = st.sampled_from([
+    "temperature", "stop", "max_tokens", "n", "seed", "response_format", "structured_outputs", "grammar",
+    "json_schema", "guided_choice", "guided_regex", "guided_json", "guided_grammar",
+])  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from([CHAT, COMPLETIONS, "x"]), st.dictionaries(KEYS, JSON, max_size=4) | JSON)
-def test_any_json_is_a_request_or_refused(url: str, body: Any) -> None:
+@given(st.sampled_from([CHAT, COMPLETIONS, "x"]), JSON, st.dictionaries(KEYS, JSON, max_size=4))
+def test_any_json_is_a_request_or_refused(url: str, body: Any, more: dict[str, Any]) -> None:
     with contextlib.suppress(BadInput):
         request_of_body(url, body, BASE)
+    with contextlib.suppress(BadInput):
+        request_of_body(CHAT, {"messages": USER, **more}, BASE)
     reply_of(body)
