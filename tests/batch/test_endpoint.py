@@ -247,6 +247,8 @@ CONSTRAINTS: dict[tuple[str, ...], tuple[str, str]] = {  # what is kept, and wha
     ("--choices", "yes,no"): ("no", "maybe"),
     ("--regex", "[a-z]{3}"): ("abc", "abcd"),
     ("--schema", "name, age int"): ('{"age": 3, "name": "x"}', '{"name": "x"}'),
+    ("--schema", r'{"type": "object", "properties": {"a": {"type": "string", "pattern": "^\\p{L}+$"}}}'): ('{"a": "Zoë"}', '{"a": "Zo3"}'),
+    ("--schema", r'{"type": "object", "patternProperties": {"^\\p{Lu}": {}}, "additionalProperties": false}'): ('{"Ä": 1}', '{"ä": 1}'),
     ("--json-object",): ("{}", "[]"),
     ("--grammar", 'root ::= "a"+ "b"'): ("aab", "aa"),
 }  # fmt: skip
