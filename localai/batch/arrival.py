@@ -15,11 +15,11 @@ _SHOWN = 60  # characters of an answer
 
 
 class ArrivalCheck:
-    """Checks answers against one constraint.
+    r"""Checks answers against one constraint.
 
     JSON is checked by the reference validator (`jsonschema`), its patterns and all else by the
     grammar that our own engine would follow, byte by byte: a pattern is Rust's, and Python's `re`
-    does not know all of it (`\\p{L}`). Of a `format` is checked what the validator knows.
+    does not know all of it (`\p{L}`). Of a `format` is checked what the validator knows.
     """
 
     def __init__(self, constraint: Constraint) -> None:

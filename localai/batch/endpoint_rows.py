@@ -8,13 +8,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from localai.batch.answers import RowAnswer, RowJob
 from localai.batch.arrival import ArrivalCheck
 from localai.batch.endpoint import Endpoint, ServerReply
 from localai.errors import BadInput, ConstraintNotMet, LocalaiError
-from localai.generation.openai_body import body_of, is_batch_line, reply_of, url_of
+from localai.generation.openai_body import is_batch_line
+from localai.generation.openai_client import body_of, passed_on_body, reply_of, url_of
 from localai.types import Constraint
 
 _TRIES = 8  # of a row that the server could not answer now
@@ -24,6 +25,21 @@ _PATIENCE = 300.0  # seconds that the server may be away
 Finished = tuple[RowJob, RowAnswer]
 
 
+class RowBodies(NamedTuple):
+    """Makes the bodies that a server is asked."""
+
+    model: str  # where a row names none
+    asked: str | None = None  # goes before the model that a row names
+    said: frozenset[str] = frozenset()  # settings, as `body_of` takes them
+
+    def of(self, job: RowJob) -> tuple[str, dict[str, Any]]:
+        """Return where a row goes, and its body."""
+        columns = job.row.columns
+        if is_batch_line(columns):
+            return columns["url"], passed_on_body(columns["body"], self.model, self.asked)
+        return url_of(job.request), {"model": self.model, **body_of(job.request, self.said)}
+
+
 class EndpointRows:
     """Answers rows through a server.
 
@@ -31,8 +47,8 @@ class EndpointRows:
     ----------
     endpoint : Endpoint
         The server.
-    model : str
-        The model's name there.
+    bodies : RowBodies
+        What it is asked.
     most : int
         How many rows are asked at a time.
     note : callable
@@ -44,12 +60,12 @@ class EndpointRows:
     def __init__(
         self,
         endpoint: Endpoint,
-        model: str,
+        bodies: RowBodies,
         most: int,
         note: Callable[[str], None],
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        self._endpoint, self._model, self._most, self._note = endpoint, model, most, note
+        self._endpoint, self._bodies, self._most, self._note = endpoint, bodies, most, note
         self._over = threading.Event()
         self._sleep = sleep or self._over.wait
         self._jobs: queue.SimpleQueue[RowJob | None] = queue.SimpleQueue()
@@ -114,7 +130,7 @@ class EndpointRows:
 
     def _reply(self, connection: http.client.HTTPConnection, job: RowJob) -> ServerReply:
         """Return the server's last word on a row."""
-        url, body = self._asked(job)
+        url, body = self._bodies.of(job)
         began, tries = time.monotonic(), 0
         while True:
             tries += 1
@@ -144,33 +160,23 @@ class EndpointRows:
         usual = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)
         self._sleep(min(max(usual, asked or 0.0), 2 * _LONGEST_PAUSE))
 
-    def _asked(self, job: RowJob) -> tuple[str, dict[str, Any]]:
-        columns = job.row.columns
-        if is_batch_line(columns):
-            return str(columns["url"]), {
-                **columns["body"],
-                "model": self._model,
-                "stream": False,
-            }
-        return url_of(job.request), {"model": self._model, **body_of(job.request)}
-
     def _answer(self, job: RowJob, reply: ServerReply) -> RowAnswer:
-        """Return a reply as a row's answer, checked against the constraint."""
+        """Return a reply as a row's answer; one that we have asked for must keep its constraint."""
         body = reply.body if isinstance(reply.body, dict) else None
         if reply.status != 200:
             kind = LocalaiError if reply.temporary else BadInput
             error = kind(f"the server answered {reply.status}: {reply.told}")
             return RowAnswer(error=error, status=reply.status, body=body)
-        found = reply_of(reply.body)
-        if found is None:
+        text, finish, usage = reply_of(reply.body) or (None, None, (0, 0))
+        passed = is_batch_line(job.row.columns)
+        if body is None or (text is None and not passed):
             return RowAnswer(error=LocalaiError(f"the server's answer is none: {reply.told}"))
-        text, finish, usage = found
         try:
-            if job.request.constraint:
+            if job.request.constraint and text is not None:
                 self._check(job.request.constraint).refuse(text)
         except ConstraintNotMet as error:
             return RowAnswer(error=error, body=body)
-        seed = job.request.sampling.seed
+        seed = job.request.sampling.seed if "seed" in self._bodies.said else None
         return RowAnswer(text, finish, *usage, seed, body=body)
 
     def _check(self, constraint: Constraint) -> ArrivalCheck:

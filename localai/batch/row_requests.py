@@ -14,14 +14,10 @@ from localai.errors import BadInput
 from localai.formats.text import shown
 from localai.generation import build
 from localai.generation.build import GenerateOptions
-from localai.generation.openai_body import (
-    constraint_of_body,
-    is_batch_line,
-    messages_of,
-    request_of_body,
-)
+from localai.generation.openai_body import is_batch_line, messages_of, request_of_body
+from localai.generation.openai_client import THINK, passed_on
 from localai.system.files import expanded, file_version
-from localai.types import Constraint, Sampling, TextRequest
+from localai.types import Constraint, TextRequest
 
 if TYPE_CHECKING:
     from localai.characters.card import Character
@@ -58,6 +54,12 @@ class RowTemplate(NamedTuple):
     def model(self) -> str:
         """The model that the prompt file or the character names; "": none."""
         return (self.prompt and self.prompt.model) or (self.card and self.card.model) or ""
+
+    @property
+    def said(self) -> frozenset[str]:
+        """The settings that somebody has set, as `openai_client.body_of` takes them."""
+        think = (THINK,) if self.options.think == "off" else ()
+        return frozenset((*build.sampling_said(self.options, self.prompt, self.card), *think))
 
 
 class RowRequests:
@@ -138,7 +140,7 @@ class RowRequests:
         if is_batch_line(columns):
             self._refuse_beside(row, "an OpenAI request")
         if is_batch_line(columns) and self._remote:
-            return _passed_on(columns["body"])
+            return passed_on(columns)
         if is_batch_line(columns):
             base = build.request(self._options, "")
             request = request_of_body(columns["url"], columns["body"], base)
@@ -212,22 +214,6 @@ def _input(row: BatchRow) -> Any:
     raise BadInput(
         f"row {row.id}: it has no column {INPUT!r}; it has: {has}",
         "name one of them input, or write a prompt file with {{column}} in it: -p NAME",
-    )
-
-
-def _passed_on(body: Any) -> TextRequest:
-    """Return what is known of a body that goes on as it is: its order, chance, and form."""
-    if not isinstance(body, dict):
-        raise BadInput("`body` is not a JSON object")
-    greedy = body.get("temperature") == 0
-    try:
-        constraint = constraint_of_body(body)
-    except BadInput:  # of a kind that is the server's alone
-        constraint = None
-    return TextRequest(
-        raw=json.dumps(body, ensure_ascii=False),
-        sampling=Sampling(temperature=0.0 if greedy else 1.0),
-        constraint=constraint,
     )
 
 

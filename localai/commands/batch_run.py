@@ -135,7 +135,7 @@ def _run_elsewhere(
 ) -> int:
     """Let another server answer."""
     from localai.batch.endpoint import parse_endpoint
-    from localai.batch.endpoint_rows import EndpointRows
+    from localai.batch.endpoint_rows import EndpointRows, RowBodies
     from localai.batch.options import layout_for
     from localai.settings import endpoint_key
 
@@ -147,11 +147,12 @@ def _run_elsewhere(
     endpoint = parse_endpoint(given["endpoint"], endpoint_key())
     model = endpoint.model(given["model"])
     layout = layout_for(given["form"], given["output"] or "", first, given["column"], model)
+    bodies = RowBodies(model, given["model"], template.said)
     most = given["concurrency"] or _ENDPOINT_ROWS
     console.talk(f"{shown(model)} at {endpoint.address}: {_rows(source)}, up to {most} at a time")
     with (
         _hearing(console, given) as hear,
-        closing(EndpointRows(endpoint, model, most, console.warn)) as answering,
+        closing(EndpointRows(endpoint, bodies, most, console.warn)) as answering,
     ):
         requests = _requests(given, template, f"{endpoint.address} {model}", hear)
         requests.job(first, requests.key(first))

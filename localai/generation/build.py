@@ -101,7 +101,7 @@ def request(
         raw=_raw(options, question.content, system, card) if options.raw else None,
         fixed=fixed,
         fixed_text=lead,
-        sampling=_sampling(options, prompt, card),
+        sampling=Sampling(**sampling_said(options, prompt, card)),
         max_tokens=options.max_tokens or (prompt and prompt.max_tokens) or None,
         stop=_stop(options, prompt, constraint),
         constraint=constraint,
@@ -189,14 +189,17 @@ def _stop(
     return stop or (prompt.stop if prompt and not constraint else ())
 
 
-def _sampling(options: GenerateOptions, prompt: Prompt | None, card: Character | None) -> Sampling:
+def sampling_said(
+    options: GenerateOptions, prompt: Prompt | None, card: Character | None
+) -> dict[str, Any]:
+    """Return the sampling settings that somebody has set: an option, else a prompt file or card."""
     asked = {name: getattr(options, name) for name in Sampling._fields}
     if asked["temperature"] is None and prompt:
         asked["temperature"] = prompt.temperature
     for name, value in (card.sampling if card else {}).items():
         if asked.get(name) is None:
             asked[name] = value
-    return Sampling(**{name: value for name, value in asked.items() if value is not None})
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def constraint_of(options: GenerateOptions, prompt: Prompt | None) -> Constraint | None:

@@ -7,7 +7,6 @@ its name. Source: platform.openai.com, API reference (chat, completions, batch);
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -218,68 +217,3 @@ def _refuse_unkept(body: Mapping[str, Any]) -> None:
         given = body.get(name)
         if given is not None and given not in neutral:
             raise BadInput(f"`{name}` cannot be kept here", f"leave {name} out")
-
-
-def url_of(request: TextRequest) -> str:
-    """Return where a request goes on a server."""
-    return CHAT if request.raw is None else COMPLETIONS
-
-
-def body_of(request: TextRequest) -> dict[str, Any]:
-    """Return a request as a body, without the model; what is as usual is left to the server."""
-    usual = Sampling()
-    body: dict[str, Any] = {}
-    if request.raw is None:
-        body["messages"] = [message._asdict() for message in request.messages]
-    else:
-        body["prompt"] = request.raw
-    for name in ("temperature", "top_p", "top_k", "min_p"):
-        if (value := getattr(request.sampling, name)) != getattr(usual, name):
-            body[name] = value
-    if request.sampling.repeat_penalty != usual.repeat_penalty:
-        body["repetition_penalty"] = body["repeat_penalty"] = request.sampling.repeat_penalty
-    if request.sampling.seed is not None:
-        body["seed"] = request.sampling.seed
-    if request.max_tokens is not None:
-        body["max_tokens"] = request.max_tokens
-    if request.stop:
-        body["stop"] = list(request.stop)
-    return body | (_constraint_fields(request.constraint) if request.constraint else {})
-
-
-def reply_of(body: object) -> tuple[str, str, tuple[int, int]] | None:
-    """Return a server's answer: its text, how it ended, tokens of prompt and answer; else None."""
-    try:
-        choice = body["choices"][0]  # type: ignore[index]
-        message = choice.get("message")
-        text = choice["text"] if message is None else message["content"]
-        usage = body.get("usage") or {}  # type: ignore[attr-defined]
-        tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-        finish = str(choice.get("finish_reason") or "stop")
-    except (LookupError, TypeError, AttributeError, ValueError):
-        return None
-    return (text, finish, tokens) if isinstance(text, str) else None
-
-
-def _constraint_fields(constraint: Constraint) -> dict[str, Any]:
-    """Return a constraint as servers know it: OpenAI's, vLLM's and llama-server's own fields.
-
-    A server leaves alone what it does not know.
-    """
-    source = constraint.source
-    match constraint.kind:
-        case "json_schema":
-            schema = {"name": "answer", "strict": True, "schema": json.loads(source)}
-            return {"response_format": {"type": "json_schema", "json_schema": schema}}
-        case "json_object":
-            return {"response_format": {"type": "json_object"}}
-        case "choices":
-            choices = json.loads(source)
-            rule = " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
-            return {"structured_outputs": {"choice": choices}, "grammar": f"root ::= {rule}"}
-        case "regex":
-            return {"structured_outputs": {"regex": source}}
-        case "gbnf":
-            return {"structured_outputs": {"grammar": source}, "grammar": source}
-        case _:
-            return {"structured_outputs": {"grammar": source}}

@@ -123,6 +123,17 @@ def answers(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def openai_line(name: str, url: str = "/v1/chat/completions", **body: Any) -> dict[str, Any]:
+    told = {"messages": [{"role": "user", "content": name}], **body}
+    return {"custom_id": name, "method": "POST", "url": url, "body": told}
+
+
+def openai_file(folder: Path, *lines: dict[str, Any]) -> Path:
+    path = folder / "in.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
 def test_rows_come_back_in_order_with_so_many_on_their_way(
     served: Callable[[Mood], Server], rows: Path
 ) -> None:
@@ -276,17 +287,90 @@ def test_a_constraint_is_passed_on_and_checked_on_arrival(
 def test_openai_s_lines_pass_through_as_they_are(
     served: Callable[[Mood], Server], tmp_path: Path
 ) -> None:
-    path, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    body = {"model": "other", "messages": [{"role": "user", "content": "x"}], "n": 2, "tools": [1]}
-    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
-    path.write_text(json.dumps(line) + "\n")
-    server = served(lambda server, body: (200, completion("Y", system_fingerprint="f")))
-    assert batch(server, path, "-o", str(output), "-m", "mine").code == 0
-    sent = server.bodies[0]
-    assert (sent["n"], sent["tools"], sent["model"]) == (2, [1], "mine")
-    (found,) = answers(output.read_text())
-    assert found["custom_id"] == "a" and found["response"]["status_code"] == 200
-    assert found["response"]["body"] == completion("Y", system_fingerprint="f")
+    output = tmp_path / "out.jsonl"
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    reply = completion("", system_fingerprint="f")
+    reply["choices"][0] |= {
+        "finish_reason": "tool_calls",
+        "message": {"role": "assistant", "content": None, "tool_calls": [call]},
+    }
+    vectors = {"object": "list", "data": [{"embedding": [0.5]}]}
+
+    def mood(server: Server, body: dict[str, Any]) -> tuple[int, Any]:
+        return 200, reply if "tools" in body else vectors if "input" in body else completion("Y")
+
+    odd = {"n": 2, "response_format": {"type": "of its own"}, "guided_regex": 5}
+    lines = (
+        openai_line("plain", model="own", **odd),
+        openai_line("call", tools=[call], stream=True, stream_options={"include_usage": True}),
+        openai_line("vector", "/v1/embeddings", model="own", input="x"),
+    )
+    path = openai_file(tmp_path, *lines)
+    server = served(mood)
+    done = batch(server, path, "-o", str(output), "--concurrency", "1")
+    assert done.code == 0, done.err
+    sent = {body["messages"][0]["content"]: body for body in server.bodies}
+    assert sent["plain"] == {**lines[0]["body"], "stream": False, "url": lines[0]["url"]}
+    assert "stream_options" not in sent["call"] and sent["call"]["stream"] is False
+    assert sent["call"]["model"] == "served", "it names none"
+    assert sent["vector"]["url"] == "/v1/embeddings"
+    found = {each["custom_id"]: each for each in answers(output.read_text())}
+    bodies = {name: each["response"]["body"] for name, each in found.items()}
+    assert bodies == {"plain": completion("Y"), "call": reply, "vector": vectors}
+    assert {each["response"]["status_code"] for each in found.values()} == {200}
+    assert batch(server, path, "-o", str(output), "--force", "-m", "mine").code == 0
+    assert {body["model"] for body in server.bodies[3:]} == {"mine"}
+
+
+ODD_PLACES = [
+    "/v1/chat completions",
+    "/v1/chät",
+    "/v1/x\ny",
+    "/../admin",
+    "http://other/x",
+    5,
+    None,
+]
+
+
+def test_a_line_for_a_place_that_nobody_has_fails_alone(
+    served: Callable[[Mood], Server], tmp_path: Path
+) -> None:
+    odd = [{**openai_line(str(at)), "url": url} for at, url in enumerate(ODD_PLACES)]
+    server = served(echo)
+    path = openai_file(tmp_path, openai_line("first"), *odd, openai_line("last"))
+    done = batch(server, path, "-o", str(tmp_path / "out.jsonl"))
+    assert done.code == 6 and f"{len(odd)} of {len(odd) + 2} rows failed" in done.err
+    assert server.asked == 2
+    assert [each["custom_id"] for each in answers((tmp_path / "out.jsonl").read_text())] == [
+        "first",
+        "last",
+    ]
+    for each in answers((tmp_path / "out.errors.jsonl").read_text()):
+        assert "`url`" in each["error"]["message"]
+
+
+def test_what_was_said_is_sent_and_what_was_not_is_left_to_the_server(
+    served: Callable[[Mood], Server], rows: Path
+) -> None:
+    server = served(echo)
+    words = "--temp 0.8 --top-p 0.95 --top-k 40 --min-p 0.05 --repeat-penalty 1 --repeat-last-n 64"
+    said = (*words.split(), "--think", "off", "--seed", "3", "-s", "Be brief.")
+    assert batch(server, rows, "--limit", "1", *said).code == 0
+    batch(server, rows, "--limit", "1", "--schema", "a")
+    loud, quiet = server.bodies
+    url = quiet.pop("url")
+    assert loud == {
+        **{"model": "served", "temperature": 0.8, "top_p": 0.95, "top_k": 40, "min_p": 0.05},
+        **{"repeat_penalty": 1, "repetition_penalty": 1, "repeat_last_n": 64, "seed": 3},
+        "chat_template_kwargs": {"enable_thinking": False},
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "row 0"},
+        ],
+        "url": url,
+    }
+    assert set(quiet) == {"model", "messages", "response_format"}
 
 
 @pytest.mark.parametrize(
