@@ -1,28 +1,44 @@
-"""Rows answered by another server: so many at a time, tried again where that may help."""
+"""Rows answered by another server: so many at a time, tried again where that may help.
+
+What is wrong with one row fails that row, whatever it is; the run ends where the server refuses
+every row, or has been away for too long.
+"""
 
 from __future__ import annotations
 
-import http.client
 import queue
 import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 from localai.batch.answers import RowAnswer, RowJob
 from localai.batch.arrival import ArrivalCheck
-from localai.batch.endpoint import Endpoint, ServerReply
-from localai.errors import BadInput, ConstraintNotMet, LocalaiError
+from localai.batch.endpoint import Endpoint
+from localai.batch.endpoint_connection import (
+    EndpointConnection,
+    LostConnection,
+    ServerReply,
+    SlowAnswer,
+)
+from localai.errors import BadInput, ConstraintNotMet, LocalaiError, Unavailable
+from localai.formats.text import shown
 from localai.generation.openai_body import is_batch_line
 from localai.generation.openai_client import body_of, passed_on_body, reply_of, url_of
 from localai.types import Constraint
 
 _TRIES = 8  # of a row that the server could not answer now
+_LOSSES = 4  # connections that a row may lose
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries
 _PATIENCE = 300.0  # seconds that the server may be away
+_ANSWER = 600.0  # seconds of one answer, of a server that may answer one row after the other
+_FAREWELL = 30.0  # seconds without a row, when those that were sent are waited for at the end
+_SHOWN = 300  # characters of an error
 
 Finished = tuple[RowJob, RowAnswer]
+_Found = TypeVar("_Found")
 
 
 class RowBodies(NamedTuple):
@@ -66,12 +82,14 @@ class EndpointRows:
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._endpoint, self._bodies, self._most, self._note = endpoint, bodies, most, note
-        self._over = threading.Event()
+        self._over = threading.Event()  # nothing more is asked
         self._sleep = sleep or self._over.wait
         self._jobs: queue.SimpleQueue[RowJob | None] = queue.SimpleQueue()
-        self._finished: queue.SimpleQueue[Finished | LocalaiError] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Finished | Unavailable] = queue.SimpleQueue()
         self._waiting = 0
-        self._away = False
+        self._ending: Unavailable | None = None  # is raised once all that comes has come
+        self._answered = False  # some row was
+        self._away_since: float | None = None
         self._checks: dict[Constraint, ArrivalCheck] = {}
         for number in range(most):
             threading.Thread(target=self._serve, name=f"endpoint {number}", daemon=True).start()
@@ -79,12 +97,12 @@ class EndpointRows:
     @property
     def room(self) -> int:
         """How many more rows may be sent now."""
-        return self._most - self._waiting
+        return 0 if self._ending else self._most - self._waiting
 
     @property
     def waiting(self) -> int:
-        """How many rows were sent and are not answered."""
-        return self._waiting
+        """How many rows were sent and are not answered, and an error that is not told yet."""
+        return self._waiting + (self._ending is not None)
 
     def send(self, job: RowJob) -> None:
         """Take a row."""
@@ -96,19 +114,33 @@ class EndpointRows:
 
         Raises
         ------
-        LocalaiError
-            The server is away, or refuses everything.
+        Unavailable
+            The server is away, or refuses everything. Rows that it has answered meanwhile were
+            returned before.
         """
-        found = [self._finished.get()]
-        while not self._finished.empty():
-            found.append(self._finished.get())
-        rows: list[Finished] = []
-        for each in found:
-            if isinstance(each, LocalaiError):
-                raise each
-            rows.append(each)
-        self._waiting -= len(rows)
-        return rows
+        while True:
+            found = self._arrived()
+            self._waiting -= len(found)
+            rows = []
+            for each in found:
+                if isinstance(each, Unavailable):
+                    self._ending = self._ending or each
+                else:
+                    rows.append(each)
+            if rows:
+                return rows
+            if self._ending and not (found and self._waiting):
+                raise self._ending
+
+    def _arrived(self) -> list[Finished | Unavailable]:
+        """Wait for what comes; nothing where nothing comes any more."""
+        wait = None if self._ending is None else _FAREWELL if self._waiting else 0
+        found: list[Finished | Unavailable] = []
+        with suppress(queue.Empty):
+            found.append(self._finished.get(timeout=wait))
+            while True:
+                found.append(self._finished.get_nowait())
+        return found
 
     def close(self) -> None:
         """Ask no more."""
@@ -117,43 +149,89 @@ class EndpointRows:
             self._jobs.put(None)
 
     def _serve(self) -> None:
-        connection = self._endpoint.connect()
-        while (job := self._jobs.get()) is not None and not self._over.is_set():
+        connection = self._endpoint.connect(_ANSWER * self._most)
+        while (job := self._jobs.get()) is not None:
             try:
-                reply = self._reply(connection, job)
-                self._finished.put((job, self._answer(job, reply)))
-            except LocalaiError as error:
+                answer = self._answer(job, self._reply(connection, job))
+            except Unavailable as error:
+                self._over.set()
                 self._finished.put(error)
-            except Exception as error:  # whatever it is, nobody shall wait for it for ever
-                self._finished.put(LocalaiError(f"{type(error).__name__}: {error}"))
+                continue
+            except LocalaiError as error:
+                answer = RowAnswer(error=error)
+            except Exception as error:  # whatever it is, it is not for the other rows
+                connection.close()
+                what = shown(f"{type(error).__name__}: {error}"[:_SHOWN])
+                answer = RowAnswer(error=LocalaiError(what))
+            self._finished.put((job, answer))
         connection.close()
 
-    def _reply(self, connection: http.client.HTTPConnection, job: RowJob) -> ServerReply:
+    def _reply(self, connection: EndpointConnection, job: RowJob) -> ServerReply:
         """Return the server's last word on a row."""
         url, body = self._bodies.of(job)
-        began, tries = time.monotonic(), 0
+        tries = 0
         while True:
             tries += 1
-            try:
-                reply = self._endpoint.ask(connection, url, body)
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                if time.monotonic() - began > _PATIENCE or self._over.is_set():
-                    raise self._endpoint.unreachable(error) from None
-                self._tell_away()
-                self._pause(tries, None)
-                continue
-            self._away = False
-            self._endpoint.refuse(reply)
-            if not reply.temporary or tries >= _TRIES or self._over.is_set():
+            reply = self._had(connection, url, body)
+            self._answered = self._answered or reply.status == 200
+            if reply.refuses and not self._is_own(job, reply):
+                raise self._endpoint.refusal(reply)
+            if not reply.temporary or tries >= _TRIES:
                 return reply
             self._pause(tries, reply.retry_after)
 
-    def _tell_away(self) -> None:
-        """Say once that the server is away, and that it is waited for."""
-        if not self._away:
-            self._away = True
-            self._note(f"{self._endpoint.address} cannot be reached; trying again for 5 minutes")
+    def _is_own(self, job: RowJob, reply: ServerReply) -> bool:
+        """Whether a refusal is a row's alone: of its own address or model, or of its text."""
+        passed = is_batch_line(job.row.columns)
+        if reply.status == 401 or not (passed or reply.status == 403):
+            return False
+        return self._answered or (passed and self._patiently(self._endpoint.models).status == 200)
+
+    def _had(self, connection: EndpointConnection, url: str, body: Any) -> ServerReply:
+        """Return what the server answers, whatever it is.
+
+        Raises
+        ------
+        Unavailable
+            It is away.
+        LocalaiError
+            It ends the connection at this row time and again, and answers others.
+        """
+        losses = 0
+        while True:
+            self._patiently(connection.open)
+            try:
+                return connection.ask(url, body)
+            except LostConnection as error:
+                losses += _LOSSES if isinstance(error, SlowAnswer) else 1
+                if losses >= _LOSSES:
+                    self._patiently(self._endpoint.models)
+                    what = f"the server is there, and has no answer to this row: {error}"
+                    raise LocalaiError(shown(what[:_SHOWN])) from None
+            self._pause(losses, None)
+
+    def _patiently(self, ask: Callable[[], _Found]) -> _Found:
+        """Return what is asked of the server; while it is away, it is waited for."""
+        tries = 0
+        while True:
+            if self._over.is_set():
+                raise Unavailable("nothing more is asked")
+            tries += 1
+            try:
+                found = ask()
+            except (OSError, LostConnection) as error:
+                since = self._away_since
+                if since is not None and time.monotonic() - since > _PATIENCE:
+                    raise self._endpoint.unreachable(error) from None
+                if since is None:
+                    self._away_since = time.monotonic()
+                    told = f"{self._endpoint.address} cannot be reached"
+                    self._note(f"{told}; trying again for {_PATIENCE / 60:.0f} minutes")
+                self._pause(tries, None)
+                continue
+            if tries > 1:
+                self._away_since = None
+            return found
 
     def _pause(self, tries: int, asked: float | None) -> None:
         """Wait before another try: longer each time, and not all at once."""
