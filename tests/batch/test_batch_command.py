@@ -307,19 +307,17 @@ def test_openai_s_batch_files_are_read_and_written_as_they_are(tmp_path: Path) -
     assert "`n`" in bad[0]["error"]["message"]
 
 
-def test_equal_rows_are_answered_once_when_chance_has_no_part(tmp_path: Path) -> None:
+def test_equal_rows_are_all_answered_and_have_seeds_of_their_own(tmp_path: Path) -> None:
+    """How often they are asked is counted where another server answers."""
     rows = [{"id": at, "input": "What is 1 + 2?"} for at in range(50)]
     path = jsonl(tmp_path / "in.jsonl", rows)
-    once = batch(str(path), "--stats")
-    assert [each["id"] for each in lines(once.out)] == list(range(50))
-    assert {each["answer"] for each in lines(once.out)} == {"1 + 2 = 3."}
-    tokens = lines(once.out)[0]["usage"]["completion_tokens"]
-    assert "50 rows in" in once.err
+    greedy = batch(str(path))
+    assert [each["id"] for each in lines(greedy.out)] == list(range(50))
+    assert {each["answer"] for each in lines(greedy.out)} == {"1 + 2 = 3."}
     drawn = run("batch", str(path), "-m", "tiny", "--seed", "7", "--temp", "60", "--top-k", "0", "--top-p", "1", "--min-p", "0", "--limit", "8", "-n", "12", "-q")  # fmt: skip
     answers = [each["answer"] for each in lines(drawn.out)]
-    assert len(set(answers)) > 1  # equal rows have seeds of their own
+    assert len(set(answers)) > 1
     assert [each["seed"] for each in lines(drawn.out)] == [7 + at for at in range(8)]
-    assert tokens > 3
 
 
 def test_a_seed_repeats_a_batch(questions: Path) -> None:
