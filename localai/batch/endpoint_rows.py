@@ -240,14 +240,15 @@ class EndpointRows:
 
     def _answer(self, job: RowJob, reply: ServerReply) -> RowAnswer:
         """Return a reply as a row's answer; one that we have asked for must keep its constraint."""
-        body = reply.body if isinstance(reply.body, dict) else None
+        passed = is_batch_line(job.row.columns)
+        told = reply.body if isinstance(reply.body, dict) else None
+        body = told if passed else None  # what is kept of it: all, or the answer alone
         if reply.status != 200:
             kind = LocalaiError if reply.temporary else BadInput
             error = kind(f"the server answered {reply.status}: {reply.told}")
             return RowAnswer(error=error, status=reply.status, body=body)
         text, finish, usage = reply_of(reply.body) or (None, None, (0, 0))
-        passed = is_batch_line(job.row.columns)
-        if body is None or (text is None and not passed):
+        if told is None or (text is None and not passed):
             return RowAnswer(error=LocalaiError(f"the server's answer is none: {reply.told}"))
         try:
             if job.request.constraint and text is not None:
