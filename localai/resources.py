@@ -117,6 +117,8 @@ class ResourceFolder:
     def add(self, name: str, suffix: str, data: bytes, force: bool = False) -> Path:
         """Write a file into the user's folder; return its path.
 
+        An ending of such files is none of the name, as `find` would take it for a path.
+
         Raises
         ------
         BadInput
@@ -124,6 +126,8 @@ class ResourceFolder:
         LocalaiError
             The file cannot be written.
         """
+        stem, ending = os.path.splitext(name)
+        name = stem if ending.lower() in self.suffixes else name
         if not NAME.fullmatch(name):
             what = f"{name!r} is no name for a {self.kind}"
             raise BadInput(what, "use letters, digits, `-` and `_`")

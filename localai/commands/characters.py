@@ -13,7 +13,7 @@ from localai.characters import index as files
 from localai.characters import lint as rules
 from localai.characters import load, paths
 from localai.characters.formats import yaml_writer
-from localai.commands.click_ext import group, option
+from localai.commands.click_ext import group, list_unless_asked, option
 from localai.errors import BadInput, SomeFailed
 from localai.formats.serialization import to_plain
 from localai.formats.text import one_line
@@ -50,8 +50,7 @@ def characters(context: click.Context, as_json: bool) -> None:
     those of other programs: JSON, PNG and CHARX. Files in your own folder stand before the
     shipped ones.
     """
-    if context.invoked_subcommand is None:
-        context.invoke(list_, as_json=as_json)
+    list_unless_asked(context, list_, as_json)
 
 
 @characters.command(

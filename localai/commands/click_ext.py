@@ -137,3 +137,18 @@ def command(**attributes: Any) -> Callable[[Callable[..., Any]], Command]:
 def group(**attributes: Any) -> Callable[[Callable[..., Any]], Group]:
     """Make a function a group of commands, as `click.group` does."""
     return click.group(cls=Group, **attributes)
+
+
+def list_unless_asked(context: click.Context, list_: click.Command, as_json: bool) -> None:
+    """Let a group list what it has where none of its commands was named.
+
+    Raises
+    ------
+    click.UsageError
+        Of a command that was named, `--json` stands before it, where it means nothing.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_, as_json=as_json)
+    elif as_json:
+        name = f"{context.info_name} {context.invoked_subcommand}"
+        raise click.UsageError(f"--json stands behind the command: localai {name} --json", context)

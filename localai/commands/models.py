@@ -15,7 +15,7 @@ from localai.catalog import default_model, inventory, names
 from localai.catalog.fit_check import whole_memory
 from localai.catalog.gguf.parts import load_path
 from localai.catalog.gguf_models import on_disk
-from localai.commands.click_ext import group, option
+from localai.commands.click_ext import group, list_unless_asked, option
 from localai.engines.registry import ENGINES, engines, models_for
 from localai.errors import UnknownModel
 from localai.formats.text import clip, shown
@@ -44,8 +44,7 @@ _KINDS = click.Choice([role for row in ENGINES.values() for role in row.roles])
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> None:
     """Show, fetch and remove models, and choose the one that is used."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_, as_json=as_json)
+    list_unless_asked(context, list_, as_json)
 
 
 @models.command("list", epilog="\b\nExamples:\n  localai models list --json | jq -r '.[].name'")
@@ -105,14 +104,17 @@ def pull(console: Console, name: str, kind: str | None, offline: bool, quiet: bo
 def show(console: Console, name: str, as_json: bool) -> None:
     """Show what a model's file says of it, and the memory that it will need, about.
 
+    Of a model that is no GGUF file (hearing, voices, pictures): what is known of it.
+
     `localai ps` shows what a loaded model has in memory at that time.
     """
-    facts = inventory.facts(name, _path(name))
+    facts = _facts(name)
     if as_json:
         console.write_json(facts)
         return
-    context = min(facts["context"] or inventory.CONTEXT, inventory.CONTEXT)
-    facts["memory"] = f"{facts['memory']:,}, about, with a context of {context:,} tokens"
+    if "architecture" in facts:
+        context = min(facts["context"] or inventory.CONTEXT, inventory.CONTEXT)
+        facts["memory"] = f"{facts['memory']:,}, about, with a context of {context:,} tokens"
     for line in table(("", ""), [(key, _said(value)) for key, value in facts.items()])[1:]:
         console.write_line(line)
 
@@ -171,6 +173,17 @@ def _removed(name: str) -> int:
     if not known:
         raise unknown
     return 0
+
+
+def _facts(name: str) -> dict[str, Any]:
+    """Return what is known of a model: by its GGUF file, else by the tables of the other kinds."""
+    try:
+        return inventory.facts(name, _path(name))
+    except UnknownModel:
+        others = (entry for entry in _known() if entry.kind not in engines()["text"].roles)
+        if (entry := next((each for each in others if each.name == name), None)) is None:
+            raise
+        return entry.to_json()
 
 
 def _path(name: str) -> Path:

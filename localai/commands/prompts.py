@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from localai.commands.click_ext import group, option
+from localai.commands.click_ext import group, list_unless_asked, option
 from localai.formats.text import one_line
 from localai.prompts import files as files
 from localai.terminal.console import Console
@@ -38,8 +38,7 @@ def prompts(context: click.Context, as_json: bool) -> None:
     A prompt file holds a task that is needed again and again; `localai ask -p NAME` does it.
     Files in your own folder stand before the shipped ones.
     """
-    if context.invoked_subcommand is None:
-        context.invoke(list_, as_json=as_json)
+    list_unless_asked(context, list_, as_json)
 
 
 @prompts.command(

@@ -6,7 +6,7 @@ import click
 
 from localai.chat import export, session_store
 from localai.chat.slash import storage
-from localai.commands.click_ext import group, option
+from localai.commands.click_ext import group, list_unless_asked, option
 from localai.terminal.console import Console
 from localai.terminal.table import table
 
@@ -33,8 +33,7 @@ def sessions(context: click.Context, as_json: bool) -> None:
 
     `localai chat --session NAME` goes on with one.
     """
-    if context.invoked_subcommand is None:
-        context.invoke(list_, as_json=as_json)
+    list_unless_asked(context, list_, as_json)
 
 
 @sessions.command("list", epilog="\b\nExamples:\n  localai sessions list --json | jq '.[].name'")

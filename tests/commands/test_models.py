@@ -332,3 +332,19 @@ def test_show_says_what_the_file_says(tmp_path: Path) -> None:
     assert json.loads(run("models", "show", str(hostile), "--json").out)["name"]
     (tmp_path / "damaged.gguf").write_bytes(b"GGUF" + bytes(100))
     refused(run("models", "show", str(tmp_path / "damaged.gguf")), 3, "damaged.gguf")
+
+
+@pytest.mark.parametrize("name, kind", [("small", "hear"), ("sd-turbo", "image"), ("en_US-joe-medium", "speak")])  # fmt: skip
+def test_models_of_every_kind_that_is_listed_are_shown(name: str, kind: str) -> None:
+    listed = {each["name"]: each for each in run("models", "--json").json}
+    shown = run("models", "show", name, "--json").json
+    assert shown == listed[name] and shown["kind"] == kind
+    assert f"kind        {kind}" in run("models", "show", name).out
+
+
+@pytest.mark.parametrize("group", ["models", "prompts", "characters", "sessions"])
+def test_json_before_a_command_is_refused_where_it_would_mean_nothing(group: str) -> None:
+    refused = run(group, "--json", "list")
+    assert refused.code == 2 and f"localai {group} list --json" in refused.err
+    assert isinstance(run(group, "--json").json, list)
+    assert isinstance(run(group, "list", "--json").json, list)

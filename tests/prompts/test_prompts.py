@@ -24,6 +24,7 @@ from localai.errors import BadInput, LocalaiError
 from localai.prompts import files
 from localai.terminal.console import Console
 from tests.conftest import Ran, ask
+from tests.conftest import run as localai
 
 FULL = """\
 ---
@@ -502,3 +503,13 @@ def test_a_grammar_excludes_the_other_forms(tmp_path: Path) -> None:
     text = "---\ndescription: x\nregex: a\ngrammar: 'root ::= \"a\"'\n---\n"
     with pytest.raises(BadInput, match="`regex` and `grammar` exclude each other"):
         files.parse(text, tmp_path / "p.md")
+
+
+@pytest.mark.parametrize("kind, ending", [("prompts", ".md"), ("characters", ".yaml")])
+def test_a_new_file_is_called_as_it_was_asked_for_with_its_ending_or_without(
+    home: Path, kind: str, ending: str
+) -> None:
+    (path,) = localai(kind, "new", f"haiku{ending}").out.splitlines()
+    assert Path(path).name == f"haiku{ending}"
+    assert localai(kind, "show", "haiku").code == 0
+    assert localai(kind, "new", "haiku").code == 2, "it is there"

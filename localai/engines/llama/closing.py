@@ -108,6 +108,7 @@ class BudgetWatch:
         self._way: list[int] | None = None  # from where the answer stood when it was looked at
         self._known_at = 0  # tokens left then
         self._first = _FIRST  # looks that are taken at each token
+        self._circles = False  # ways in this form are not to be believed
         self._rise = _RISE  # tokens by which the way has grown from one look to another, at most
 
     def instead(
@@ -132,8 +133,9 @@ class BudgetWatch:
         spare = left - 1 - len(after) if after is not None else -1
         if spare < 0:
             here = self._way if self._known_at == left else way_to_end(matcher, tables, most)
+            short = len(here) if here is not None else left + 1
             # A way that was not found may be there: only near the end is the known one taken.
-            if here is not None and len(here) <= left and (after or left <= len(here) + _NEAR):
+            if short <= left and (left <= short + _NEAR or (after and self._ends(ahead, tables))):
                 return here
             self._look_at = left - 1 - (left // 2) // _LOOKS
         else:
@@ -144,6 +146,13 @@ class BudgetWatch:
             self._first = max(0, self._first - 1)
         self._way, self._known_at = after, left - 1
         return None
+
+    def _ends(self, matcher: LLMatcher, tables: TokenTables) -> bool:
+        """Whether a way that is too long leads to an end; in some forms it goes in a circle."""
+        if not self._circles:
+            way = way_to_end(matcher, tables, _ENDLESS)
+            self._circles = way is None or len(way) > _ENDLESS
+        return not self._circles
 
     def _note(self, way: list[int], left: int) -> None:
         """Take how far the way has grown since the last look."""
