@@ -12,6 +12,7 @@ from localai.errors import LocalaiError
 from localai.formats.text import one_line, shown
 from localai.media.drawing import PreviewFrame
 from localai.terminal.console import Console
+from localai.terminal.output_file import check_reader
 from localai.terminal.pictures import LivePicture, can_show, show
 from localai.terminal.progress import ProgressLine
 from localai.types import Event, Notice, Progress
@@ -45,12 +46,19 @@ class DrawingView:
         self._told: set[str] = set()
 
     def follow(self, events: Iterable[Event], label: str = "drawing") -> list[PictureFile]:
-        """Show the events of one drawing; return its pictures."""
+        """Show the events of one drawing; return its pictures.
+
+        Raises
+        ------
+        ClosedPipe
+            Whoever read stdout has left.
+        """
         found = []
         with ExitStack() as open_:
             line = open_.enter_context(ProgressLine(self._console, label, "steps"))
             live = open_.enter_context(LivePicture(self._console)) if self.shows else None
             for event in events:
+                check_reader(self._console.stdout)
                 match event:
                     case Progress("working", done, total):
                         if total:

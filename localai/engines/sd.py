@@ -105,19 +105,17 @@ class SdEngine(SerialEngine):
             yield Notice(text)
         for number in range(request.pictures):
             began = time.monotonic()
-            image = self._draw(call.id, plan, number)
-            image = self._enlarged(request, image)
-            parameters = plan.parameters(number)
+            image = self._enlarged(request, self._draw(call.id, plan, number))
             path = partial_result(Path(request.folder), number)
-            _write(image, path, plan, number)
-            yield Drawn(
-                number,
-                image.width,
-                image.height,
-                round(time.monotonic() - began, 3),
-                render(parameters),
-            )
-            yield FileReady(str(path), number, plan.seed(number))
+            try:
+                _write(image, path, plan, number)
+                seconds = round(time.monotonic() - began, 3)
+                text = render(plan.parameters(number))
+                yield Drawn(number, image.width, image.height, seconds, text)
+            except BaseException:  # also where nobody wants the file any more
+                path.unlink(missing_ok=True)
+                raise
+            yield FileReady(str(path), number, plan.seed(number))  # it is the worker's from here on
 
     def close(self) -> None:
         """End, and give the memory back, unless a picture is being drawn."""
@@ -247,7 +245,6 @@ def _write(image: RawImage, path: Path, plan: DrawPlan, number: int) -> None:
     try:
         save(picture, path, plan.request.format, plan.parameters(number))
     except OSError as error:
-        path.unlink(missing_ok=True)
         why = error.strerror or str(error)
         raise LocalaiError(
             f"the picture cannot be written to {shown(path.parent)}: {why}", "make room there"

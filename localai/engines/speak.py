@@ -50,13 +50,12 @@ class SpeakEngine(SerialEngine):
         path = partial_result(Path(request.folder), 0)
         try:
             self._voice.speak(request, path, cancelled)
-            if path.exists() and not cancelled():
-                yield FileReady(str(path), seed=request.seed)
-                return
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        if not request.aloud:
+        if path.exists() and not cancelled():
+            yield FileReady(str(path), seed=request.seed)  # it is the worker's from here on
+        else:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:

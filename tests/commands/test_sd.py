@@ -19,7 +19,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, Ran, command, ours, run, until
+from tests.conftest import ROOT, Ran, command, ours, run, settled, until
 from tests.support.draw_models import (
     joined,
     lora,
@@ -380,6 +380,20 @@ def workers(home: Path) -> list[psutil.Process]:
     return found
 
 
+def test_pictures_that_come_fast_leave_nothing_unnamed_after_ctrl_c(warm: Path) -> None:
+    """The model stays loaded: what nobody takes any more, its worker removes."""
+    for number in range(3):
+        running = Running("red", "--count", "50", "--seed", "1", "-o", f"{number}-{{seed}}.png")
+        until(lambda found=running: found.out)  # type: ignore[misc]
+        running.process.send_signal(signal.SIGINT)
+        code, err = running.end()
+        assert code == 130 and "Traceback" not in err
+        until(lambda: settled(warm))
+        named = [name for name in os.listdir() if name.startswith(f"{number}-")]
+        assert 0 < len(named) < 50
+        assert not [name for name in os.listdir() if name.startswith(".")]
+
+
 @pytest.mark.usefixtures("warmth")
 def test_ctrl_c_keeps_what_is_finished_and_frees_the_device(home: Path) -> None:
     running = Running("a blue car", *SLOW)
@@ -419,7 +433,24 @@ def test_a_killed_worker_is_told_in_a_sentence(home: Path) -> None:
     assert run(*TINY, "red", "--seed", "5").out == "red-5.png\n"
 
 
-def test_a_closed_pipe_ends_the_drawing(warm: Path) -> None:
+@pytest.mark.usefixtures("warmth")
+def test_a_closed_pipe_ends_the_drawing(home: Path) -> None:
+    with subprocess.Popen(
+        command(*TINY, "a blue car", *SLOW),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == b"1.png\n"
+        process.stdout.close()  # in the middle of the second, which nobody is to wait for
+        assert process.wait(60) == 141
+        assert process.stderr.read() == b""
+    until(lambda: not workers(home), 10)
+    assert os.listdir() == ["1.png"]
+
+
+def test_a_killed_command_ends_the_drawing(warm: Path) -> None:
     running = Running("a blue car", *SLOW)
     until(lambda: running.out == b"1.png\n")
     running.process.kill()

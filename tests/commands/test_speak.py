@@ -8,15 +8,20 @@ import os
 import random
 import subprocess
 import wave
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from localai.catalog.voices import PIPER, VoiceModels
+from localai.engines import speak
+from localai.engines.base import Call
 from localai.engines.speak_piper import PiperVoice, read_config
 from localai.errors import BadModel, EngineMissing, LocalaiError, UnknownModel
+from localai.media.speech import SpeakRequest
+from localai.types import Event, FileReady, ModelSpec
 from tests.conftest import ROOT, command, run
 from tests.support import piper_voice
 
@@ -319,3 +324,29 @@ def test_a_reader_who_leaves_ends_it() -> None:
     done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, cwd=ROOT,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
     assert done.stderr == b""
+
+
+def test_a_file_that_was_told_of_is_the_clients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be reading it: the engine, whose request ends then, has no part in it any more."""
+
+    class Writes:
+        def speak(self, request: SpeakRequest, path: Path, cancelled: object) -> None:
+            path.write_bytes(b"RIFF")
+
+        def close(self) -> None:
+            """Do nothing."""
+
+    monkeypatch.setattr(speak, "_voice", lambda spec: Writes())
+    engine = speak.SpeakEngine(ModelSpec("speak", ("any",)), lambda events: None)
+    try:
+        call = Call("1", "", SpeakRequest("hello", str(tmp_path)))
+        events = cast(Generator[Event], engine.run(call, lambda: False))
+        assert isinstance(told := next(events), FileReady)
+        events.close()
+        assert Path(told.path).read_bytes() == b"RIFF"
+        assert not list(engine.run(call, lambda: True)), "nobody wants the second"
+        assert [str(each) for each in tmp_path.iterdir()] == [told.path]
+    finally:
+        engine.close()

@@ -14,7 +14,9 @@ from localai.errors import BadInput, BadModel, LocalaiError
 from localai.media.drawing import DrawRequest, InitImage, LoraUse
 from localai.media.generation_parameters import parse
 from localai.pool.client import DedicatedClient
+from localai.system.files import adopt
 from localai.tiny import draw_model
+from localai.types import FileReady
 from tests.support.draw_models import (
     Result,
     client,
@@ -368,3 +370,16 @@ def test_the_row_knows_what_the_engine_says() -> None:
     row = registry.ENGINES["image"]
     assert {"vae", "vram"} <= set(row.identity)
     assert set(registry.event_types("image")) >= {"Drawn", "PreviewFrame", "FileReady", "Notice"}
+
+
+def test_a_picture_that_nobody_waits_for_leaves_no_file(client: Any, tmp_path: Path) -> None:
+    """It is finished after its request was cancelled: nobody was told of its file."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for _ in range(3):
+        events = client.ask(DrawRequest("red", folder=str(tmp_path), seed=1, pictures=50))
+        first = next(event for event in events if isinstance(event, FileReady))
+        events.close()
+        adopt(Path(first.path), tmp_path / "first.png", overwrite=True)
+        draw(client, other)  # its turn comes when the first has ended
+        assert [each.name for each in tmp_path.glob("*.*")] == ["first.png"]
