@@ -14,7 +14,7 @@ from localai.errors import LocalaiError
 from localai.formats.text import shown
 from localai.system.files import atomic_create, move_without_replacing
 
-# What cameras and programs write beside a picture, by its stem; `.xmp` also by its whole name.
+# What cameras and programs write beside a picture, by its stem or its whole name, in either case.
 _BESIDE: Final = (".xmp", ".txt", ".caption", ".json", ".aae", ".mov", ".pp3")
 
 
@@ -35,24 +35,59 @@ class Renaming(NamedTuple):
         return f"{shown(picture.old)} -> {shown(picture.new.name)}"
 
 
+class _Folder:
+    """The files of a folder by their stems, as they were when it was looked at."""
+
+    def __init__(self, path: Path) -> None:
+        self._endings: dict[str, list[str]] = {}
+        try:
+            with os.scandir(path) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_file())
+        except OSError:  # it may be searched and not listed: then nothing is known of it
+            names = []
+        for name in names:
+            stem, ending = os.path.splitext(name)
+            self._endings.setdefault(stem, []).append(ending)
+
+    def endings(self, picture: Path) -> list[str]:
+        """Return what follows the picture's stem in the names of what belongs to it alone.
+
+        What goes by the stem belongs to all files that have it: a raw file's edits do not go with
+        its JPEG.
+        """
+        found = [
+            picture.suffix + ending
+            for ending in self._endings.get(picture.name, ())
+            if picture.suffix and ending.lower() in _BESIDE
+        ]
+        others = [each for each in self._endings.get(picture.stem, ()) if each != picture.suffix]
+        if all(ending.lower() in _BESIDE for ending in others):
+            found += others
+        return found
+
+
 class Planner:
     """Gives pictures names that nothing has, in the order in which they come."""
 
     def __init__(self) -> None:
         self._taken: set[Path] = set()
+        self._folders: dict[Path, _Folder] = {}
 
     def plan(self, picture: Path, stem: str) -> Renaming | None:
         """Return how a picture gets a name; None: it has it already.
 
         Folder and ending stay. Where a name is taken, `-2`, `-3` and so on are tried.
         """
+        if picture.parent not in self._folders:
+            self._folders[picture.parent] = _Folder(picture.parent)
+        own = self._folders[picture.parent].endings(picture)
         for number in range(1, 10_000):
             wanted = stem if number == 1 else f"{stem}-{number}"
             if wanted == picture.stem:
                 return None
-            moves = (
-                Move(picture, picture.with_name(wanted + picture.suffix)),
-                *_beside(picture, wanted),
+            moves = tuple(
+                Move(picture.with_name(picture.stem + ending), picture.with_name(wanted + ending))
+                for ending in (picture.suffix, *own)
             )
             if not any(move.new in self._taken or os.path.lexists(move.new) for move in moves):
                 self._taken.update(move.new for move in moves)
@@ -60,17 +95,6 @@ class Planner:
         raise LocalaiError(
             f"there is no free name for {shown(picture)}", "empty the folder a little"
         )
-
-
-def _beside(picture: Path, stem: str) -> Iterator[Move]:
-    """Yield the moves of what lies beside a picture and belongs to it alone."""
-    whole = picture.with_name(f"{picture.name}.xmp")
-    if whole.exists():
-        yield Move(whole, picture.with_name(f"{stem}{picture.suffix}.xmp"))
-    for ending in _BESIDE:
-        other = picture.with_suffix(ending)
-        if other != picture and other.is_file():
-            yield Move(other, picture.with_name(stem + ending))
 
 
 def write_undo(renamings: Sequence[Renaming], folder: Path) -> Path:

@@ -37,7 +37,10 @@ def expand(names: Sequence[str], *, recursive: bool, allow_url: bool) -> list[Pi
     found = [each for name in names for each in _expanded(name, recursive, allow_url)]
     if sum(each.name == "-" for each in found) > 1:
         raise BadInput("stdin can be read only once", "name - once")
-    return list({str(each.path or each.name): each for each in found}.values())
+    by_place: dict[str, PictureSource] = {}
+    for each in found:
+        by_place.setdefault(os.path.abspath(each.path) if each.path else each.name, each)
+    return list(by_place.values())
 
 
 def _expanded(name: str, recursive: bool, allow_url: bool) -> Iterator[PictureSource]:

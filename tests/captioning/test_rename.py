@@ -74,6 +74,52 @@ def test_what_lies_beside_a_picture_goes_with_it(tmp_path: Path) -> None:
     assert tree(pictures) == before
 
 
+BESIDE = {
+    # what lies in a folder: what is renamed of it, with IMG_2.JPG
+    "endings in upper case": (
+        ("IMG_2.AAE", "IMG_2.MOV", "IMG_2.Xmp"),
+        ("fox.AAE", "fox.MOV", "fox.Xmp"),
+    ),
+    "by the whole name": (
+        ("IMG_2.JPG.json", "IMG_2.JPG.XMP", "IMG_2.PNG.json"),
+        ("fox.JPG.json", "fox.JPG.XMP", "IMG_2.PNG.json"),
+    ),
+    "of a raw file as well": (("IMG_2.CR2", "IMG_2.xmp"), ("IMG_2.CR2", "IMG_2.xmp")),
+    "of another picture, and its own": (
+        ("IMG_2.png", "IMG_2.txt", "IMG_2.JPG.txt"),
+        ("IMG_2.png", "IMG_2.txt", "fox.JPG.txt"),
+    ),
+    "nothing of it": (
+        ("IMG_2", "IMG_22.xmp", "img_2.xmp", "IMG_2-edited.xmp"),
+        ("IMG_2", "IMG_22.xmp", "img_2.xmp", "IMG_2-edited.xmp"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_what_belongs_to_another_file_too_stays(case: str, tmp_path: Path) -> None:
+    pictures = tmp_path / "p"
+    pictures.mkdir()
+    there, after = BESIDE[case]
+    before = fill(pictures, "IMG_2.JPG", *there)
+    planned = plan(pictures, {"IMG_2.JPG": "fox"})
+    script = write_undo(planned, tmp_path)
+    assert [error for _, error in apply(planned)] == [None]
+    assert tree(pictures) == {
+        "fox.JPG": "was IMG_2.JPG",
+        **{new: f"was {old}" for old, new in zip(there, after, strict=True)},
+    }
+    undo(script)
+    assert tree(pictures) == before
+
+
+def test_pictures_of_one_stem_are_renamed_and_what_they_share_stays(tmp_path: Path) -> None:
+    fill(tmp_path, "IMG_1.png", "IMG_1.bmp", "IMG_1.txt")
+    planned = plan(tmp_path, {"IMG_1.png": "fox", "IMG_1.bmp": "fox"})
+    assert [error for _, error in apply(planned)] == [None, None]
+    assert set(tree(tmp_path)) == {"fox.png", "fox.bmp", "IMG_1.txt"}
+
+
 def test_a_picture_that_has_its_name_stays(tmp_path: Path) -> None:
     fill(tmp_path, "red-fox.jpg")
     assert Planner().plan(tmp_path / "red-fox.jpg", "red-fox") is None
