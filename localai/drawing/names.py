@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from localai.errors import BadInput
 from localai.formats.text import nearest, shown
-from localai.media.drawing import PictureFormat
+from localai.media.drawing import PictureFormat, Planned
 from localai.system.files import expanded
 
 _LONGEST: Final = 60  # characters of a prompt in a name
 _SUFFIXES: Final[dict[str, PictureFormat]] = {
     ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp",
 }  # fmt: skip
-_FIELDS: Final = ("slug", "seed", "i", "model", "date", "time", "width", "height", "steps")
+_PLANNED: Final = ("width", "height", "steps")  # which the engine decides, where nobody said
+_FIELDS: Final = ("slug", "seed", "i", "model", "date", "time", *_PLANNED)
+_VARIES: Final = re.compile(r"\{(?:i|seed)\}|%0?[0-9]?d")  # from picture to picture
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 _COUNTER: Final = re.compile(r"%(0?[0-9]?)d")
 
@@ -30,6 +31,7 @@ class PictureName(NamedTuple):
     seed: int
     number: int  # among all pictures of the command, from 1
     model: str = ""
+    planned: Planned | None = None  # None: not known yet
 
 
 def slug(prompt: str) -> str:
@@ -76,9 +78,9 @@ class OutputNames:
         suffix = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}[self.format]
         self._pattern = path / f"{{slug}}-{{seed}}{suffix}" if folder else path
         self._check(str(self._pattern))
-        varied = _FIELD.search(self._pattern.name) or _COUNTER.search(self._pattern.name)
-        self._numbered = count > 1 and not varied
+        self._numbered = count > 1 and not _VARIES.search(str(self._pattern))
         self._now = datetime.now()
+        self.given: set[Path] = set()  # names that pictures have got by now
 
     @staticmethod
     def _check(pattern: str) -> None:
@@ -96,16 +98,14 @@ class OutputNames:
             fixed = fixed.parent
         return fixed
 
-    def path(self, about: PictureName, parameters: Mapping[str, str] | None = None) -> Path:
-        """Return the file for a picture.
+    @property
+    def needs_plan(self) -> bool:
+        """Whether a name is known only when the engine has decided what was left open."""
+        return not set(_PLANNED).isdisjoint(_FIELD.findall(str(self._pattern)))
 
-        Parameters
-        ----------
-        parameters : mapping or None
-            Settings of the finished picture, for `{steps}`, `{width}` and `{height}`.
-        """
-        settings = parameters or {}
-        width, _, height = settings.get("Size", "x").partition("x")
+    def path(self, about: PictureName) -> Path:
+        """Return the file for a picture; what it needs of the plan must be known."""
+        planned = about.planned
         values = {
             "slug": slug(about.prompt),
             "seed": str(about.seed),
@@ -113,9 +113,9 @@ class OutputNames:
             "model": slug(Path(about.model).stem),
             "date": self._now.strftime("%Y-%m-%d"),
             "time": self._now.strftime("%H%M%S"),
-            "width": width,
-            "height": height,
-            "steps": settings.get("Steps", ""),
+            "width": str(planned.width) if planned else "",
+            "height": str(planned.height) if planned else "",
+            "steps": str(planned.steps) if planned else "",
         }
         text = _FIELD.sub(lambda match: values[match[1]], str(self._pattern))
         text = _COUNTER.sub(lambda match: f"{about.number:{match[1]}d}", text)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from localai import __version__
 from localai.catalog.diffusion import bundles
 from localai.errors import BadInput
-from localai.media.drawing import DrawRequest, InitImage, LoraUse, PictureFormat
+from localai.media.drawing import SEEDS, DrawRequest, InitImage, LoraUse, PictureFormat
 
 ASPECTS: Final = {
     "square": (1, 1),
@@ -45,7 +45,7 @@ class DrawOptions(NamedTuple):
 
 def random_seed() -> int:
     """Return a seed of 32 bits."""
-    return secrets.randbelow(1 << 32)
+    return secrets.randbelow(SEEDS)
 
 
 def size_of(text: str) -> tuple[int, int]:

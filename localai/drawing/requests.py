@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 from localai.catalog.diffusion import bundles
 from localai.drawing.options import DrawOptions, random_seed, request_for
 from localai.drawing.prompts import filled, has_wildcards, without_loras
 from localai.errors import BadInput
 from localai.formats.text import shown
-from localai.media.drawing import DrawRequest, PictureFormat
+from localai.media.drawing import SEEDS, DrawRequest, PictureFormat
 from localai.media.generation_parameters import GenerationParameters
-
-_SEEDS: Final = 1 << 32
 
 
 def requests(
@@ -36,7 +33,7 @@ def requests(
     seed = random_seed() if options.seed is None else options.seed
     each = has_wildcards(prompt)
     for number in range(options.pictures if each else 1):
-        own = (seed + number) % _SEEDS
+        own = (seed + number) % SEEDS
         text, loras = without_loras(filled(prompt, own) if each else prompt)
         asked = options._replace(
             seed=own, loras=(*options.loras, *loras), pictures=1 if each else options.pictures

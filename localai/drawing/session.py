@@ -13,7 +13,7 @@ from typing import NamedTuple
 from localai.drawing.names import OutputNames, PictureName
 from localai.errors import BadInput, LocalaiError
 from localai.formats.text import shown
-from localai.media.drawing import Drawn, DrawRequest
+from localai.media.drawing import Drawn, DrawRequest, Planned
 from localai.media.generation_parameters import GenerationParameters, parse
 from localai.pool.engine_client import EngineClient
 from localai.system.files import adopt
@@ -49,19 +49,25 @@ class Drawing:
     ) -> None:
         self._request, self._names = request, names
         self._before, self._overwrite = before, overwrite
-        self._check()
+        self._planned: Planned | None = None
+        if not names.needs_plan:
+            self._check()
 
-    def _name(self, number: int, seed: int) -> PictureName:
+    def _path(self, number: int) -> Path:
         request = self._request
-        return PictureName(request.prompt, seed, self._before + number + 1, request.model)
+        seed, place = request.seed_of(number), self._before + number + 1
+        return self._names.path(
+            PictureName(request.prompt, seed, place, request.model, self._planned)
+        )
 
     def _check(self) -> None:
         """Refuse before anything is drawn what would be in the way at the end."""
-        if self._overwrite:
-            return
         for number in range(self._request.pictures):
-            path = self._names.path(self._name(number, self._request.seed + number))
-            if path.exists():
+            path = self._path(number)
+            if path in self._names.given:
+                what = f"{shown(path)} holds another picture of this command"
+                raise BadInput(what, "-o with {i} in it numbers them")
+            if path.exists() and not self._overwrite:
                 raise BadInput(
                     f"{shown(path)} exists already", "use --force to overwrite it, or another seed"
                 )
@@ -73,11 +79,17 @@ class Drawing:
         ------
         LocalaiError
             The engine failed, or a file cannot be written; pictures before it stay.
+        BadInput
+            A name that the engine's plan is a part of is taken; nothing is drawn.
         """
         drawn: Drawn | None = None
         with closing(engine.ask(self._request, files)) as events:
             for event in events:
-                if isinstance(event, Drawn):
+                if isinstance(event, Planned):
+                    self._planned = event
+                    if self._names.needs_plan:
+                        self._check()
+                elif isinstance(event, Drawn):
                     drawn = event
                 elif isinstance(event, FileReady):
                     assert drawn is not None
@@ -86,9 +98,7 @@ class Drawing:
                     yield event
 
     def _adopted(self, ready: FileReady, drawn: Drawn) -> PictureFile:
-        parameters = parse(drawn.parameters)
-        seed = ready.seed or 0
-        path = self._names.path(self._name(ready.number, seed), parameters.settings)
+        path = self._path(ready.number)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             adopt(Path(ready.path), path, overwrite=self._overwrite)
@@ -97,4 +107,7 @@ class Drawing:
         except OSError as error:
             why = error.strerror or str(error)
             raise LocalaiError(f"{shown(path)} cannot be written: {why}") from None
-        return PictureFile(path, seed, drawn.width, drawn.height, drawn.seconds, parameters)
+        self._names.given.add(path)
+        seed = self._request.seed_of(ready.number)
+        size = (drawn.width, drawn.height)
+        return PictureFile(path, seed, *size, drawn.seconds, parse(drawn.parameters))

@@ -97,7 +97,11 @@ ENGINES: dict[str, EngineKind] = {
     "image": EngineKind(
         engine="localai.engines.sd:SdEngine",
         request="localai.media.drawing:DrawRequest",
-        events=("localai.media.drawing:PreviewFrame", "localai.media.drawing:Drawn"),
+        events=(
+            "localai.media.drawing:Planned",
+            "localai.media.drawing:PreviewFrame",
+            "localai.media.drawing:Drawn",
+        ),
         files=("*.gguf", "*.safetensors", "*/"),
         identity=("gpu_layers", "vae", "vram"),
         hints=("threads",),

@@ -21,7 +21,7 @@ from localai.engines.sd_memory import GIB, MemoryLayout, PartSizes, layout
 from localai.engines.sd_request import DrawPlan, plan_of
 from localai.errors import BadInput, BadModel, LocalaiError
 from localai.formats.text import shown
-from localai.media.drawing import Drawn, DrawRequest, PreviewFrame
+from localai.media.drawing import Drawn, DrawRequest, Planned, PreviewFrame
 from localai.media.generation_parameters import render
 from localai.media.picture_metadata import save
 from localai.system.cpus import physical_cores
@@ -101,6 +101,8 @@ class SdEngine(SerialEngine):
         plan = plan_of(request, self.family, call.files)
         if request.init is not None and not self._encodes:
             raise BadInput("this model's VAE cannot read pictures", "leave --init out")
+        scale = request.upscale
+        yield Planned(plan.width * scale, plan.height * scale, plan.steps)
         for text in (*plan.notices, *self._notices(request)):
             yield Notice(text)
         for number in range(request.pictures):
@@ -115,7 +117,8 @@ class SdEngine(SerialEngine):
             except BaseException:  # also where nobody wants the file any more
                 path.unlink(missing_ok=True)
                 raise
-            yield FileReady(str(path), number, plan.seed(number))  # it is the worker's from here on
+            # From here on it is the worker's to remove.
+            yield FileReady(str(path), number, request.seed_of(number))
 
     def close(self) -> None:
         """End, and give the memory back, unless a picture is being drawn."""
@@ -138,7 +141,7 @@ class SdEngine(SerialEngine):
             height=plan.height,
             steps=plan.steps,
             cfg=plan.cfg,
-            seed=plan.seed(number),
+            seed=request.seed_of(number),
             sampler=plan.sampler,
             scheduler=request.scheduler,
             clip_skip=request.clip_skip,

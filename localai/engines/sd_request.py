@@ -14,6 +14,7 @@ from localai.media.drawing import (
     MOST_SIDE,
     SAMPLERS,
     SCHEDULERS,
+    SEEDS,
     DrawRequest,
     InitImage,
 )
@@ -27,7 +28,6 @@ from localai.media.pictures import decode_picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_SEEDS: Final = 1 << 32
 _MOST_STEPS: Final = 1000
 
 
@@ -48,10 +48,6 @@ class DrawPlan(NamedTuple):
         """Return the prompt as the library gets it."""
         return self.request.prompt
 
-    def seed(self, number: int) -> int:
-        """Return the seed of one of the pictures."""
-        return (self.request.seed + number) % _SEEDS
-
     def parameters(self, number: int) -> GenerationParameters:
         """Return what the picture says of how it was made; no path is in it."""
         request = self.request
@@ -60,7 +56,7 @@ class DrawPlan(NamedTuple):
             "Sampler": sampler_title(self.sampler),
             "Schedule type": scheduler_title(request.scheduler) if request.scheduler else "",
             "CFG scale": f"{self.cfg:g}",
-            "Seed": str(self.seed(number)),
+            "Seed": str(request.seed_of(number)),
             "Size": f"{self.width}x{self.height}",
             "Model": request.model,
             "Denoising strength": f"{request.strength:g}" if request.init else "",
@@ -131,7 +127,7 @@ def _check(request: DrawRequest) -> None:
         ("strength", request.strength, 0, 1),
         ("upscale", request.upscale, 1, 8),
         ("clip skip", request.clip_skip, 1, 12),
-        ("seed", request.seed, 0, _SEEDS - 1),
+        ("seed", request.seed, 0, SEEDS - 1),
     ):
         if value is not None and not low <= value <= high:
             raise BadInput(f"{name} is {value:g}; it goes from {low} to {high}")

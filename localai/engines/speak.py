@@ -54,7 +54,7 @@ class SpeakEngine(SerialEngine):
             path.unlink(missing_ok=True)
             raise
         if path.exists() and not cancelled():
-            yield FileReady(str(path), seed=request.seed)  # it is the worker's from here on
+            yield FileReady(str(path), seed=request.seed)  # from here on the worker's to remove
         else:
             path.unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ SCHEDULERS = (
     "kl_optimal", "lcm", "bong_tangent",
 )  # fmt: skip
 """Of stable-diffusion.cpp, in the order of its `scheduler_t`."""
+SEEDS = 1 << 32  # there are so many
 MOST_SIDE = 8192  # pixels
 MOST_PIXELS = 1 << 26  # 64 megapixels: nothing draws more, and a slip should not take all memory
 
@@ -64,6 +65,18 @@ class DrawRequest(NamedTuple):
     version: str = ""
     preview: bool = False  # small pictures on the way
     interactive: bool = True
+
+    def seed_of(self, number: int) -> int:
+        """Return the seed of one of the pictures."""
+        return (self.seed + number) % SEEDS
+
+
+class Planned(NamedTuple):
+    """What was left open in a request is decided; it comes before anything is drawn."""
+
+    width: int  # of the finished pictures, enlarged
+    height: int
+    steps: int
 
 
 class PreviewFrame(NamedTuple):

@@ -214,6 +214,29 @@ def test_count_and_patterns() -> None:
     )
 
 
+def test_several_pictures_are_several_files(home: Path) -> None:
+    for pattern, names in (
+        ("{model}.png", ["tiny-1.png", "tiny-2.png", "tiny-3.png"]),
+        ("{slug}/x.png", ["red/x-1.png", "red/x-2.png", "red/x-3.png"]),
+    ):
+        done = run(*TINY, "red", "--count", "3", "--seed", "4294967294", "--force", "-o", pattern)
+        assert (done.code, done.out.splitlines()) == (0, names)
+        assert len({Path(name).read_bytes() for name in names}) == 3
+    done = run(*TINY, "--seed", "5", "--force", "-o", "{seed}.png", stdin="red\nblue\n")
+    assert (done.code, done.out) == (6, "5.png\n") and "another picture" in done.err
+    assert nearest_colour(mean(Path("5.png"))) == "red"
+
+
+def test_names_hold_the_size_that_a_picture_has() -> None:
+    pattern = ("-o", "{width}x{height}-{steps}-{i}.png")
+    done = run(*TINY, "red", "--upscale", "2", "--size", "64x48", "--seed", "1", *pattern)
+    assert done.out == "128x96-4-1.png\n" and size_of(Path("128x96-4-1.png")) == (128, 96)
+    Path("64x64-4-2.png").write_text("mine")
+    refused(run(*TINY, "red", "--count", "2", "--seed", "1", *pattern), 2, "64x64-4-2.png exists")
+    assert sorted(os.listdir()) == ["128x96-4-1.png", "64x64-4-2.png"], "nothing was drawn"
+    assert Path("64x64-4-2.png").read_text() == "mine"
+
+
 def test_nothing_is_overwritten_unasked() -> None:
     Path("red-1.png").write_text("mine")
     refused(run(*TINY, "red", "--seed", "1"), 2, "red-1.png exists", "--force")

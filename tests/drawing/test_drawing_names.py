@@ -8,6 +8,7 @@ import pytest
 
 from localai.drawing.names import OutputNames, PictureName, slug
 from localai.errors import BadInput
+from localai.media.drawing import Planned
 
 FOX = PictureName("A red fox!", 5, 1, "tiny")
 
@@ -46,8 +47,26 @@ def test_folders_files_and_patterns(tmp_path: Path) -> None:
     assert names.path(FOX._replace(number=2)) == Path("a/tiny/002-5-a-red-fox.webp")
     assert names.folder == Path("a") and names.format == "webp"
     sized = OutputNames("{width}x{height}-{steps}.png", 1)
-    assert sized.path(FOX, {"Size": "64x48", "Steps": "4"}) == Path("64x48-4.png")
+    assert sized.needs_plan and not names.needs_plan
+    assert sized.path(FOX._replace(planned=Planned(64, 48, 4))) == Path("64x48-4.png")
     assert OutputNames("{date}-{time}-{i}.png", 1).path(FOX).name.endswith("-1.png")
+
+
+VARIED = ("{i}", "%d", "x-%03d", "{seed}", "{seed}/x", "%02d/{model}", "{slug}-{seed}")
+SAME = ("{model}", "{date}-{time}", "{slug}", "{model}/x", "{width}x{height}-{steps}", "x")
+
+
+@pytest.mark.parametrize("pattern", [*VARIED, *SAME])
+def test_several_pictures_have_several_names(pattern: str) -> None:
+    """Whatever is the same in all of them does not tell them apart."""
+    names = OutputNames(f"{pattern}.png", 3)
+    planned = Planned(64, 48, 4)
+    found = [
+        names.path(FOX._replace(seed=5 + at, number=1 + at, planned=planned)) for at in range(3)
+    ]
+    assert len(set(found)) == 3
+    alone = OutputNames(f"{pattern}.png", 1).path(FOX._replace(planned=planned))
+    assert (alone == found[0]) == (pattern in VARIED), "numbered where that is needed"
 
 
 def test_what_is_no_name_is_refused() -> None:
