@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,14 +88,31 @@ class JsonOutput:
 
 
 class Sidecars:
-    """A text file beside each picture; its path is printed."""
+    """A text file beside each picture; its path is printed.
 
-    def __init__(self, console: Console, ending: str, *, overwrite: bool) -> None:
+    Parameters
+    ----------
+    pictures : sequence of PictureSource
+        All of the command: none of them is overwritten.
+    overwrite : bool
+        Text files that are there may be replaced, once.
+    """
+
+    def __init__(
+        self, console: Console, ending: str, pictures: Sequence[PictureSource], *, overwrite: bool
+    ) -> None:
         self._console, self._ending, self._overwrite = console, ending, overwrite
+        self._pictures = {_identity(each.path) for each in pictures if each.path}
+        self._written: set[object] = set()
 
     def check(self, source: PictureSource) -> None:
         """Raise BadInput where the file is there and may not be overwritten."""
         path = sidecar_of(source, self._ending)
+        if (there := _identity(path)) in self._pictures:
+            raise BadInput(f"its text would replace {shown(path)}, a picture", "rename that one")
+        if there in self._written:
+            what = f"{shown(path)} holds the text of another picture by now"
+            raise BadInput(what, "give the pictures different names")
         if path.exists() and not self._overwrite:
             what = f"{shown(path)} exists already"
             raise BadInput(what, "use --force to overwrite it, or --skip-existing")
@@ -107,11 +125,21 @@ class Sidecars:
                 partial.write_text(caption.text + "\n", "utf-8")
         except OSError as error:
             raise LocalaiError(f"{shown(path)} cannot be written: {error.strerror}") from None
-        self._console.write_line(shown(path))
+        self._written.add(_identity(path))
+        self._console.write_line(shown(path) if self._console.stdout.terminal else str(path))
 
     def finish(self) -> int:
         """Return 0: all is written."""
         return 0
+
+
+def _identity(path: Path) -> object:
+    """Return what is the same for all names of a file, also where case makes no difference."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return os.path.abspath(path)
+    return (status.st_dev, status.st_ino)
 
 
 def sidecar_of(source: PictureSource, ending: str) -> Path:

@@ -89,7 +89,7 @@ def describe_image(ctx: click.Context, /, **given: Any) -> int:
 
     sources = expand(names, recursive=given["recursive"], allow_url=given["allow_url"])
     wanted = _wanted(sources, given)
-    output = _output(console, given, many=len(sources) > 1)
+    output = _output(console, given, sources)
     failed = _describe_all(console, wanted, task, asked, output, given) + output.finish()
     if failed:
         raise SomeFailed(f"{failed} of {len(sources)} pictures failed")
@@ -144,15 +144,16 @@ def _wanted(sources: list[PictureSource], given: dict[str, Any]) -> list[Picture
     return sources
 
 
-def _output(console: Console, given: dict[str, Any], *, many: bool) -> CaptionOutput:
+def _output(console: Console, given: dict[str, Any], sources: list[PictureSource]) -> CaptionOutput:
     from localai.captioning import output
 
+    many = len(sources) > 1
     if given["rename"]:
         folder = settings.load().folders.state / "renamed"
         pattern = given["pattern"] or "{name}"
         return output.Renamer(console, pattern, folder, really=given["yes"])
     if given["sidecar"]:
-        return output.Sidecars(console, given["sidecar"], overwrite=given["force"])
+        return output.Sidecars(console, given["sidecar"], sources, overwrite=given["force"])
     if given["as_json"] or given["jsonl"]:
         return output.JsonOutput(console, many=many, lines=given["jsonl"])
     return output.Lines(console, many=many, nul=given["print0"])

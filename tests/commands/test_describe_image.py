@@ -229,6 +229,26 @@ def test_sidecars_are_written_beside_and_not_over(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.usefixtures("warm")
+def test_a_sidecar_replaces_no_picture_and_no_other_text(tmp_path: Path) -> None:
+    itself = tmp_path / "pic.txt"
+    Image.new("RGB", (96, 96), RED).save(itself, "PNG")
+    before = itself.read_bytes()
+    names = [str(itself), plain(tmp_path, "pic.png"), plain(tmp_path, "c.png")]
+    names += [plain(tmp_path, "c.bmp", (40, 70, 220))]
+    done = see("--sidecar", "txt", "--force", *names)
+    assert (done.code, done.out) == (6, f"{tmp_path}/c.txt\n")
+    assert done.err.count("a picture") == 2 and "another picture" in done.err
+    assert itself.read_bytes() == before and (tmp_path / "c.txt").read_text() == f"{SEEN}\n"
+
+
+def test_the_path_of_a_sidecar_is_a_path(tmp_path: Path) -> None:
+    """As macOS names a screenshot: with a blank that no terminal shows as one."""
+    name = plain(tmp_path, "Screenshot 12.30.00\u202fPM.png")
+    done = see("--sidecar", "txt", name)
+    assert Path(done.out.removesuffix("\n")).read_text() == f"{SEEN}\n"
+
+
 def names_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
