@@ -62,7 +62,7 @@ def options_like(parameters: GenerationParameters, given: Mapping[str, object]) 
     Parameters
     ----------
     given : mapping
-        Fields of `DrawOptions` that were said; None and empty ones were not.
+        Fields of `DrawOptions` that were said; None, False and empty ones were not, zeros were.
     """
     number, size = parameters.number, parameters.size()
     sampler, scheduler = parameters.sampler()
@@ -77,7 +77,13 @@ def options_like(parameters: GenerationParameters, given: Mapping[str, object]) 
         "strength": number("Denoising strength"),
         "upscale": _whole(number("Hires upscale")),
     }
-    said = {name: value for name, value in given.items() if value not in (None, "", (), False)}
+    said = {
+        name: value
+        for name, value in given.items()
+        if value is not None and value is not False and value != "" and value != ()
+    }
+    if "quick" in said:
+        del found["steps"]
     if size and not {"width", "height", "aspect"} & set(said):
         found["width"], found["height"] = size
     kept = {name: value for name, value in found.items() if value not in (None, "")}
@@ -85,4 +91,4 @@ def options_like(parameters: GenerationParameters, given: Mapping[str, object]) 
 
 
 def _whole(number: float | None) -> int | None:
-    return int(number) if number is not None and number == int(number) and number >= 0 else None
+    return int(number) if number is not None and number.is_integer() and number >= 0 else None

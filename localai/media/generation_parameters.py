@@ -18,6 +18,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from localai.types import number_of
+
 _PAIR: Final = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _NEGATIVE: Final = "Negative prompt:"
 _LEAST_PAIRS: Final = 3
@@ -65,11 +67,8 @@ class GenerationParameters(NamedTuple):
     settings: Mapping[str, str] = {}
 
     def number(self, name: str) -> float | None:
-        """Return a setting as a number; None: it is none, or not there."""
-        try:
-            return float(self.settings[name])
-        except (KeyError, ValueError):
-            return None
+        """Return a setting as a number; None: it is none, has no end, or is not there."""
+        return number_of(self.settings.get(name), whole=False)
 
     def size(self) -> tuple[int, int] | None:
         """Return width and height in pixels."""

@@ -119,6 +119,25 @@ def test_a_picture_is_drawn_again_but_for_what_is_said() -> None:
     assert options_like(odd, {}) == DrawOptions()
 
 
+def test_a_zero_is_said() -> None:
+    found = options_like(LIKE, {"seed": 0, "cfg": 0.0, "strength": 0.0, "quick": False})
+    assert (found.seed, found.cfg, found.strength) == (0, 0.0, 0.0)
+    assert (found.steps, found.clip_skip) == (9, 2), "what was not said is the picture's"
+
+
+def test_a_draft_has_fewer_steps_than_the_picture() -> None:
+    assert options_like(LIKE, {"quick": True}).steps is None
+    assert options_like(LIKE, {"quick": True, "steps": 3}).steps == 3
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e999", "9" * 400, "1.5", "-1", "١"])
+def test_numbers_that_cannot_be_meant_are_left_out(number: str) -> None:
+    names = ("Seed", "Steps", "Clip skip", "Hires upscale")
+    odd = GenerationParameters("x", "", {name: number for name in names})
+    assert options_like(odd, {}) == DrawOptions()
+    assert options_like(odd._replace(settings={"CFG scale": "inf"}), {}) == DrawOptions()
+
+
 def test_the_model_of_a_picture_is_known_or_asked_for() -> None:
     assert model_like(LIKE, "a.png") == "tiny"
     for model in ("", "v1-5", "../../x"):
