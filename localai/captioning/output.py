@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from localai.captioning.file_names import from_pattern, slug
 from localai.captioning.rename import Planner, Renaming, apply, write_undo
@@ -17,20 +18,25 @@ from localai.system.files import atomic_create, atomic_replace
 from localai.terminal.console import Console
 
 
-class CaptionOutput(Protocol):
+class CaptionOutput(ABC):
     """Takes captions as they come."""
 
-    def check(self, source: PictureSource) -> None:
+    def check(self, source: PictureSource) -> None:  # noqa: B027 (most have a place for all)
         """Raise BadInput where there is no place for what will be said of a picture."""
 
+    @abstractmethod
     def put(self, caption: PictureCaption) -> None:
         """Take one; raises LocalaiError where it cannot be kept."""
 
+    def put_failed(self, source: PictureSource, error: LocalaiError) -> None:  # noqa: B027
+        """Take note that there is none of this picture, where the result tells that."""
+
     def finish(self) -> int:
         """Do what waits for all of them; return how many failed at that."""
+        return 0
 
 
-class Lines:
+class Lines(CaptionOutput):
     """Text: of one picture alone, of several a line each with the file's name before a tab.
 
     Parameters
@@ -44,9 +50,6 @@ class Lines:
     def __init__(self, console: Console, *, many: bool, nul: bool) -> None:
         self._console, self._many, self._nul = console, many, nul
 
-    def check(self, source: PictureSource) -> None:
-        """Do nothing: there is always a place."""
-
     def put(self, caption: PictureCaption) -> None:
         """Print it."""
         name, text = caption.source.name, caption.text
@@ -58,27 +61,27 @@ class Lines:
         before = os.fsencode(name) + b"\t" if self._many else b""
         self._console.write_bytes(before + text.encode() + (b"\0" if self._nul else b"\n"))
 
-    def finish(self) -> int:
-        """Return 0: all is printed."""
-        return 0
 
-
-class JsonOutput:
+class JsonOutput(CaptionOutput):
     """One object, an array of them, or an object a line."""
 
     def __init__(self, console: Console, *, many: bool, lines: bool) -> None:
         self._console, self._many, self._lines = console, many, lines
         self._kept: list[dict[str, Any]] = []
 
-    def check(self, source: PictureSource) -> None:
-        """Do nothing: there is always a place."""
-
     def put(self, caption: PictureCaption) -> None:
         """Print it, or keep it for the array."""
+        self._put(caption.as_json())
+
+    def put_failed(self, source: PictureSource, error: LocalaiError) -> None:
+        """Print an object with the error in it, or keep that for the array."""
+        self._put({"file": source.name, "text": None, "error": error.to_json()})
+
+    def _put(self, row: dict[str, Any]) -> None:
         if self._many and not self._lines:
-            self._kept.append(caption.as_json())
+            self._kept.append(row)
         else:
-            self._console.write_json(caption.as_json())
+            self._console.write_json(row)
 
     def finish(self) -> int:
         """Print the array."""
@@ -87,7 +90,7 @@ class JsonOutput:
         return 0
 
 
-class Sidecars:
+class Sidecars(CaptionOutput):
     """A text file beside each picture; its path is printed.
 
     Parameters
@@ -128,10 +131,6 @@ class Sidecars:
         self._written.add(_identity(path))
         self._console.write_line(shown(path) if self._console.stdout.terminal else str(path))
 
-    def finish(self) -> int:
-        """Return 0: all is written."""
-        return 0
-
 
 def _identity(path: Path) -> object:
     """Return what is the same for all names of a file, also where case makes no difference."""
@@ -148,7 +147,7 @@ def sidecar_of(source: PictureSource, ending: str) -> Path:
     return source.path.with_suffix(f".{ending}")
 
 
-class Renamer:
+class Renamer(CaptionOutput):
     """New names for the pictures' files: shown as they come, given at the end.
 
     Parameters
@@ -166,9 +165,6 @@ class Renamer:
         self._folder, self._really = folder, really
         self._planner = Planner()
         self._planned: list[Renaming] = []
-
-    def check(self, source: PictureSource) -> None:
-        """Do nothing: there is always a place."""
 
     def put(self, caption: PictureCaption) -> None:
         """Show the name that a picture is to get."""
@@ -193,8 +189,8 @@ class Renamer:
         failed = 0
         for renaming, error in apply(self._planned):
             if error is not None:
-                picture = shown(renaming.moves[0].old)
-                self._console.warn(f"{picture} keeps its name: {error.strerror}")
+                what = f"{shown(renaming.moves[0].old)} keeps its name: {error.strerror}"
+                self._console.error(LocalaiError(what))
                 failed += 1
         self._console.talk(f"to undo it: sh {shown(script)}")
         return failed

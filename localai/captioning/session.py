@@ -14,6 +14,7 @@ from localai.generation.build import GenerateOptions
 from localai.generation.pictures import Attachments
 from localai.media.pictures import DecodedPicture, Detail, open_picture
 from localai.pool.engine_client import EngineClient
+from localai.types import Notice
 
 if TYPE_CHECKING:
     from localai.prompts.files import Prompt
@@ -26,6 +27,11 @@ class PictureCaption(NamedTuple):
     text: str
     picture: DecodedPicture
     answer: Answer
+    shortened: bool  # to the words that were asked for: what is missing was not wanted
+
+    def remark(self) -> str:
+        """Return what should be said of how it ended; empty: there is nothing to say."""
+        return "" if self.shortened else self.answer.remark()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `--json` shows it; the keys are stable."""
@@ -39,6 +45,7 @@ class PictureCaption(NamedTuple):
             "date": picture.taken or None,
             "model": self.answer.model,
             "finish": self.answer.finish,
+            "error": None,
             "tokens": {
                 "prompt": usage.prompt_tokens if usage else 0,
                 "answer": usage.answer_tokens if usage else 0,
@@ -104,9 +111,19 @@ class Describer:
         return open_picture(read_stdin(), "stdin", self._detail)
 
     def describe(
-        self, engine: EngineClient, model: str, source: PictureSource, picture: DecodedPicture
+        self,
+        engine: EngineClient,
+        model: str,
+        source: PictureSource,
+        picture: DecodedPicture,
+        notice: Callable[[str], None],
     ) -> PictureCaption:
         """Return what the model says of a picture.
+
+        Parameters
+        ----------
+        notice : callable
+            Takes what whoever asked should know before the answer comes.
 
         Raises
         ------
@@ -122,6 +139,9 @@ class Describer:
         ):
             for event in events:
                 answer.take(event)
+                if isinstance(event, Notice):
+                    notice(event.text)
         answer.refuse_thinking_alone()
-        text = self._prefix + self._task.finish(answer.content)
-        return PictureCaption(source, text, picture, answer)
+        text = self._task.finish(answer.content)
+        shortened = self._task.most_words is not None and len(text.split()) >= self._task.most_words
+        return PictureCaption(source, self._prefix + text, picture, answer, shortened)

@@ -22,6 +22,7 @@ class CaptionTask(NamedTuple):
     regex: str | None = None  # the answer's form
     detail: Detail = "low"
     finish: Callable[[str], str] = str.strip  # the answer to the text that is printed
+    most_words: int | None = None  # to which it is cut
 
 
 def _one_line(text: str) -> str:
@@ -90,5 +91,8 @@ def shortened(task: CaptionTask, words: int) -> CaptionTask:
 
     told = f"{task.question} Use at most {words} words."
     return task._replace(
-        question=told, max_tokens=min(task.max_tokens, 8 * words + 16), finish=finish
+        question=told,
+        max_tokens=min(task.max_tokens, 8 * words + 16),
+        finish=finish,
+        most_words=words,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from localai import settings
 from localai.commands import options
 from localai.commands.click_ext import command, option
+from localai.commands.failed_item import tell_failed
 from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import BoundedNumber
 from localai.errors import BadInput, ExitCode, LocalaiError, SomeFailed
@@ -19,13 +21,12 @@ from localai.terminal.console import Console
 
 if TYPE_CHECKING:
     from localai.captioning.output import CaptionOutput
+    from localai.captioning.session import PictureCaption
     from localai.captioning.sources import PictureSource
     from localai.captioning.tasks import CaptionTask
     from localai.generation.build import GenerateOptions
     from localai.pool.engine_client import EngineClient
 
-# Of the engine or the whole call: no other picture would fare better.
-_FATAL = (ExitCode.INTERRUPTED, ExitCode.CLOSED_PIPE, ExitCode.UNAVAILABLE, ExitCode.MEMORY)
 _TASKS = ("alt", "tags", "ocr", "filename")
 
 
@@ -44,7 +45,7 @@ _TASKS = ("alt", "tags", "ocr", "filename")
 @option(
     "--detail", type=click.Choice(["low", "high"]), help="How closely to look. [low; --ocr: high]"
 )
-@option("--image-tokens", type=BoundedNumber(1), metavar="N", help="Tokens of a picture, at most.")
+@options.image_tokens
 @option(
     "-r", "--recursive", is_flag=True, help="Take the pictures of folders and of those in them."
 )
@@ -172,12 +173,14 @@ def _describe_all(
     The model is loaded once the first of them is known to be a picture.
     """
     from localai.captioning.session import Describer
+    from localai.terminal.answer import tell_notice
     from localai.terminal.progress import ProgressLine
 
     prompt = build.prompt_file(asked)
     describer = Describer(
         task, asked, prompt, given["detail"], given["image_tokens"], given["prefix"]
     )
+    notice = partial(tell_notice, console=console, told=set[str]())
     failed = 0
     with ExitStack() as opened:
         line = opened.enter_context(ProgressLine(console, "describing pictures", "requests"))
@@ -190,13 +193,23 @@ def _describe_all(
                 if engine is None:
                     spec = spec_for(console, given, (prompt and prompt.model) or "", role="vision")
                     engine = opened.enter_context(engine_for(console, given, spec))
-                caption = describer.describe(engine, spec.name, source, picture)
+                caption = describer.describe(engine, spec.name, source, picture, notice)
                 output.put(caption)
             except LocalaiError as error:
-                if len(sources) == 1 or error.code in _FATAL:
+                if len(sources) == 1:
                     raise
-                name = shown(source.name)
-                named = error.what.startswith(name)
-                console.warn(error.what if named else f"{name}: {error.what}")
+                tell_failed(console, shown(source.name), error, as_json=given["as_json"])
+                output.put_failed(source, error)
                 failed += 1
+            else:
+                _tell_end(console, caption, named=len(sources) > 1, stats=given["stats"])
     return failed
+
+
+def _tell_end(console: Console, caption: PictureCaption, *, named: bool, stats: bool) -> None:
+    """Say how an answer ended and, where that is asked for, what it has cost."""
+    before = f"{shown(caption.source.name)}: " if named else ""
+    if remark := caption.remark():
+        console.warn(before + remark)
+    if stats:
+        console.talk(before + caption.answer.stats())

@@ -20,9 +20,10 @@ from localai.commands.drawing_options import (
     read_picture,
     result,
 )
+from localai.commands.failed_item import tell_failed
 from localai.commands.open_engine import engine_for, spec_for
 from localai.errors import BadInput, ExitCode, LocalaiError, SomeFailed
-from localai.formats.text import sanitise, shown
+from localai.formats.text import one_line, sanitise, shown
 from localai.system.files import read_text, sweep_partials
 from localai.terminal.console import Console
 
@@ -74,7 +75,7 @@ def sd(ctx: click.Context, /, **given: Any) -> int:
         files = _init_files(console, given, opened)
         view = _view(console, given, asked)
         engine = opened.enter_context(engine_for(console, given, spec))
-        _draw(view, engine, spec, prompts, asked, names, given, files)
+        _draw(console, view, engine, spec, prompts, asked, names, given, files)
     return ExitCode.DONE
 
 
@@ -217,6 +218,7 @@ def _view(console: Console, given: dict[str, Any], asked: DrawOptions) -> Drawin
 
 
 def _draw(
+    console: Console,
     view: DrawingView,
     engine: EngineClient,
     spec: ModelSpec,
@@ -240,9 +242,9 @@ def _draw(
                 with closing(drawing.events(engine, files)) as events:  # type: ignore[type-var]
                     drawn += len(view.follow(events, f"drawing {spec.name}"))
         except LocalaiError as error:
-            if len(prompts) == 1 or error.code in (ExitCode.INTERRUPTED, ExitCode.CLOSED_PIPE):
+            if len(prompts) == 1:
                 raise
-            view.failed(prompt, error)
+            tell_failed(console, one_line(prompt)[:60], error, as_json=given["as_json"])
             failed += 1
     if failed:
         raise SomeFailed(f"{failed} of {len(prompts)} prompts could not be drawn")

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from localai.drawing.session import PictureFile
-from localai.errors import LocalaiError
-from localai.formats.text import one_line, shown
+from localai.formats.text import shown
 from localai.media.drawing import PreviewFrame
+from localai.terminal.answer import tell_notice
 from localai.terminal.console import Console
 from localai.terminal.output_file import check_reader
 from localai.terminal.pictures import LivePicture, can_show, show
@@ -66,22 +66,13 @@ class DrawingView:
                     case PreviewFrame(_, width, height, rgb) if live:
                         live.update(width, height, base64.b64decode(rgb))
                     case Notice(text):
-                        self._say_once(text)
+                        tell_notice(text, self._console, self._told)
                     case PictureFile():
                         if live:
                             live.clear()
                         self._finished(event)
                         found.append(event)
         return found
-
-    def failed(self, prompt: str, error: LocalaiError) -> None:
-        """Say which of several prompts could not be drawn."""
-        self._console.warn(f"{one_line(prompt)[:60]}: {error.what}")
-
-    def _say_once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            self._console.warn(text)
 
     def _finished(self, picture: PictureFile) -> None:
         console = self._console

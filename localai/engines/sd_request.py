@@ -82,9 +82,7 @@ def plan_of(request: DrawRequest, family: Family, files: tuple[int, ...]) -> Dra
     Raises
     ------
     BadInput
-        A setting is out of bounds, or the picture to begin with cannot be read.
-    BadModel
-        A LoRA is damaged.
+        A setting is out of bounds, or the picture to begin with or a LoRA cannot be read.
     """
     _check(request)
     first = _opened(request.init, files) if request.init else None
@@ -141,7 +139,7 @@ def _check(request: DrawRequest) -> None:
         try:
             role = read_part(Path(lora.path)).role
         except BadModel as error:
-            raise BadModel(f"the LoRA {shown(lora.name)}: {error.what}", error.next_step) from None
+            raise BadInput(f"the LoRA {shown(lora.name)}: {error.what}", error.next_step) from None
         if role != "lora":
             raise BadInput(f"{shown(lora.path)} is {ROLE_NAMES[role]}, and no LoRA", "--lora FILE")
 

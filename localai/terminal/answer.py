@@ -104,7 +104,7 @@ def print_answer(
             if think == "show" and isinstance(event, Thinking):
                 console.thinking(event.text)
             elif isinstance(event, Notice):
-                _tell(event.text, console, told)
+                tell_notice(event.text, console, told)
             elif isinstance(event, Text):
                 if begin:
                     begin()
@@ -118,7 +118,8 @@ def print_answer(
     return answer
 
 
-def _tell(text: str, console: Console, told: set[str] | None) -> None:
+def tell_notice(text: str, console: Console, told: set[str] | None) -> None:
+    """Say what an engine wants known, unless it is among what was told before."""
     if told is None or text not in told:
         console.warn(text)
     if told is not None:

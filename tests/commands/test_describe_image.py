@@ -193,8 +193,47 @@ def test_many_pictures_fail_alone(tmp_path: Path) -> None:
     bad = len(names) - len(told)
     assert told[names[0]] == told[names[-1]] == SEEN
     assert done.code == 6 and f"{bad} of {len(names)} pictures failed" in done.err
-    assert done.err.count("warning: ") == bad > 10 and "Traceback" not in done.err
+    assert done.err.count("localai: ") - 1 == bad > 10 and "Traceback" not in done.err
     assert see(names[0]).out == f"{SEEN}\n"
+
+
+@pytest.mark.usefixtures("warm")
+def test_what_failed_is_told_also_when_quiet(tmp_path: Path) -> None:
+    names = [plain(tmp_path), str(tmp_path / "gone.png"), str(tmp_path / "away.png")]
+    done = see("-q", *names)
+    assert done.code == 6 and done.out == f"{names[0]}\t{SEEN}\n"
+    assert "gone.png is no file" in done.err and "away.png is no file" in done.err
+    array = see("--json", *names)
+    assert [each["file"] for each in array.json] == names
+    assert [each["text"] for each in array.json] == [SEEN, None, None]
+    assert array.json[0]["error"] is None
+    assert (array.json[1]["error"]["code"], array.json[1]["error"]["exit"]) == ("bad_input", 2)
+    told = [json.loads(line)["error"]["exit"] for line in array.err.splitlines()]
+    assert told == [2, 2, 6], "errors are JSON, too"
+    rows = [json.loads(line) for line in see("--jsonl", *names).out.splitlines()]
+    assert rows == array.json
+
+
+@pytest.mark.usefixtures("warm")
+def test_how_an_answer_ended_is_told_as_ask_does(tmp_path: Path) -> None:
+    names = [plain(tmp_path), plain(tmp_path, "blue.png", (40, 70, 220))]
+    asked = ("ask", "-m", "tiny", "--temp", "0", "-n", "2", "--image", names[0])
+    cut = see("-n", "2", names[0])
+    assert (cut.code, SEEN.startswith(cut.out.strip())) == (0, True)
+    assert cut.err == run(*asked, "Describe this picture in one sentence.").err != ""
+    both = see("-n", "2", *names)
+    assert [line.split(": ")[1] for line in both.err.splitlines()] == names, "whose it is"
+    assert see("-q", "-n", "2", names[0]).err == ""
+    assert see("--max-words", "1", "--ask", "Describe it.", "-n", "4", names[0]).err == ""
+    few = ("--image-tokens", "8")
+    notice = run("ask", "-m", "tiny", *few, "--image", names[0], "What colour is it?").err
+    assert see("--image-tokens", "7", *names).code == 2
+    assert "warning: " in notice
+    assert see(*few, *names).err == notice, "once"
+    stats = see("--stats", *names).err.splitlines()
+    assert [line.split(": ")[0] for line in stats] == names
+    assert all("1 encoded" in line or "0 encoded" in line for line in stats)
+    assert see("--stats", names[0]).err.startswith("pictures 1, ")
 
 
 def test_folders_and_patterns(tmp_path: Path) -> None:

@@ -185,9 +185,23 @@ def test_a_line_a_picture(home: Path) -> None:
         "green-1.png",
         "blue-1.png",
     ]
+    quiet = run(*TINY, "-q", "-f", "list.txt", "--seed", "1", "--force")
+    assert quiet.code == 6 and "gone" in quiet.err
     refused(run(*TINY), 2, "nothing to draw")
     refused(run(*TINY, "x", "-f", "list.txt"), 2, "-f")
     refused(run(*TINY, "-f", "gone.txt"), 2, "gone.txt")
+
+
+def test_a_broken_model_is_told_once_and_a_broken_lora_is_its_lines_alone(home: Path) -> None:
+    Path("broken.safetensors").write_bytes(bytes(5000))
+    one, many = (
+        run("sd", "-m", "./broken.safetensors", stdin=text) for text in ("red", "red\nblue\ngreen")
+    )
+    assert many.code == one.code == 3 and many.err == one.err and many.out == ""
+    (home / "data" / "localai" / "loras").mkdir(parents=True)
+    shutil.copy("broken.safetensors", home / "data" / "localai" / "loras" / "bad.safetensors")
+    done = run(*TINY, "--seed", "1", stdin="red <lora:bad>\nblue\n")
+    assert (done.code, done.out) == (6, "blue-1.png\n") and "LoRA bad" in done.err
 
 
 def test_prompt_files_make_prompts() -> None:

@@ -257,7 +257,7 @@ def test_a_lora_that_fits_nothing_is_told(client: Any, tmp_path: Path) -> None:
     unfit = LoraUse("unfit", str(lora(tmp_path / "unfit.safetensors", fits=False)))
     with pytest.raises(LocalaiError, match="unfit does not fit this model"):
         draw(client, tmp_path, loras=(unfit,))
-    with pytest.raises(BadModel, match="gone"):
+    with pytest.raises(BadInput, match="gone"):
         draw(client, tmp_path, loras=(LoraUse("gone", str(tmp_path / "gone.safetensors")),))
     assert draw(client, tmp_path).paths
 
