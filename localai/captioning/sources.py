@@ -25,16 +25,25 @@ class PictureSource(NamedTuple):
     address: str = ""
 
 
-def expand(names: Sequence[str], *, recursive: bool, allow_url: bool) -> list[PictureSource]:
+def expand(
+    names: Sequence[str], *, recursive: bool, allow_url: bool, offline: bool = False
+) -> list[PictureSource]:
     """Return the pictures that arguments stand for, in their order, each file once.
 
     Raises
     ------
     BadInput
-        A folder without `recursive`, an address without `allow_url`, a pattern or a folder that
-        holds no picture, or stdin named twice.
+        A folder without `recursive`, an address without `allow_url` or while `offline`, a pattern
+        or a folder that holds no picture, or stdin named twice.
     """
-    found = [each for name in names for each in _expanded(name, recursive, allow_url)]
+    found = [each for name in names for each in _expanded(name, recursive)]
+    for address in (shown(each.address) for each in found if each.address):
+        if not allow_url:
+            what = f"{address} is an address, and nothing is fetched unasked"
+            raise BadInput(what, "add --allow-url")
+        if offline:
+            what = f"{address} is an address, and nothing may be fetched: this is offline"
+            raise BadInput(what, "leave out --offline, and unset LOCALAI_OFFLINE")
     if sum(each.name == "-" for each in found) > 1:
         raise BadInput("stdin can be read only once", "name - once")
     by_place: dict[str, PictureSource] = {}
@@ -43,15 +52,11 @@ def expand(names: Sequence[str], *, recursive: bool, allow_url: bool) -> list[Pi
     return list(by_place.values())
 
 
-def _expanded(name: str, recursive: bool, allow_url: bool) -> Iterator[PictureSource]:
+def _expanded(name: str, recursive: bool) -> Iterator[PictureSource]:
     if name == "-":
         yield PictureSource("-")
         return
     if name.lower().startswith(_WEB):
-        if not allow_url:
-            raise BadInput(
-                f"{shown(name)} is an address, and nothing is fetched unasked", "add --allow-url"
-            )
         yield PictureSource(name, address=name)
         return
     path = Path(name)
@@ -94,16 +99,18 @@ def fetch(address: str) -> bytes:
     BadInput
         It cannot be had.
     """
+    import http.client
     import urllib.request  # with TLS, which pictures on disk need not wait for
 
     from localai.catalog.hub.http import trust
 
-    asked = urllib.request.Request(address, headers={"User-Agent": "localai"})
     try:  # redirects are followed to the web alone, never to a file
+        asked = urllib.request.Request(address, headers={"User-Agent": "localai"})
         with urllib.request.urlopen(asked, timeout=_PATIENCE, context=trust()) as answer:
             data: bytes = answer.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{shown(address)} cannot be fetched: {shown(error)}") from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        why = shown(error) or type(error).__name__
+        raise BadInput(f"{shown(address)} cannot be fetched: {why}") from None
     if len(data) > _MOST_BYTES:
         raise BadInput(f"{shown(address)} is larger than 64 MB")
     return data

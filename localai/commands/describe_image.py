@@ -88,7 +88,12 @@ def describe_image(ctx: click.Context, /, **given: Any) -> int:
         raise BadInput("there is no picture", "localai describe-image FILE, or - for stdin")
     from localai.captioning.sources import expand
 
-    sources = expand(names, recursive=given["recursive"], allow_url=given["allow_url"])
+    sources = expand(
+        names,
+        recursive=given["recursive"],
+        allow_url=given["allow_url"],
+        offline=given["offline"] or settings.load().offline,
+    )
     wanted = _wanted(sources, given)
     output = _output(console, given, sources)
     failed = _describe_all(console, wanted, task, asked, output, given) + output.finish()

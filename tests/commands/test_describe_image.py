@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from PIL import Image
@@ -356,6 +356,8 @@ def test_on_a_full_disk_nothing_is_lost(full: Path, monkeypatch: pytest.MonkeyPa
 class Web(http.server.SimpleHTTPRequestHandler):
     """A folder on this machine's own address, and an address that leads to a file."""
 
+    asked: ClassVar[list[str]] = []  # paths of the folder
+
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
@@ -365,6 +367,13 @@ class Web(http.server.SimpleHTTPRequestHandler):
             self.send_header("Location", "file:///etc/passwd")
             self.end_headers()
             return
+        if self.path == "/garbage.png":
+            self.wfile.write(b"220 an older kind of server\r\n")
+            return
+        if self.path == "/cut.png":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\n\x89PNG")
+            return
+        self.asked.append(self.path)
         super().do_GET()
 
 
@@ -386,6 +395,25 @@ def test_the_web_is_asked_only_where_that_was_allowed(tmp_path: Path, web: str) 
     for address in ("/gone.png", "/away"):
         done = see("--allow-url", web + address)
         assert done.code == 2 and "cannot be fetched" in done.err and "root:" not in done.err
+
+
+def test_an_address_that_gives_no_picture_fails_alone(tmp_path: Path, web: str) -> None:
+    name = plain(tmp_path)
+    wrong = [f"{web}/garbage.png", f"{web}/cut.png", f"{web}/a b.png", "http://127.0.0.1:x/a.png"]
+    wrong += ["http://", "http://[::1/a.png", "http://\u2603..example/a.png"]
+    done = see("--allow-url", *wrong, name)
+    assert (done.code, done.out) == (6, f"{name}\t{SEEN}\n")
+    assert done.err.count("cannot be fetched") == len(wrong) and "happened" not in done.err
+    assert see("--allow-url", wrong[0]).code == 2
+
+
+def test_offline_nothing_is_asked(tmp_path: Path, web: str) -> None:
+    plain(tmp_path)
+    Web.asked.clear()
+    for more, env in ((("--offline",), {}), ((), {"LOCALAI_OFFLINE": "1"})):
+        done = see("--allow-url", *more, f"{web}/red.png", env=env)
+        assert (done.code, done.out) == (2, "") and "offline" in done.err
+    assert not Web.asked
 
 
 def test_a_closed_pipe_ends_it(tmp_path: Path) -> None:
