@@ -20,7 +20,9 @@ from typing import Final, NamedTuple
 
 from localai.types import number_of
 
-_PAIR: Final = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+# That program's expression, but for its beginning: a name is looked for once in each run of the
+# characters that it may have, where theirs begins anew at each of them, whatever that costs.
+_PAIR: Final = re.compile(r'(?<![\w \-/])[ \-/]*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _NEGATIVE: Final = "Negative prompt:"
 _LEAST_PAIRS: Final = 3
 _SAMPLERS: Final = {

@@ -8,7 +8,6 @@ untrusted text.
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Mapping
 from html import unescape
@@ -135,5 +134,5 @@ def _from_exif(image: Image) -> GenerationParameters | None:
 def _from_xmp(info: Mapping[Any, Any]) -> GenerationParameters | None:
     packet = info.get("xmp")
     text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else ""
-    found = re.search(r"<sdcpp:parameters>(.*?)</sdcpp:parameters>", text, re.S)
-    return parse(unescape(found[1])) if found else None
+    inside, end, _ = text.partition("<sdcpp:parameters>")[2].partition("</sdcpp:parameters>")
+    return parse(unescape(inside)) if end else None

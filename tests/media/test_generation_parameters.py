@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -76,11 +78,15 @@ def chunks(data: bytes) -> dict[str, str]:
     return found
 
 
+def their_pairs(line: str) -> list[tuple[str, str]]:
+    pattern = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+    return pattern.findall(line)
+
+
 def their_reading(text: str) -> dict[str, str]:
     """The settings as AUTOMATIC1111 reads them: its expression, its rule for the last line."""
     *_, last = text.strip().split("\n")
-    pattern = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-    pairs = pattern.findall(last)
+    pairs = their_pairs(last)
     if len(pairs) < 3:
         return {}
     return {k: json.loads(v) if v[:1] == v[-1:] == '"' else v for k, v in pairs}
@@ -109,6 +115,40 @@ def png(texts: dict[str, str], path: Path) -> Path:
         info.add_itxt(key, text) if not text.isascii() else info.add_text(key, text)
     Image.new("RGB", (8, 8)).save(path, pnginfo=info)
     return path
+
+
+LONG = 1_000_000  # characters: work that grows with their square would take hours
+
+
+PIECES = (
+    "a", " ", "-", "/", "\\", '"', ":", "a b, ", "ab: ", "ab:\t", 'ab: "', 'ab: "\\"',
+    'ab: "\\", ', 'ab: "x"y, ', "Negative prompt:", ", SDCPP: {",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_any_text_is_read_in_one_go(piece: str) -> None:
+    text = piece * (LONG // len(piece))
+    assert any(parse(text))
+    assert parse(f"a fox\nSteps: 4, Seed: 5, Size: 8x8, x{text}").settings["Seed"] == "5"
+
+
+def test_a_packet_of_beginnings_is_read_in_one_go(tmp_path: Path) -> None:
+    begin, end = "<sdcpp:parameters>", "</sdcpp:parameters>"
+    path = tmp_path / "a.webp"
+    for text, found in (
+        (begin * (LONG // len(begin)), None),
+        (f"{begin}a &lt;fox&gt;{end}", GenerationParameters("a <fox>")),
+    ):
+        Image.new("RGB", (8, 8)).save(path, xmp=text.encode())
+        assert read(path) == found
+
+
+@given(st.text(alphabet='ab1-/ :,"\\\t', max_size=40))
+def test_pairs_are_those_that_the_other_program_reads(text: str) -> None:
+    found = parse(f"a fox\n{text}").settings
+    theirs = their_pairs(text)
+    assert list(found) == list(dict(theirs) if len(theirs) >= 3 else {})
 
 
 HARD = 'a "quoted" fox, red,\nsecond line: here'
