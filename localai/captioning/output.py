@@ -44,7 +44,8 @@ class Lines(CaptionOutput):
     many : bool
         Whether there are several pictures.
     nul : bool
-        End each with NUL instead of a newline, so that the text may hold newlines.
+        End each with NUL instead of a newline, so that the text may hold newlines; not on a
+        terminal, which shows names and texts as it always does.
     """
 
     def __init__(self, console: Console, *, many: bool, nul: bool) -> None:
@@ -53,7 +54,7 @@ class Lines(CaptionOutput):
     def put(self, caption: PictureCaption) -> None:
         """Print it."""
         name, text = caption.source.name, caption.text
-        if self._console.stdout.terminal and not self._nul:
+        if self._console.stdout.terminal:
             self._console.write_line(f"{shown(name)}\t{text}" if self._many else text)
             return
         if self._many and not self._nul:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from tests.conftest import ROOT, command, ours, run
 from tests.media.test_pictures import damaged
+from tests.support.terminal_run import TerminalRun
 from tests.tiny.vision_pictures import Drawn, draw
 
 # A picture that the tiny model names right whatever its file: red, blue and so on stay what they are.
@@ -154,6 +155,19 @@ def test_several_pictures_as_lines_json_and_nul(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in see("--jsonl", *names).out.splitlines()]
     assert [row["text"] for row in rows] == [each["text"] for each in array]
     assert see("--json", names[0]).json["text"] == SEEN
+
+
+@pytest.mark.parametrize("more", [(), ("-0",)])
+def test_on_a_terminal_no_name_and_no_answer_is_obeyed(more: tuple[str], tmp_path: Path) -> None:
+    names = [plain(tmp_path, "a\x1b[31mb.png"), plain(tmp_path, "c.png")]
+    asked = ("--ask", "x", "--choices", "one\x1b[2Jtwo")
+    with TerminalRun(
+        "describe-image", "-m", "tiny", *more, *asked, *names, columns=200
+    ) as terminal:
+        data = terminal.read().data
+    assert terminal.process.returncode == 0
+    assert b"a\\x1b[31mb.png\tone\\x1b[2Jtwo\r\n" in data and b"\0" not in data
+    assert b"\x1b[31m" not in data and b"\x1b[2J" not in data
 
 
 def test_what_is_no_picture_is_refused_before_a_model_loads(tmp_path: Path, home: Path) -> None:
