@@ -97,11 +97,7 @@ ENGINES: dict[str, EngineKind] = {
     "image": EngineKind(
         engine="localai.engines.sd:SdEngine",
         request="localai.media.drawing:DrawRequest",
-        events=(
-            "localai.media.drawing:Planned",
-            "localai.media.drawing:PreviewFrame",
-            "localai.media.drawing:Drawn",
-        ),
+        events=tuple(f"localai.media.drawing:{e}" for e in ("Planned", "PreviewFrame", "Drawn")),
         files=("*.gguf", "*.safetensors", "*/"),
         identity=("gpu_layers", "vae", "vram"),
         hints=("threads",),

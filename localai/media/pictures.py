@@ -1,8 +1,8 @@
 """Pictures of any common kind to plain RGB, decoded with Pillow alone.
 
 What comes from anywhere is turned upright (EXIF), laid on white where it is transparent, brought
-to sRGB and eight bits, and shrunk to what a model looks at. Memory is bounded: what is larger than
-`MOST_PIXELS` once it is decoded is refused before that.
+to sRGB and eight bits, and shrunk to what a model looks at. Memory is bounded: what would take more
+than `MOST_PIXELS` of four bytes is refused before it is decoded.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple
 from localai.errors import BadInput
 from localai.formats.text import shown
 from localai.media.pixels import Pixels
+from localai.media.shrinking import shrunk
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +31,9 @@ SUFFIXES: Final = (  # of the files of a folder that are pictures
     ".ppm", ".qoi", ".tif", ".tiff", ".tga", ".webp",
 )  # fmt: skip
 MOST_PIXELS: Final = 100_000_000  # of a decoded picture: 400 MB
+# How often a decoder holds the picture meanwhile, as measured (HEIF: as its kin); others once.
+_COPIES: Final = {"WEBP": 4, "AVIF": 3, "HEIF": 2, "JPEG2000": 5}
+_PROGRESSIVE: Final = 1.5  # of the whole JPEG, however small a fraction of it is asked for
 _MOST_BYTES: Final = 1 << 26  # of what comes through a pipe
 _MOST_NAMED: Final = 1 << 31  # of a file
 # What Pillow decodes itself; PostScript and PDF would start other programs.
@@ -39,6 +43,7 @@ _FORMATS: Final = (
 )  # fmt: skip
 _HEIF: Final = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _EXIF_IFD, _TAKEN, _CHANGED = 0x8769, 36867, 306  # Exif: its own table, DateTimeOriginal, DateTime
+_ORIENTATION, _ON_ITS_SIDE = 274, (5, 6, 7, 8)  # Exif's tag, and its values that swap the sides
 
 
 class DecodedPicture(NamedTuple):
@@ -179,35 +184,23 @@ def _decoded(image: Image, name: str, longest: int | None, most: int) -> Decoded
     frames = int(getattr(image, "n_frames", 1)) if image.format in ("GIF", "PNG", "WEBP") else 1
     if longest and image.format in ("JPEG", "MPO"):
         image.draft("RGB" if image.mode in ("RGB", "L") else image.mode, (longest, longest))
-    if image.size[0] * image.size[1] > most:
+    copies = _COPIES.get(image.format or "", 1)
+    held = max(
+        image.width * image.height * copies,
+        width * height * _PROGRESSIVE if "progressive" in image.info else 0,
+    )
+    if held > MOST_PIXELS or image.width * image.height > most:
         raise BadInput(f"{shown(name)} has {width} x {height} pixels, which are too many",
                        "shrink it first")  # fmt: skip
     taken = _day(image)
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    if (upright.size[0] > upright.size[1]) != (image.size[0] > image.size[1]):
+    flat = _rgb(shrunk(image, longest) if longest else image)
+    # Turned when it is small: to turn it takes as much memory again.
+    turn = flat.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+    ImageOps.exif_transpose(flat, in_place=True)
+    if turn in _ON_ITS_SIDE:
         width, height = height, width
-    flat = _rgb(_shrunk(upright, longest) if longest else upright)
     return DecodedPicture(Pixels(*flat.size, flat.tobytes()), (width, height), frames, taken)
-
-
-def _shrunk(image: Image, longest: int) -> Image:
-    """Return the picture at a size that a model looks at."""
-    scale = longest / max(image.size)
-    if scale >= 1:
-        return image
-    from PIL import Image as images
-
-    if image.mode in ("P", "PA"):
-        image = image.convert(
-            "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB"
-        )
-    elif image.mode == "1":
-        image = image.convert("L")
-    smooth = images.Resampling.BOX if image.mode.startswith("I;") else images.Resampling.LANCZOS
-    size = [max(1, round(side * scale)) for side in image.size]
-    # Halved cheaply first where it is much larger.
-    return image.resize((size[0], size[1]), smooth, reducing_gap=None if ";" in image.mode else 3.0)
 
 
 def _rgb(image: Image) -> Image:

@@ -55,6 +55,12 @@ def far(picture: Pixels, image: Image.Image) -> float:
     return float(np.abs(pixels(picture).astype(int) - np.asarray(image).astype(int)).mean())
 
 
+def rotated_exif(number: int = 6) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = number
+    return exif
+
+
 def rotated(number: int) -> bytes:
     """The scene stored so that EXIF's orientation `number` turns it upright."""
     stored = {
@@ -63,9 +69,7 @@ def rotated(number: int) -> bytes:
         6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
     }[number]  # fmt: skip
     image = scene() if stored is None else scene().transpose(stored)
-    exif = Image.Exif()
-    exif[0x0112] = number
-    return saved(image, "JPEG", quality=95, subsampling=0, exif=exif)
+    return saved(image, "JPEG", quality=95, subsampling=0, exif=rotated_exif(number))
 
 
 def with_alpha() -> bytes:
@@ -276,10 +280,8 @@ def test_any_bytes_are_refused_in_a_sentence(data: bytes) -> None:
         assert error.what.startswith("x ")
 
 
-def test_memory_stays_small(tmp_path: Path) -> None:
-    """A JPEG of 100 million pixels is decoded at a fraction of them."""
-    path = tmp_path / "large.jpg"
-    Image.new("RGB", (12_000, 9_000), (220, 30, 30)).save(path, quality=30)
+def decoded_with(path: Path) -> tuple[int, int, int]:
+    """Width and height of a picture that another process has decoded, and its peak in KB."""
     code = (
         "import pathlib; from localai.media.pictures import open_picture;"
         f"p = open_picture(pathlib.Path({str(path)!r}), 'x').pixels;"
@@ -288,4 +290,60 @@ def test_memory_stays_small(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     width, height, peak = map(int, done.stdout.split())
-    assert (width, height) == (768, 576) and peak < 200_000, done.stderr
+    return width, height, peak
+
+
+def test_memory_stays_small(tmp_path: Path) -> None:
+    """A JPEG of 100 million pixels is decoded at a fraction of them."""
+    path = tmp_path / "large.jpg"
+    Image.new("RGB", (12_000, 9_000), (220, 30, 30)).save(path, quality=30)
+    width, height, peak = decoded_with(path)
+    assert (width, height) == (768, 576) and peak < 200_000
+
+
+LARGE: dict[str, tuple[str, str, tuple[int, int], dict[str, Any]]] = {
+    "clear and on its side": ("RGBA", "PNG", (12_000, 8_300), {"exif": rotated_exif()}),
+    "of a palette": ("P", "PNG", (12_000, 8_300), {"transparency": 0}),
+    "of one bit": ("1", "PNG", (12_000, 8_300), {}),
+    "a TIFF": ("RGB", "TIFF", (12_000, 8_300), {"compression": "tiff_lzw"}),
+    "a WebP": ("RGBA", "WEBP", (6_000, 4_100), {"method": 0, "quality": 1}),
+    "a progressive JPEG": ("RGB", "JPEG", (9_000, 7_400), {"progressive": True, "subsampling": 0}),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_a_picture_takes_what_it_decodes_to_and_little_more(what: str, tmp_path: Path) -> None:
+    mode, form, size, options = LARGE[what]
+    path = tmp_path / "large"
+    Image.new(mode, size, 1).save(path, form, **options)
+    width, height, peak = decoded_with(path)
+    assert max(width, height) == 768 and (width < height) == ("exif" in options)
+    assert peak < 500_000, "400 MB, and the program itself"
+
+
+@pytest.mark.parametrize("form", ["WEBP", "AVIF", "JPEG2000", "progressive"])
+def test_what_its_decoder_holds_several_times_is_refused_earlier(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localai.media.pictures.MOST_PIXELS", 100_000)
+    options = {"progressive": True} if form == "progressive" else {}
+    data = saved(Image.new("RGB", (300, 290)), "JPEG" if options else form, **options)
+    with pytest.raises(BadInput, match="300 x 290 pixels"):
+        seen(data, "x")
+    assert seen(saved(Image.new("RGB", (300, 290)), "PNG"), "x").width == 300
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "1", "CMYK", "F"])
+def test_bands_leave_no_seam(mode: str) -> None:
+    """Shrunk band by band, a slope stays one, whatever its sides are divided by."""
+    slope = np.linspace(0, 255, 5_003)[:, None].repeat(3_001, 1).astype(np.uint8)
+    grey = Image.fromarray(slope)
+    image = grey.convert(mode, dither=Image.Dither.NONE) if mode == "1" else grey.convert(mode)
+    with pytest.MonkeyPatch.context() as patch:
+        data = saved(image, "TIFF")
+        whole = pixels(seen(data, "x")).astype(int)
+        patch.setattr("localai.media.shrinking._BAND", 50_000)
+        bands = pixels(seen(data, "x")).astype(int)
+    assert (whole == bands).all()
+    if mode != "1":
+        assert np.abs(np.diff(bands[:, 200, 0])).max() <= 2
