@@ -101,13 +101,12 @@ class SdEngine(SerialEngine):
         plan = plan_of(request, self.family, call.files)
         if request.init is not None and not self._encodes:
             raise BadInput("this model's VAE cannot read pictures", "leave --init out")
-        scale = request.upscale
-        yield Planned(plan.width * scale, plan.height * scale, plan.steps)
+        yield Planned(*plan.size, plan.steps)
         for text in (*plan.notices, *self._notices(request)):
             yield Notice(text)
         for number in range(request.pictures):
             began = time.monotonic()
-            image = self._enlarged(request, self._draw(call.id, plan, number))
+            image = self._enlarged(plan, self._draw(call.id, plan, number))
             path = partial_result(Path(request.folder), number)
             try:
                 _write(image, path, plan, number)
@@ -170,11 +169,12 @@ class SdEngine(SerialEngine):
         data = base64.b64encode(image.tobytes()).decode()
         self._emit([(call_id, PreviewFrame(number, image.width, image.height, data))])
 
-    def _enlarged(self, request: DrawRequest, image: RawImage) -> RawImage:
+    def _enlarged(self, plan: DrawPlan, image: RawImage) -> RawImage:
         """Return the picture as many times as large as is asked for."""
+        request = plan.request
         if request.upscale == 1:
             return image
-        wanted = (image.width * request.upscale, image.height * request.upscale)
+        wanted = plan.size
         if request.upscaler:
             image = self._loaded_upscaler(request.upscaler).enlarge(image)
         from PIL import Image

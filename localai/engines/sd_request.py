@@ -23,6 +23,7 @@ from localai.media.generation_parameters import (
     sampler_title,
     scheduler_title,
 )
+from localai.media.picture_metadata import check_writable
 from localai.media.pictures import decode_picture
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class DrawPlan(NamedTuple):
     sampler: str
     init: tuple[int, int, bytes] | None  # width, height, RGB
     notices: tuple[str, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return width and height of the finished pictures, enlarged."""
+        return self.width * self.request.upscale, self.height * self.request.upscale
 
     @property
     def prompt(self) -> str:
@@ -82,7 +88,8 @@ def plan_of(request: DrawRequest, family: Family, files: tuple[int, ...]) -> Dra
     Raises
     ------
     BadInput
-        A setting is out of bounds, or the picture to begin with or a LoRA cannot be read.
+        A setting is out of bounds, the picture to begin with or a LoRA cannot be read, or the
+        format cannot hold what is to be drawn.
     """
     _check(request)
     first = _opened(request.init, files) if request.init else None
@@ -95,7 +102,7 @@ def plan_of(request: DrawRequest, family: Family, files: tuple[int, ...]) -> Dra
         )
     if request.negative and cfg == 1:
         notices.append("at guidance 1 a negative prompt does nothing: --cfg 2 or more lets it act")
-    return DrawPlan(
+    plan = DrawPlan(
         request,
         width,
         height,
@@ -105,6 +112,8 @@ def plan_of(request: DrawRequest, family: Family, files: tuple[int, ...]) -> Dra
         _fitted(first, width, height) if first else None,
         tuple(notices),
     )
+    check_writable(request.format, plan.size, plan.parameters(0))
+    return plan
 
 
 def _steps(request: DrawRequest, family: Family) -> int:

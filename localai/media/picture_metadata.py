@@ -20,6 +20,7 @@ from localai.formats.text import shown
 from localai.media.drawing import PictureFormat
 from localai.media.foreign_parameters import from_texts
 from localai.media.generation_parameters import GenerationParameters, parse, render
+from localai.media.pictures import MOST_PIXELS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +30,30 @@ _EXACT: Final = "localai"  # JSON of what the text cannot say: "Negative prompt:
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 _UNICODE: Final = b"UNICODE\0"
 _QUALITY: Final = 95
+_MOST_SIDE: Final[dict[PictureFormat, int]] = {"webp": 16_383, "jpeg": 65_500}  # pixels
+_MOST_COMMENT: Final = 65_300  # bytes, of the 65,533 that all of EXIF may have in a JPEG
+
+
+def check_writable(
+    form: PictureFormat, size: tuple[int, int], parameters: GenerationParameters
+) -> None:
+    """Refuse what `save` could not write.
+
+    Raises
+    ------
+    BadInput
+        Pictures of this format are not as large, or have no room for so long a text.
+    """
+    if max(size) > _MOST_SIDE.get(form, max(size)):
+        what = f"{size[0]}x{size[1]} is too large for {form}: {_MOST_SIDE[form]} pixels a side"
+        raise BadInput(what, "-F png")
+    if form == "jpeg" and len(_comment(parameters)) > _MOST_COMMENT:
+        what = "a JPEG has no room for a prompt of more than 32,000 characters"
+        raise BadInput(what, "-F png")
+
+
+def _comment(parameters: GenerationParameters) -> bytes:
+    return _UNICODE + render(parameters).encode("utf-16-be", "surrogatepass")
 
 
 def save(image: Image, path: Path, form: PictureFormat, parameters: GenerationParameters) -> None:
@@ -39,13 +64,11 @@ def save(image: Image, path: Path, form: PictureFormat, parameters: GenerationPa
     OSError
         It cannot be written.
     """
-    text = render(parameters)
     if form == "png":
-        image.save(path, "PNG", pnginfo=_chunks(text, parameters))
+        image.save(path, "PNG", pnginfo=_chunks(render(parameters), parameters))
         return
     exif = image.getexif()
-    comment = _UNICODE + text.encode("utf-16-be", "surrogatepass")
-    exif.get_ifd(_EXIF)[_USER_COMMENT] = comment
+    exif.get_ifd(_EXIF)[_USER_COMMENT] = _comment(parameters)
     image.convert("RGB").save(path, form.upper(), quality=_QUALITY, exif=exif.tobytes())
 
 
@@ -90,9 +113,16 @@ def read(source: Path | bytes) -> GenerationParameters | None:
 def _read(file: Path | BinaryIO) -> GenerationParameters | None:
     from PIL import Image, ImageFile
 
+    Image.MAX_IMAGE_PIXELS = None  # most are not decoded at all
     with Image.open(file) as image:
         texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-        if isinstance(image, ImageFile.ImageFile) and image.format == "PNG" and not texts:
+        decodable = image.width * image.height <= MOST_PIXELS
+        if (
+            isinstance(image, ImageFile.ImageFile)
+            and image.format == "PNG"
+            and not texts
+            and decodable
+        ):
             image.load()  # texts may also come behind the pixels
             texts = dict(getattr(image, "text", {}))
         return _from_texts(texts) or _from_exif(image) or _from_xmp(image.info)
@@ -102,9 +132,9 @@ def _from_texts(texts: Mapping[str, str]) -> GenerationParameters | None:
     if _EXACT in texts:
         try:
             return _exact(json.loads(texts[_EXACT]))
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
-    if _KEYWORD in texts:
+    if texts.get(_KEYWORD, "").strip():
         return parse(texts[_KEYWORD])
     return from_texts(texts)
 
@@ -119,16 +149,20 @@ def _exact(data: Any) -> GenerationParameters:
 
 def _from_exif(image: Image) -> GenerationParameters | None:
     comment = image.getexif().get_ifd(_EXIF).get(_USER_COMMENT)
-    if isinstance(comment, str):
-        return parse(comment.strip("\0"))
-    if not isinstance(comment, bytes) or len(comment) < len(_UNICODE):
-        return None
-    head, body = comment[: len(_UNICODE)], comment[len(_UNICODE) :]
-    if head != _UNICODE:
-        return parse(body.decode("utf-8", "replace").strip("\0"))
+    text = comment if isinstance(comment, str) else ""
+    if isinstance(comment, bytes):
+        text = _decoded(comment[: len(_UNICODE)], comment[len(_UNICODE) :])
+    text = text.strip("\0")
+    return parse(text) if text.strip() else None  # cameras write it, with nothing in it
+
+
+def _decoded(encoding: bytes, body: bytes) -> str:
+    """Return the text of a UserComment."""
+    if encoding != _UNICODE:
+        return body.decode("utf-8", "replace")
     # Which end comes first is not said anywhere: plain letters have their zero first in one.
     first = sum(byte == 0 for byte in body[::2]) >= sum(byte == 0 for byte in body[1::2])
-    return parse(body.decode("utf-16-be" if first else "utf-16-le", "replace").strip("\0"))
+    return body.decode("utf-16-be" if first else "utf-16-le", "replace")
 
 
 def _from_xmp(info: Mapping[Any, Any]) -> GenerationParameters | None:

@@ -288,6 +288,8 @@ def test_words_that_cannot_be_meant() -> None:
     refused(run(*TINY, "x", "--init", "gone.png"), 2, "gone.png")
     refused(run(*TINY, "x", "--vae", "gone"), 2, "gone")
     refused(run(*TINY, "x", "-o", "x.bmp"), 2, ".png")
+    wide = ("--size", "2056x64", "--upscale", "8")
+    refused(run(*TINY, "x", "-o", "x.webp", *wide), 2, "16512x512", "webp", "-F png")
     refused(run("sd", "-m", "z-image-tubo", "x"), 3, "did you mean z-image-turbo")
     refused(run("sd", "-m", "./gone.safetensors", "x"), 3, "gone.safetensors")
     refused(run("sd", "-m", "z-image-turbo", "x", "--offline"), 3, "--offline")

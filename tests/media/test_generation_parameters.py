@@ -18,8 +18,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from localai.errors import BadInput
+from localai.media.drawing import PictureFormat
 from localai.media.generation_parameters import GenerationParameters, parse, render
-from localai.media.picture_metadata import read, save
+from localai.media.picture_metadata import check_writable, read, save
 
 PROMPTS = (
     "a red fox",
@@ -296,3 +297,55 @@ def test_texts_of_any_form_are_taken_apart_without_an_error() -> None:
         found.size()
         found.sampler()
         found.number("Steps")
+
+
+def exif_of(comment: bytes | str) -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = comment
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [b"ASCII\0\0\0", b"ASCII\0\0\0" + b" " * 100, bytes(72), b"UNICODE\0" + b"\0 " * 9, b"", b"ab"],
+)
+def test_a_cameras_empty_comment_says_nothing(comment: bytes, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif_of(comment))
+    assert read(tmp_path / "a.jpg") is None
+    assert read(png({"parameters": ""}, tmp_path / "a.png")) is None
+
+
+def test_how_large_a_picture_is_does_not_matter(tmp_path: Path) -> None:
+    """Its texts are before the pixels, and nothing else is decoded."""
+    path = png({"parameters": "a fox\nSteps: 4, Seed: 5, Size: 8x8"}, tmp_path / "a.png")
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">II", 20_000, 10_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    found = read(bytes(data))
+    assert found is not None and found.prompt == "a fox"
+
+
+@pytest.mark.parametrize(
+    "exact", ['{"prompt": "a", "negative": "", "settings": [1]}', "[1]", "{}", "7"]
+)
+def test_a_chunk_of_ours_that_is_damaged_is_passed_over(exact: str, tmp_path: Path) -> None:
+    found = read(png({"localai": exact, "parameters": "a fox"}, tmp_path / "a.png"))
+    assert found == GenerationParameters("a fox")
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
+def test_what_is_not_refused_can_be_written(form: PictureFormat, tmp_path: Path) -> None:
+    for size, text in (
+        ((16_384, 1), "x"), ((1, 65_501), "x"), ((16_383, 1), "x"), ((65_500, 1), "x"),
+        ((8, 8), "x" * 33_000), ((8, 8), "\U0001f98a" * 16_400), ((8, 8), "x" * 32_500),
+    ):  # fmt: skip
+        parameters = GenerationParameters(text, "", {"Steps": "4", "Seed": "0", "Size": "8x8"})
+        last = {**parameters.settings, "Seed": str(2**32 - 1)}
+        try:
+            check_writable(form, size, parameters)
+        except BadInput:
+            with pytest.raises((OSError, ValueError)):
+                save(Image.new("RGB", size), tmp_path / "a", form, parameters)
+        else:
+            save(Image.new("RGB", size), tmp_path / "a", form, parameters._replace(settings=last))
+            assert read(tmp_path / "a") is not None
