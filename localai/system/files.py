@@ -14,6 +14,9 @@ from pathlib import Path
 from localai.errors import BadInput
 from localai.formats.text import decode
 
+# What file systems without hard links (exFAT, some of a network) say to one.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
 
 def expanded(name: str) -> Path:
     """Return the path that somebody has typed; `~` is a home folder where there is that user."""
@@ -39,7 +42,7 @@ def atomic_create(path: Path) -> Iterator[Path]:
     """
     with _beside(path) as partial:
         yield partial
-        os.link(partial, path)
+        _name_too(partial, path)
 
 
 def partial_result(folder: Path, index: int) -> Path:
@@ -86,8 +89,8 @@ def _name_too(path: Path, target: Path) -> None:
     """Give a file a further name that is free; without links it is the only one from then on."""
     try:
         os.link(path, target, follow_symlinks=False)
-    except OSError as error:  # file systems without links
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
             raise
         os.close(os.open(target, os.O_CREAT | os.O_EXCL))
         try:

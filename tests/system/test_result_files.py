@@ -10,19 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from localai.system.files import adopt, partial_result, sweep_partials
+from localai.system.files import adopt, atomic_create, partial_result, sweep_partials
+
+NO_LINKS = {"EPERM": errno.EPERM, "ENOTSUP": errno.ENOTSUP, "ENOSYS": errno.ENOSYS}
 
 
-@pytest.fixture(params=["links", "no links"])
+@pytest.fixture(params=["links", *NO_LINKS])
 def folder(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """A folder of a file system with hard links, and of one without."""
+    """A folder of a file system with hard links, and of those without."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EPERM, "no links here")
+        raise OSError(NO_LINKS[request.param], "no links here")
 
-    if request.param == "no links":
+    if request.param in NO_LINKS:
         monkeypatch.setattr(os, "link", refuse)
     yield tmp_path
 
@@ -85,6 +87,14 @@ def test_a_file_that_is_gone_leaves_no_empty_one(folder: Path, overwrite: bool) 
     with pytest.raises(FileNotFoundError):
         adopt(folder / ".gone.partial", folder / "a.png", overwrite=overwrite)
     assert names(folder) == []
+
+
+def test_a_file_that_is_written_gets_its_name_once(folder: Path) -> None:
+    with atomic_create(folder / "a.txt") as partial:
+        partial.write_text("first")
+    with pytest.raises(FileExistsError), atomic_create(folder / "a.txt") as partial:
+        partial.write_text("second")
+    assert (folder / "a.txt").read_text() == "first" and names(folder) == ["a.txt"]
 
 
 def test_of_many_that_want_one_name_exactly_one_gets_it(folder: Path) -> None:
