@@ -63,10 +63,11 @@ def _expanded(name: str, recursive: bool) -> Iterator[PictureSource]:
     if path.is_dir():
         yield from _in_folder(path, recursive)
     elif not path.exists() and glob.has_magic(name):
-        matches = sorted(glob.glob(name, recursive=recursive))
+        found = filter(os.path.isfile, sorted(glob.glob(name, recursive=recursive)))
+        matches = [PictureSource(each, Path(each)) for each in found]
         if not matches:
             raise BadInput(f"no file matches {shown(name)}", "check the pattern")
-        yield from (PictureSource(each, Path(each)) for each in matches if os.path.isfile(each))
+        yield from matches
     else:
         yield PictureSource(name, path)
 
@@ -75,10 +76,10 @@ def _in_folder(folder: Path, recursive: bool) -> Iterator[PictureSource]:
     if not recursive:
         raise BadInput(f"{shown(folder)} is a folder", "add --recursive to take its pictures")
     found = [
-        Path(root, name)
+        path
         for root, folders, names in os.walk(folder)
         for name in _kept(folders, names)
-        if name.lower().endswith(SUFFIXES)
+        if name.lower().endswith(SUFFIXES) and (path := Path(root, name)).is_file()
     ]
     if not found:
         raise BadInput(f"{shown(folder)} holds no pictures")

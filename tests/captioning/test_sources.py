@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from localai.captioning.sources import PictureSource, expand
+from localai.errors import BadInput
 
 
 def found(*names: str, recursive: bool = False) -> list[PictureSource]:
@@ -31,3 +33,16 @@ def test_each_file_comes_once_whatever_it_is_called(
         first,
         tmp_path / "sub" / "b.png",
     ]
+
+
+def test_only_files_are_pictures(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would be waited for, and a folder is none."""
+    first = picture(tmp_path / "sub" / "a.png")
+    os.mkfifo(tmp_path / "sub" / "pipe.png")
+    (tmp_path / "sub" / "gone.png").symlink_to("nowhere")
+    (tmp_path / "sub" / "folder.png").mkdir()
+    assert [each.path for each in found(str(tmp_path), recursive=True)] == [first]
+    assert [each.path for each in found(f"{tmp_path}/sub/*.png")] == [first]
+    for pattern in ("su*", "sub/f*", "sub/p*"):
+        with pytest.raises(BadInput, match="no file matches"):
+            found(f"{tmp_path}/{pattern}")
