@@ -12,6 +12,7 @@ import io
 import os
 import warnings
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple
 
@@ -259,7 +260,8 @@ def _day(image: Image) -> str:
     except Exception:  # EXIF of any kind comes from anywhere, and is only a date here
         return ""
     day = told[:10].replace(":", "-")
-    digits = day.replace("-", "")
-    return (
-        day if len(day) == 10 and digits.isascii() and digits.isdigit() and day[:4] > "1800" else ""
-    )
+    try:
+        known = date.fromisoformat(day)
+    except ValueError:  # also of days that no month has
+        return ""
+    return day if known.isoformat() == day and known.year > 1800 else ""

@@ -170,7 +170,11 @@ def test_small_ones_and_thin_ones_stay() -> None:
 
 
 def test_the_day_of_exif_is_told_and_nonsense_is_not() -> None:
-    for told, day in (("2024:05:01 12:30:00", "2024-05-01"), ("0000:00:00", ""), ("\x1b[31m", "")):
+    for told, day in (
+        ("2024:05:01 12:30:00", "2024-05-01"), ("2024-02-29", "2024-02-29"), ("0000:00:00", ""),
+        ("2024:99:99 12:30:00", ""), ("2023:02:29", ""), ("2024-W01-1", ""), ("20240501", ""),
+        ("\u0662024:05:01", ""), ("\x1b[31m", ""),
+    ):  # fmt: skip
         exif = Image.Exif()
         exif[306] = told
         assert open_picture(saved(scene(), "JPEG", exif=exif), "x").taken == day
