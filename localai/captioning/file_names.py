@@ -6,8 +6,12 @@ import re
 import unicodedata
 from typing import Final
 
+from localai.errors import BadInput
+from localai.formats.text import nearest, shown
+
 LONGEST: Final = 80  # characters of a name, without its ending
 WORDS: Final = (3, 8)
+_FIELDS: Final = ("name", "date", "old")
 FORM: Final = (
     r"[a-z0-9\u00df-\u00f6\u00f8-\u00ff]{1,14}(-[a-z0-9\u00df-\u00f6\u00f8-\u00ff]{1,14}){2,7}"
 )
@@ -56,6 +60,24 @@ def reads_well(stem: str) -> bool:
     if _BAD.fullmatch(stem) or re.fullmatch(r"[0-9a-f-]{16,}", stem, re.I):
         return False
     return len([word for word in re.findall(r"[^\W\d_]+", stem) if len(word) > 2]) >= 2
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse a pattern that `from_pattern` can make no file's name of.
+
+    Raises
+    ------
+    BadInput
+        It has a field that is not known, leads to another folder, or begins with a dot.
+    """
+    for field in re.findall(r"\{([^{}]*)\}", pattern):
+        if field not in _FIELDS:
+            known = ", ".join(f"{{{name}}}" for name in _FIELDS)
+            what = f"--pattern has no field {{{shown(field)[:40]}}}"
+            raise BadInput(what, nearest(field, _FIELDS) or known)
+    if not pattern or "/" in pattern or pattern.startswith("."):
+        what = f"--pattern {shown(pattern)!r} gives no file's name"
+        raise BadInput(what, "'{date}-{name}', without a folder or a dot before it")
 
 
 def from_pattern(pattern: str, name: str, day: str, stem: str) -> str:

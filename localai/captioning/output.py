@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from localai.captioning.file_names import from_pattern, slug
+from localai.captioning.file_names import check_pattern, from_pattern, slug
 from localai.captioning.rename import Planner, Renaming, apply, write_undo
 from localai.captioning.session import PictureCaption
 from localai.captioning.sources import PictureSource
 from localai.errors import BadInput, LocalaiError
-from localai.formats.text import shown
+from localai.formats.text import encode, shown
 from localai.system.files import atomic_create, atomic_replace
 from localai.terminal.console import Console
 
@@ -60,7 +60,7 @@ class Lines(CaptionOutput):
         if self._many and not self._nul:
             text = " ".join(text.split())
         before = os.fsencode(name) + b"\t" if self._many else b""
-        self._console.write_bytes(before + text.encode() + (b"\0" if self._nul else b"\n"))
+        self._console.write_bytes(before + encode(text) + (b"\0" if self._nul else b"\n"))
 
 
 class JsonOutput(CaptionOutput):
@@ -126,7 +126,7 @@ class Sidecars(CaptionOutput):
         path = sidecar_of(caption.source, self._ending)
         try:
             with (atomic_replace if self._overwrite else atomic_create)(path) as partial:
-                partial.write_text(caption.text + "\n", "utf-8")
+                partial.write_bytes(encode(caption.text + "\n"))
         except OSError as error:
             raise LocalaiError(f"{shown(path)} cannot be written: {error.strerror}") from None
         self._written.add(_identity(path))
@@ -159,9 +159,15 @@ class Renamer(CaptionOutput):
         Where the script that undoes it is written.
     really : bool
         Rename; else the names are only shown.
+
+    Raises
+    ------
+    BadInput
+        The pattern can give no file's name.
     """
 
     def __init__(self, console: Console, pattern: str, folder: Path, *, really: bool) -> None:
+        check_pattern(pattern)
         self._console, self._pattern = console, pattern
         self._folder, self._really = folder, really
         self._planner = Planner()
@@ -172,8 +178,8 @@ class Renamer(CaptionOutput):
         path = caption.source.path
         assert path is not None
         stem = from_pattern(self._pattern, slug(caption.text), caption.picture.taken, path.stem)
-        if not stem or "/" in stem or stem.startswith("."):
-            raise LocalaiError(f"the pattern gives {stem!r}, which is no file's name")
+        if not stem or stem.startswith("."):  # as of {date} alone, or of a hidden {old}
+            raise LocalaiError(f"the pattern gives {shown(stem)!r}, which is no file's name")
         if (renaming := self._planner.plan(path, stem)) is not None:
             self._planned.append(renaming)
             self._console.write_line(str(renaming))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from localai.generation.build import GenerateOptions
     from localai.pool.engine_client import EngineClient
 
+_PLACES = ("rename", "sidecar", "as_json", "jsonl", "print0")  # of the answers
+_PARTS = {"pattern": "rename", "skip_existing": "sidecar", "force": "sidecar"}  # of another option
 _TASKS = ("alt", "tags", "ocr", "filename")
 
 
@@ -82,6 +84,7 @@ def describe_image(ctx: click.Context, /, **given: Any) -> int:
     """  # noqa: D301 (click reads the \b)
     console: Console = ctx.obj
     options.apply(console, given)
+    _check_together(given)
     task, asked = _task(given), options.generation(given)
     names = given["files"] or (("-",) if not console.stdin.terminal else ())
     if not names:
@@ -100,6 +103,27 @@ def describe_image(ctx: click.Context, /, **given: Any) -> int:
     if failed:
         raise SomeFailed(f"{failed} of {len(sources)} pictures failed")
     return ExitCode.DONE
+
+
+def _check_together(given: dict[str, Any]) -> None:
+    """Refuse options of which one would be left out without a word.
+
+    Raises
+    ------
+    BadInput
+        Two of them say where the answers go, or one goes with another that is not there.
+    """
+    places = [name for name in _PLACES if given[name]]
+    if len(places) > 1 and set(places) != {"as_json", "jsonl"}:
+        first, second = map(_flag, places[:2])
+        raise BadInput(f"{first} and {second} are two places for the answers", "use one of them")
+    for name, wanted in _PARTS.items():
+        if given[name] not in (None, False) and not given[wanted]:
+            raise BadInput(f"{_flag(name)} goes with {_flag(wanted)}", f"add {_flag(wanted)}")
+
+
+def _flag(name: str) -> str:
+    return "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
 
 
 def _task(given: dict[str, Any]) -> CaptionTask:
@@ -135,10 +159,11 @@ def _task(given: dict[str, Any]) -> CaptionTask:
 
 def _wanted(sources: list[PictureSource], given: dict[str, Any]) -> list[PictureSource]:
     """Return the pictures that there is something to do for."""
-    beside = given["rename"] or given["sidecar"]
-    if beside and (other := [each.name for each in sources if each.path is None]):
-        what = "--rename" if given["rename"] else "--sidecar"
-        raise BadInput(f"{what} is for files, and {shown(other[0])} is none", "name a file")
+    other = [each.name for each in sources if each.path is None]
+    for name in ("rename", "sidecar", "only_bad_names"):
+        if given[name] and other:
+            what = f"{_flag(name)} is for files, and {shown(other[0])} is none"
+            raise BadInput(what, "name a file")
     if given["only_bad_names"]:
         from localai.captioning.file_names import reads_well
 
@@ -156,7 +181,7 @@ def _output(console: Console, given: dict[str, Any], sources: list[PictureSource
     many = len(sources) > 1
     if given["rename"]:
         folder = settings.load().folders.state / "renamed"
-        pattern = given["pattern"] or "{name}"
+        pattern = "{name}" if given["pattern"] is None else given["pattern"]
         return output.Renamer(console, pattern, folder, really=given["yes"])
     if given["sidecar"]:
         return output.Sidecars(console, given["sidecar"], sources, overwrite=given["force"])

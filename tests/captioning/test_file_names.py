@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localai.captioning.file_names import FORM, LONGEST, from_pattern, reads_well, slug
+from localai.captioning.file_names import (
+    FORM,
+    LONGEST,
+    check_pattern,
+    from_pattern,
+    reads_well,
+    slug,
+)
+from localai.errors import BadInput
 
 SLUGS = {
     "Three lemurs on a branch.": "three-lemurs-on-a-branch",
@@ -76,3 +84,16 @@ def test_patterns_leave_no_hyphen_for_what_is_not_known() -> None:
     assert from_pattern("{date}-{name}", "red-fox", "2024-05-01", "IMG_1") == "2024-05-01-red-fox"
     assert from_pattern("{date}-{name}", "red-fox", "", "IMG_1") == "red-fox"
     assert from_pattern("{name}__{old}", "red-fox", "", "IMG_1") == "red-fox__IMG_1"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{nme}", "{}", "x/{name}", "../{name}", ".{name}", "", "{name}{i}"]
+)
+def test_a_pattern_that_gives_no_name_is_refused(pattern: str) -> None:
+    with pytest.raises(BadInput, match="--pattern"):
+        check_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["{name}", "{date}-{name}", "{old} ({name})", "holiday", "a{b"])
+def test_other_patterns_are_taken(pattern: str) -> None:
+    check_pattern(pattern)

@@ -183,6 +183,16 @@ def test_what_is_no_picture_is_refused_before_a_model_loads(tmp_path: Path, home
         ("--alt", "--regex", "x", "x.png"): "form of its own",
         ("--rename", "-"): "is for files",
         ("--sidecar", "txt", "-"): "is for files",
+        ("--only-bad-names", "-"): "is for files",
+        ("--rename", "--pattern", "x/{name}", "x.png"): "no file's name",
+        ("--rename", "--pattern", "{nme}", "x.png"): "did you mean `name`",
+        ("--pattern", "{name}", "x.png"): "add --rename",
+        ("--force", "x.png"): "add --sidecar",
+        ("--skip-existing", "x.png"): "add --sidecar",
+        ("--rename", "--json", "x.png"): "--rename and --json",
+        ("--rename", "--sidecar", "txt", "x.png"): "--rename and --sidecar",
+        ("--sidecar", "txt", "--jsonl", "x.png"): "--sidecar and --jsonl",
+        ("--sidecar", "txt", "-0", "x.png"): "--sidecar and --print0",
         ("--recursive", str(tmp_path / "nothing")): "no file",
     }  # fmt: skip
     for arguments, told in cases.items():
@@ -302,6 +312,19 @@ def test_the_path_of_a_sidecar_is_a_path(tmp_path: Path) -> None:
     assert Path(done.out.removesuffix("\n")).read_text() == f"{SEEN}\n"
 
 
+@pytest.mark.usefixtures("warm")
+def test_a_prefix_that_is_no_text_stays_as_it_is(tmp_path: Path) -> None:
+    names = [plain(tmp_path), plain(tmp_path, "b.png")]
+    prefix = os.fsdecode(b"caf\xe9: ")
+    said = b"caf\xe9: " + SEEN.encode()
+    assert see("--prefix", prefix, names[0]).stdout == said + b"\n"
+    both = see("--prefix", prefix, *names).stdout.splitlines()
+    assert [line.partition(b"\t")[2] for line in both] == [said, said]
+    assert see("--prefix", prefix, "--sidecar", "txt", names[0]).code == 0
+    assert (tmp_path / "red.txt").read_bytes() == said + b"\n"
+    assert see("--prefix", prefix, "--json", names[0]).json["text"].endswith(SEEN)
+
+
 def names_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -334,7 +357,7 @@ def test_dates_of_exif_come_into_names(tmp_path: Path) -> None:
     done = see("--rename", "--yes", "--pattern", "{date}-{name}", str(tmp_path / "IMG_1.jpg"))
     assert done.code == 0 and names_of(tmp_path) == ["2024-05-01-nothing-on-plain-red.jpg"]
     other = see("--rename", "--pattern", "../{name}", str(tmp_path / names_of(tmp_path)[0]))
-    assert other.code == 1 and "no file's name" in other.err
+    assert other.code == 2 and "no file's name" in other.err
 
 
 @pytest.fixture
