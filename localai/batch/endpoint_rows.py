@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple, TypeVar
 
 from localai.batch.answers import RowAnswer, RowJob
@@ -90,6 +90,7 @@ class EndpointRows:
         self._ending: Unavailable | None = None  # is raised once all that comes has come
         self._answered = False  # some row was
         self._away_since: float | None = None
+        self._suspects = threading.Lock()  # held for one of them at a time
         self._checks: dict[Constraint, ArrivalCheck] = {}
         for number in range(most):
             threading.Thread(target=self._serve, name=f"endpoint {number}", daemon=True).start()
@@ -199,15 +200,18 @@ class EndpointRows:
         """
         losses = 0
         while True:
-            self._patiently(connection.open)
-            try:
-                return connection.ask(url, body)
-            except LostConnection as error:
-                losses += _LOSSES if isinstance(error, SlowAnswer) else 1
-                if losses >= _LOSSES:
-                    self._patiently(self._endpoint.models)
-                    what = f"the server is there, and has no answer to this row: {error}"
-                    raise LocalaiError(shown(what[:_SHOWN])) from None
+            # A row may end the server, and with it the connections of all. Which one it is, is
+            # seen where none of those that have lost theirs so often is asked beside another.
+            with self._suspects if losses == _LOSSES - 1 else nullcontext():
+                self._patiently(connection.open)
+                try:
+                    return connection.ask(url, body)
+                except LostConnection as error:
+                    losses += _LOSSES if isinstance(error, SlowAnswer) else 1
+                    if losses >= _LOSSES:
+                        self._patiently(self._endpoint.models)
+                        what = f"the server is there, and has no answer to this row: {error}"
+                        raise LocalaiError(shown(what[:_SHOWN])) from None
             self._pause(losses, None)
 
     def _patiently(self, ask: Callable[[], _Found]) -> _Found:

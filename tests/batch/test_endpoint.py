@@ -285,6 +285,26 @@ def test_a_row_that_ends_its_connection_fails_alone(
     assert "connection" in found[4]["error"]["message"]
 
 
+def test_a_row_that_ends_the_server_for_all_fails_alone(
+    served: Callable[[Mood], Server],
+) -> None:
+    ends = [threading.Event()]  # of its lives
+
+    def dies(server: Server, body: dict[str, Any]) -> tuple[int, Any]:
+        end = ends[-1]
+        if body["messages"][-1]["content"] == "c":
+            time.sleep(0.1)
+            ends.append(threading.Event())
+            end.set()
+            raise Dropped
+        if end.wait(0.3):
+            raise Dropped
+        return echo(server, body)
+
+    found = answered(rows_of(served(dies), 8, sleep=lambda _: None), *"abcdefgh")
+    assert [each.answer for each in found] == ["A", "B", None, *"DEFGH"]
+
+
 def test_a_row_that_is_never_answered_fails_alone(
     served: Callable[[Mood], Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
