@@ -154,7 +154,8 @@ def _run_elsewhere(
         _hearing(console, given) as hear,
         closing(EndpointRows(endpoint, bodies, most, console.warn)) as answering,
     ):
-        requests = _requests(given, template, f"{endpoint.address} {model}", hear)
+        told = repr((endpoint.address, model, given["model"]))
+        requests = _requests(given, template, told, hear)
         requests.job(first, requests.key(first))
         return _answer(console, given, source, requests, answering, layout)
 

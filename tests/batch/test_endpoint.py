@@ -657,6 +657,21 @@ def test_a_wrong_address_ends_the_run_for_lines_that_pass_through_as_well(
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_a_line_is_asked_again_where_m_names_another_model(
+    served: Callable[[Mood], Server], tmp_path: Path
+) -> None:
+    server = served(
+        lambda server, body: (400, {}) if body["model"] == "bad" else echo(server, body)
+    )
+    path = openai_file(tmp_path, openai_line("a", model="own"), openai_line("b", model="bad"))
+    words = ("-o", str(tmp_path / "out.jsonl"))
+    assert batch(server, path, *words).code == 6
+    assert batch(server, path, *words, "--retry-failed").code == 6
+    assert sorted(body["model"] for body in server.bodies) == ["bad", "bad", "own"]
+    assert batch(server, path, *words, "--retry-failed", "-m", "served").code == 0
+    assert [body["model"] for body in server.bodies[3:]] == ["served", "served"]
+
+
 def test_what_was_said_is_sent_and_what_was_not_is_left_to_the_server(
     served: Callable[[Mood], Server], rows: Path
 ) -> None:
