@@ -673,14 +673,17 @@ def test_a_line_is_asked_again_where_m_names_another_model(
 
 
 def test_what_was_said_is_sent_and_what_was_not_is_left_to_the_server(
-    served: Callable[[Mood], Server], rows: Path
+    served: Callable[[Mood], Server], rows: Path, tmp_path: Path
 ) -> None:
     server = served(echo)
     words = "--temp 0.8 --top-p 0.95 --top-k 40 --min-p 0.05 --repeat-penalty 1 --repeat-last-n 64"
     said = (*words.split(), "--think", "off", "--seed", "3", "-s", "Be brief.")
     assert batch(server, rows, "--limit", "1", *said).code == 0
     batch(server, rows, "--limit", "1", "--schema", "a")
-    loud, quiet = server.bodies
+    prompt = tmp_path / "p.md"
+    prompt.write_text("---\ndescription: x\ntemperature: 0.8\n---\n{{input}}\n")
+    assert batch(server, rows, "--limit", "1", "-p", str(prompt)).code == 0
+    loud, quiet, from_file = server.bodies
     url = quiet.pop("url")
     assert loud == {
         **{"model": "served", "temperature": 0.8, "top_p": 0.95, "top_k": 40, "min_p": 0.05},
@@ -693,6 +696,7 @@ def test_what_was_said_is_sent_and_what_was_not_is_left_to_the_server(
         "url": url,
     }
     assert set(quiet) == {"model", "messages", "response_format"}
+    assert set(from_file) == {"model", "messages", "temperature", "url"}
 
 
 def test_equal_rows_are_asked_once_when_chance_has_no_part(
