@@ -205,13 +205,16 @@ class EndpointRows:
             with self._suspects if losses == _LOSSES - 1 else nullcontext():
                 self._patiently(connection.open)
                 try:
-                    return connection.ask(url, body)
+                    reply = connection.ask(url, body)
                 except LostConnection as error:
                     losses += _LOSSES if isinstance(error, SlowAnswer) else 1
                     if losses >= _LOSSES:
                         self._patiently(self._endpoint.models)
                         what = f"the server is there, and has no answer to this row: {error}"
                         raise LocalaiError(shown(what[:_SHOWN])) from None
+                else:
+                    self._away_since = None
+                    return reply
             self._pause(losses, None)
 
     def _patiently(self, ask: Callable[[], _Found]) -> _Found:

@@ -23,7 +23,7 @@ from localai.batch.endpoint_rows import EndpointRows, RowBodies
 from localai.batch.rows import BatchRow
 from localai.errors import BadInput, Unavailable
 from localai.types import Message, TextRequest
-from tests.conftest import Ran, run
+from tests.conftest import Ran, run, until
 
 Mood = Callable[["Server", dict[str, Any]], "tuple[int, Any]"]
 
@@ -53,7 +53,7 @@ class Server:
         self.mood, self.bodies, self.headers = mood, [], []  # type: ignore[var-annotated]
         self.asked = self.busy = self.busiest = 0
         self.retry_after = ""
-        self.models: tuple[int, Any] = (200, {"data": [{"id": "served"}]})
+        self.models: tuple[int, Any] | None = (200, {"data": [{"id": "served"}]})
         self.closes = False  # each connection after its first answer, and says nothing of it
         self.lock = threading.Lock()
         self.port = 0
@@ -66,7 +66,9 @@ class Server:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self.reply(*owner.models)
+                if owner.models is not None:
+                    self.reply(*owner.models)
+                self.close_connection = self.close_connection or owner.models is None
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -398,6 +400,31 @@ def test_patience_begins_each_time_the_server_goes_away(
         answered(asking, "a")
     assert 1300 < clock.now < 1400
     server.start()  # so that it can be stopped
+
+
+def test_a_server_that_answers_rows_is_not_away_whatever_else_it_does_not_answer(
+    served: Callable[[Mood], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drops(server: Server, body: dict[str, Any]) -> tuple[int, Any]:
+        if body["messages"][-1]["content"] == "bad":
+            raise Dropped
+        return echo(server, body)
+
+    server = served(drops)
+    usual, server.models = server.models, None
+    clock = Clock()
+
+    def others() -> None:
+        enough = min(server.asked + 2, 60)  # then the first of the two is answered
+        until(lambda: server.asked >= enough)
+        if enough == 60:
+            server.models = usual
+
+    clock.then = others
+    monkeypatch.setattr(endpoint_rows, "time", clock)
+    found = answered(rows_of(server, 2, sleep=clock.sleep), "bad", *["x"] * 60)
+    assert clock.now > 350 and found[0].error
+    assert {each.answer for each in found[1:]} == {"X"}
 
 
 def test_a_row_that_comes_together_with_the_end_is_not_lost(
