@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = RATE  # samples of a block: one second
+_NOWHERE = "NONE"  # FFmpeg's name of a channel whose place is not told
 
 
 def library() -> Any:
@@ -56,19 +58,23 @@ class Resampler:
         self._kind: tuple[object, ...] = ()
 
     def take(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
-        """Yield what is ready once this frame has come; a frame that cannot be, yields nothing."""
+        """Yield what is ready once this frame has come.
+
+        Raises
+        ------
+        One of `decoding_errors`
+            The frame cannot be taken (a damaged header: no such rate, no such layout); others may.
+        """
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind:
             yield from self.flush()
-            self._inner, self._kind = self._made(frame), kind
-        if self._inner is None:
-            return
         frame.pts = None  # places are ours: the resampler shall neither fill nor drop
-        try:
-            frames = self._inner.resample(frame)
-        except decoding_errors():  # a damaged header: no such rate, no such layout
-            self._inner = None
-            return
+        inner, self._inner = self._inner, None
+        if inner is None:
+            inner, frames = self._begun(frame)
+        else:
+            frames = inner.resample(frame)
+        self._inner, self._kind = inner, kind
         yield from map(self._picked, frames)
 
     def flush(self) -> Iterator[NDArray[np.float32]]:
@@ -82,20 +88,31 @@ class Resampler:
             return
         yield from map(self._picked, frames)
 
-    def _made(self, frame: AudioFrame) -> AudioResampler | None:
+    def _begun(self, frame: AudioFrame) -> tuple[AudioResampler, list[AudioFrame]]:
+        """Return the resampler of a kind of frames, and what is ready after the first of them."""
+        # FFmpeg mixes channels whose places are known, as speech in a film's centre should count.
+        # It guesses the places where none are told, and would leave one of six microphones out for
+        # a subwoofer; and of other layouts it can make no mono at all.
+        own = frame.layout.name
+        if self._channel is None and all(each.name != _NOWHERE for each in frame.layout.channels):
+            with contextlib.suppress(*decoding_errors()):
+                return self._tried("mono", frame)
+        return self._tried(own, frame)
+
+    def _tried(self, layout: str, frame: AudioFrame) -> tuple[AudioResampler, list[AudioFrame]]:
         # 16-bit numbers on the way, as faster-whisper has them: stereo is then mixed to its mean,
-        # and what a float file holds beyond 1, or that is no number, is limited.
-        layout = "mono" if self._channel is None else frame.layout.name
-        try:
-            resampler: AudioResampler = library().AudioResampler("s16p", layout, RATE)
-        except decoding_errors():
-            return None
-        return resampler
+        # and what a float file holds beyond 1, or that is no number, is limited. Packed: PyAV
+        # cannot read more than 8 planes.
+        resampler: AudioResampler = library().AudioResampler("s16", layout, RATE)
+        return resampler, resampler.resample(frame)
 
     def _picked(self, frame: AudioFrame) -> NDArray[np.float32]:
-        planes = frame.to_ndarray()
-        plane = planes[min(self._channel or 0, len(planes) - 1)]
-        samples: NDArray[np.float32] = plane.astype(np.float32) / np.float32(32768)
+        channels = frame.to_ndarray().reshape(frame.samples, -1)
+        if self._channel is None:
+            one = channels.mean(axis=1)
+        else:
+            one = channels[:, min(self._channel, channels.shape[1] - 1)]
+        samples: NDArray[np.float32] = one.astype(np.float32) / np.float32(32768)
         return samples
 
 

@@ -32,6 +32,8 @@ Source = str | Path | int | BinaryIO
 _GAP = 0.25  # seconds; where times in a file jump further, there is silence
 _FIRST_GAP = 0.04  # seconds of silence before the first sound that count
 _MOST_SILENCE = 3600  # seconds that jumping times may add in all; more is damage
+_MOST_CHANNELS = 64  # that FFmpeg can resample
+_FEWER = "convert it with `ffmpeg -i FILE -ac 1 out.wav`"
 _DAMAGED = "check that it plays elsewhere, or convert it with `ffmpeg -i FILE out.wav`"
 
 
@@ -108,7 +110,7 @@ class Sound:
     name : str
         As in errors.
     damaged : int
-        How many packets could not be decoded so far and were left out.
+        How many packets, or frames of them, could not be decoded so far and were left out.
     """
 
     def __init__(
@@ -229,11 +231,19 @@ class Sound:
                 yield from resampler.flush()
                 yield from silence(missing)
                 done += missing
+            length = frame.samples / frame.sample_rate
+            try:
+                yield from resampler.take(frame)
+            except decoding_errors():
+                self.damaged += 1
+                continue
             heard = True
-            done += frame.samples / frame.sample_rate
-            yield from resampler.take(frame)
+            done += length
         yield from resampler.flush()
         if not heard:
+            if self.damaged and self.info.channels > _MOST_CHANNELS:
+                what = f"{self.name} has {self.info.channels} channels"
+                raise BadInput(f"{what}: more than {_MOST_CHANNELS} cannot be heard", _FEWER)
             if self.damaged:
                 raise BadInput(f"{self.name} is damaged: nothing in it can be decoded", _DAMAGED)
             if not self.info.duration:

@@ -8,14 +8,16 @@ import random
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from localai.errors import BadInput
 from localai.media.clips import RATE, Clip
+from localai.media.resample import Resampler
 from localai.media.sound import Source, open_sound, probe
 from tests.support import sounds
 
@@ -194,6 +196,63 @@ def test_each_channel_can_be_had_alone(name: str, tmp_path: Path) -> None:
     assert sounds.likeness((SPEECH + other) / 2, mixed)[0] > 0.95
     with pytest.raises(BadInput, match="2 channels, no number 3"):
         open_sound(path, channel=2)
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 8, 9, 32])
+@pytest.mark.parametrize("rate", [RATE, 48_000])
+def test_any_number_of_channels_is_heard_apart_and_mixed(count: int, rate: int) -> None:
+    """Microphones of a recorder: nobody has told where they stand, and each counts alike."""
+    spoken = [sounds.tone(1.0, 200 + 50 * number, rate) for number in range(count)]
+    file = sounds.wav(np.stack(spoken), rate)
+    apart = [heard(io.BytesIO(file), channel=number) for number in range(count)]
+    for number, samples in enumerate(apart):
+        expected = sounds.tone(1.0, 200 + 50 * number)
+        assert len(samples) == RATE and sounds.likeness(expected, samples)[0] > 0.99
+    assert np.abs(heard(io.BytesIO(file)) - np.mean(apart, axis=0)).max() < 1e-3
+
+
+def test_the_centre_of_a_film_counts_more_than_what_is_behind() -> None:
+    """5.1: left, right, centre, low tones, two behind; speech is in the centre."""
+    loud = []
+    for number in range(6):
+        frame = av.AudioFrame.from_ndarray(_alone(number, 6), format="s16", layout="5.1")
+        frame.sample_rate = RATE
+        taken = np.concatenate(list(Resampler(None).take(frame)))
+        loud.append(float(np.abs(taken).max()))
+    assert loud[2] == max(loud) > 1.2 * loud[0] and loud[3] < 0.01
+
+
+def _alone(number: int, count: int) -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
+    """Packed samples of which one channel alone sounds."""
+    channels = np.zeros((RATE, count), np.int16)
+    channels[:, number] = sounds.tone(1.0) * 32767
+    return channels.reshape(1, -1)
+
+
+def test_more_channels_than_can_be_resampled_are_told() -> None:
+    file = sounds.wav(np.stack([sounds.tone(0.5, rate=8000)] * 65), 8000)
+    with pytest.raises(BadInput, match=r"many\.wav has 65 channels"):
+        heard(io.BytesIO(file), name="many.wav")
+
+
+def test_frames_that_cannot_be_taken_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some in the middle: the rest is heard, at its own times."""
+    take = Resampler.take
+    taken: list[float] = []
+
+    def now_and_then(self: Resampler, frame: av.AudioFrame) -> Iterator[sounds.Samples]:
+        taken.append(frame.time or 0.0)
+        if 1.0 <= taken[-1] < 2.0:
+            raise ValueError("no such layout")
+        yield from take(self, frame)
+
+    monkeypatch.setattr(Resampler, "take", now_and_then)
+    with open_sound(io.BytesIO(sounds.wav(SPEECH))) as sound:
+        samples = np.concatenate([block.samples for block in sound.blocks()])
+    assert sound.damaged == sum(1.0 <= time < 2.0 for time in taken) > 0
+    assert abs(len(samples) - len(SPEECH)) < 0.1 * RATE
+    late = slice(3 * RATE, 5 * RATE)
+    assert sounds.likeness(SPEECH[late], samples[late])[0] > 0.95
 
 
 def test_sound_that_begins_after_the_picture_keeps_its_times(tmp_path: Path) -> None:

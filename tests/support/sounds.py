@@ -84,13 +84,13 @@ def write(
 
 
 def wav(samples: Samples, rate: int = RATE) -> bytes:
-    """A WAV file's bytes, 44 of them before the samples."""
-    file = io.BytesIO()
+    """A WAV file's bytes, 44 of them before the samples (n, or channels x n)."""
+    file, channels = io.BytesIO(), np.atleast_2d(samples)
     with wave.open(file, "wb") as out:
-        out.setnchannels(1)
+        out.setnchannels(len(channels))
         out.setsampwidth(2)
         out.setframerate(rate)
-        out.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+        out.writeframes(np.round(channels.T * 32767).astype("<i2").tobytes())
     return file.getvalue()
 
 
