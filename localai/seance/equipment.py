@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from localai import __version__
@@ -20,6 +19,7 @@ from localai.seance.opening import SeancePlan
 from localai.seance.performer import Performer
 from localai.seance.recording import Recordings
 from localai.speech.session import Speech
+from localai.terminal.output_file import Destination, destination
 from localai.types import ModelSpec
 
 _USUAL_TIMBRE = "espeak:croak"
@@ -70,13 +70,13 @@ def performer(
     Raises
     ------
     BadInput
-        A file is there already or cannot be written.
+        A file is there already or cannot be written, or two are one.
     UnknownModel
         The voice that was named is not there.
     """
-    seed = plan.options.seed
+    seed, places = plan.options.seed, _places(wishes)
     recordings = opened.enter_context(
-        Recordings(wishes.record, wishes.record_voice, force=wishes.force)
+        Recordings(places["record"], places["record_voice"], force=wishes.force)
     )
     sounding = recordings.wanted or (live and not wishes.silent)
     band = BANDS[wishes.band]
@@ -94,7 +94,7 @@ def performer(
         "version": __version__,
     }
     log = opened.enter_context(
-        SeanceLog(_path(wishes.log), _path(wishes.labels), about, force=wishes.force)
+        SeanceLog(places["log"], places["labels"], about, force=wishes.force)
     )
     box = SpiritBox(BoxSettings(band, wishes.step, wishes.sweep, seed, sounding))
     return Performer(box, speech, log, recordings, engines.warn)
@@ -137,8 +137,21 @@ def _speed(plan: SeancePlan) -> float:
         return 1.0
 
 
-def _path(name: str | None) -> Path | None:
-    return None if name is None else Path(name)
+def _places(wishes: SoundWishes) -> dict[str, Destination | None]:
+    """Return where the files of a seance go, by their fields; no two are one."""
+    places: dict[str, Destination | None] = {}
+    for field in ("record", "record_voice", "log", "labels"):
+        name, option = getattr(wishes, field), _option(field)
+        place = None if name is None else destination(name, option)
+        if place is not None and not place.direct and place in places.values():
+            other = next(_option(each) for each, known in places.items() if known == place)
+            raise BadInput(f"{other} and {option} are one file", "name two")
+        places[field] = place
+    return places
+
+
+def _option(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
 
 
 def band_named(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
@@ -16,6 +17,7 @@ from localai.formats.text import decode, json_safe, shown
 from localai.seance.band import BANDS
 from localai.seance.events import AnswerGiven, QuestionAsked, WordPlaced
 from localai.system.files import read_regular
+from localai.terminal.output_file import Destination
 
 _LIMIT = 1 << 28  # bytes of a log that is replayed
 _NOTE = "All voices are machine-made; no one is there."
@@ -26,12 +28,15 @@ class SeanceLog:
 
     Parameters
     ----------
-    path : Path or None
+    path : Destination or None
         The JSON lines; None: none are kept.
-    labels : Path or None
+    labels : Destination or None
         Labels for Audacity: start, end and text of a word a line, separated by tabs.
     about : mapping
         What is the same for all lines: seed, model, voice, band.
+
+    The files are made with the first event: a seance that never begins leaves none, and leaves
+    alone what is there.
 
     Raises
     ------
@@ -40,23 +45,33 @@ class SeanceLog:
     """
 
     def __init__(
-        self, path: Path | None, labels: Path | None, about: Mapping[str, Any], *, force: bool
+        self,
+        path: Destination | None,
+        labels: Destination | None,
+        about: Mapping[str, Any],
+        *,
+        force: bool,
     ) -> None:
+        self._places, self._force = (path, labels), force
+        for place in filter(None, self._places):
+            place.refuse_taken(overwrite=force)
+            _refuse_unwritable(place)
         self._about = dict(about)
+        self._begun = _now()
         self._last: dict[str, Any] = {}
         self._labelled: WordPlaced | None = None
-        with ExitStack() as opened:
-            self._file = _created(path, force, opened)
-            self._labels = _created(labels, force, opened)
-            self._opened = opened.pop_all()
-        self._write({"event": "begin", "note": _NOTE})
+        self._files: tuple[TextIO | None, TextIO | None] | None = None
+        self._opened = ExitStack()
 
     def __enter__(self) -> SeanceLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._label(None)
-        self._opened.close()
+        try:
+            with self._opened:
+                self._label(None)
+        except OSError as error:  # closing writes what a full disk did not take
+            raise _failure(error) from None
 
     def asked(self, event: QuestionAsked, elapsed: float) -> None:
         """Write down a question."""
@@ -78,36 +93,68 @@ class SeanceLog:
 
     def _label(self, placed: WordPlaced | None) -> None:
         before, self._labelled = self._labelled, placed
-        if before is None or self._labels is None:
+        if before is None:
             return
+        _, labels = self._open()
         end = min(placed.time if placed else math.inf, before.time + 1.0)
         text = " ".join(json_safe(before.text).split())
-        self._put(self._labels, f"{before.time:.3f}\t{end:.3f}\t{text}\n")
+        self._put(labels, f"{before.time:.3f}\t{end:.3f}\t{text}\n")
 
     def _write(self, line: dict[str, Any]) -> None:
-        if self._file is not None:
-            now = datetime.now().astimezone().isoformat(timespec="milliseconds")
-            whole = {"time": now, **line, **self._about}
-            self._put(self._file, json_safe(json.dumps(whole, ensure_ascii=False)) + "\n")
+        log, _ = self._open()
+        self._put(log, self._line(_now(), line))
 
-    def _put(self, file: TextIO, text: str) -> None:
+    def _open(self) -> tuple[TextIO | None, TextIO | None]:
+        """Return the log and the labels; the first event opens them."""
+        if self._files is None:
+            path, labels = self._places
+            self._files = (
+                _created(path, self._force, self._opened),
+                _created(labels, self._force, self._opened),
+            )
+            self._put(self._files[0], self._line(self._begun, {"event": "begin", "note": _NOTE}))
+        return self._files
+
+    def _line(self, time: str, line: dict[str, Any]) -> str:
+        whole = {"time": time, **line, **self._about}
+        return json_safe(json.dumps(whole, ensure_ascii=False)) + "\n"
+
+    def _put(self, file: TextIO | None, text: str) -> None:
+        if file is None:
+            return
         try:
             file.write(text)
             file.flush()
         except OSError as error:
-            raise LocalaiError(f"the log cannot be written: {error.strerror}") from None
+            raise _failure(error) from None
 
 
-def _created(path: Path | None, force: bool, opened: ExitStack) -> TextIO | None:
-    if path is None:
+def _failure(error: OSError) -> LocalaiError:
+    return LocalaiError(f"the log cannot be written: {error.strerror}")
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def _refuse_unwritable(place: Destination) -> None:
+    """Refuse a place where nothing can be written: better told before a seance than in it."""
+    path = place.path
+    if not os.access(path if place.direct or place.taken else path.parent, os.W_OK):
+        raise BadInput(f"{shown(path)} cannot be written", "name another place")
+
+
+def _created(place: Destination | None, force: bool, opened: ExitStack) -> TextIO | None:
+    if place is None:
         return None
+    over = force or place.direct
     try:
-        return opened.enter_context(path.open("w" if force else "x", encoding="utf-8"))
-    except FileExistsError:
-        what = f"{shown(path)} exists already"
+        return opened.enter_context(place.path.open("w" if over else "x", encoding="utf-8"))
+    except FileExistsError:  # since the seance has begun
+        what = f"{shown(place.path)} exists already"
         raise BadInput(what, "use --force to overwrite it, or another name") from None
     except OSError as error:
-        raise BadInput(f"{shown(path)} cannot be written: {error.strerror}") from None
+        raise BadInput(f"{shown(place.path)} cannot be written: {error.strerror}") from None
 
 
 class ReplayedLog(NamedTuple):

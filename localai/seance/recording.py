@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
-from pathlib import Path
 
 from localai.errors import BadInput, LocalaiError
 from localai.formats.text import shown
@@ -12,15 +10,18 @@ from localai.media.wav import WavWriter
 from localai.seance.box import RATE, BoxStep
 from localai.seance.radio import Samples
 from localai.system.files import adopt, partial_result
+from localai.terminal.output_file import Destination
 
 
 class WavRecording:
     """A WAV file that is whole whenever and however the seance ends, but by a kill.
 
+    Where nothing was recorded there is none, and one that was there stays.
+
     Parameters
     ----------
-    path : Path
-        Its name; the file bears another one until it is whole.
+    place : Destination
+        Where it goes; a file bears another name until it is whole.
 
     Raises
     ------
@@ -28,36 +29,46 @@ class WavRecording:
         There is such a file, and it is not to be overwritten; or it cannot be written.
     """
 
-    def __init__(self, path: Path, *, force: bool) -> None:
-        if path.is_dir() or (path.exists() and not force):
-            what = f"{shown(path)} exists already"
-            raise BadInput(what, "use --force to overwrite it, or another name")
-        self._path, self._force = path, force
-        self._partial = partial_result(path.parent, 0)
-        try:
-            self._file = self._partial.open("wb")
-        except OSError as error:
-            raise BadInput(f"{shown(path)} cannot be written: {error.strerror}") from None
-        self._writer = WavWriter(self._file, RATE)
+    def __init__(self, place: Destination, *, force: bool) -> None:
+        place.refuse_taken(overwrite=force)
+        self._place, self._force, self._begun = place, force, False
+        path = place.path
+        self._partial = path if place.direct else partial_result(path.parent, 0)
+        with ExitStack() as opened:
+            try:
+                # Unbuffered: what a full disk has taken is known.
+                self._file = opened.enter_context(self._partial.open("wb", buffering=0))
+                if not place.direct:
+                    opened.callback(self._partial.unlink, missing_ok=True)
+                self._writer = WavWriter(self._file, RATE)
+            except OSError as error:
+                raise BadInput(f"{shown(path)} cannot be written: {error.strerror}") from None
+            self._opened = opened.pop_all()
 
     def add(self, samples: Samples) -> None:
         """Write samples behind those before."""
+        self._begun = True
         try:
             self._writer.add(samples)
         except OSError as error:
-            raise LocalaiError(f"{shown(self._path)} cannot be written: {error.strerror}") from None
+            raise self._failure(error) from None
+        except LocalaiError as error:  # there is no room in the format
+            raise LocalaiError(f"{shown(self._place.path)} is full: {error.what}") from None
 
     def close(self) -> None:
         """Complete the file and give it its name."""
-        try:
-            self._writer.close()
-            self._file.close()
-            adopt(self._partial, self._path, overwrite=self._force)
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise LocalaiError(f"{shown(self._path)} cannot be written: {why}") from None
-        finally:
-            self._partial.unlink(missing_ok=True)
+        with self._opened:
+            try:
+                self._writer.close()
+                self._file.close()
+                if self._begun and not self._place.direct:
+                    adopt(self._partial, self._place.path, overwrite=self._force)
+            except OSError as error:
+                raise self._failure(error) from None
+
+    def _failure(self, error: OSError) -> LocalaiError:
+        why = error.strerror or str(error)
+        return LocalaiError(f"{shown(self._place.path)} cannot be written: {why}")
 
 
 class Recordings:
@@ -65,22 +76,24 @@ class Recordings:
 
     Parameters
     ----------
-    whole, voice : str or None
+    whole, voice : Destination or None
         Where to write all that is heard, and the voice alone before the radio.
     """
 
-    def __init__(self, whole: str | None, voice: str | None, *, force: bool) -> None:
-        if whole and voice and os.path.abspath(whole) == os.path.abspath(voice):
-            raise BadInput("--record and --record-voice are one file", "name two")
+    def __init__(
+        self, whole: Destination | None, voice: Destination | None, *, force: bool
+    ) -> None:
         with ExitStack() as opened:
             self._whole = self._opened(whole, force, opened)
             self._voice = self._opened(voice, force, opened)
             self._stack = opened.pop_all()
 
-    def _opened(self, name: str | None, force: bool, opened: ExitStack) -> WavRecording | None:
-        if name is None:
+    def _opened(
+        self, place: Destination | None, force: bool, opened: ExitStack
+    ) -> WavRecording | None:
+        if place is None:
             return None
-        recording = WavRecording(Path(name), force=force)
+        recording = WavRecording(place, force=force)
         opened.callback(recording.close)
         return recording
 

@@ -7,11 +7,54 @@ import os
 import select
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from localai.errors import BadInput, ClosedPipe
 from localai.formats.text import shown
 from localai.terminal.console import Console
 from localai.terminal.streams import Stream
+
+
+class Destination(NamedTuple):
+    """Where what is written under a name goes."""
+
+    path: Path
+    direct: bool = False  # a pipe or a device, which takes the bytes as they come
+
+    @property
+    def taken(self) -> bool:
+        """Whether a file is there that would be overwritten."""
+        return not self.direct and self.path.exists()
+
+    def refuse_taken(self, *, overwrite: bool) -> None:
+        """Raise BadInput where a file is there that may not be overwritten."""
+        if self.taken and not overwrite:
+            raise BadInput(
+                f"{shown(self.path)} exists already", "use --force to overwrite it, or another name"
+            )
+
+
+def destination(name: str, option: str = "-o") -> Destination:
+    """Return where a file goes that is to be written under a name.
+
+    Parameters
+    ----------
+    option : str
+        Which has named it, for errors.
+
+    Raises
+    ------
+    BadInput
+        The name is empty, or that of a folder.
+    """
+    if not name:
+        raise BadInput(f"{option} names no file", f"{option} FILE")
+    if os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name):
+        return Destination(Path(name), direct=True)
+    path = Path(os.path.realpath(name))  # what a link points to is written, not the link
+    if path.is_dir():
+        raise BadInput(f"{shown(path)} is a folder", "name a file")
+    return Destination(path)
 
 
 @contextlib.contextmanager
@@ -29,22 +72,15 @@ def output_to(console: Console, name: str | None, *, overwrite: bool) -> Iterato
     if name in (None, "-"):
         yield
         return
-    if name == "":
-        raise BadInput("-o names no file", "-o FILE")
-    path = Path(os.path.realpath(str(name)))  # what a link points to is written, not the link
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with _written(console, path, path):  # a pipe or a device takes the bytes as they come
+    place = destination(str(name))
+    if place.direct:
+        with _written(console, place.path, place.path):
             yield
         return
-    if path.is_dir():
-        raise BadInput(f"{shown(path)} is a folder", "name a file")
-    if path.exists() and not overwrite:
-        raise BadInput(
-            f"{shown(path)} exists already", "use --force to overwrite it, or another name"
-        )
+    place.refuse_taken(overwrite=overwrite)
     from localai.system.files import atomic_replace  # which few answers need
 
-    with atomic_replace(path) as partial, _written(console, partial, path):
+    with atomic_replace(place.path) as partial, _written(console, partial, place.path):
         yield
 
 

@@ -172,6 +172,64 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_seance_that_never_begins_leaves_no_file_and_those_that_are_there(
+    force: tuple[str, ...], tmp_path: Path
+) -> None:
+    flags = ("--log", "--labels", "--record", "--record-voice")
+    paths = [tmp_path / flag.strip("-") for flag in flags]
+    pairs = [word for flag, path in zip(flags, paths, strict=True) for word in (flag, str(path))]
+    assert spirit(*pairs, *force).code == 2  # there is no question
+    assert not list(tmp_path.iterdir())
+    paths[-1].write_text("mine")
+    assert spirit(*pairs, *force).code == 2
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("--record", "--record-voice"), ("--record", "--log"), ("--log", "--labels")],
+)
+def test_two_files_of_a_seance_are_never_one(one: str, other: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("file")
+    done = spirit("--once", "Who?", "--force", one, "file", other, "link", cwd=tmp_path)
+    assert done.code == 2 and "one file" in done.err
+    assert one in done.err and other in done.err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_a_full_disk_took_of_a_recording_is_kept(tmp_path: Path) -> None:
+    path, log = tmp_path / "a.wav", tmp_path / "a.jsonl"
+    arguments = command("spirit", "-m", "tiny", "--seed", "7", "--once", "Who?", "--count", "999")
+    line = 'ulimit -f 300; "$@" | cat'
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line, "bash", *arguments, "--record", path, "--log", log],
+        capture_output=True, timeout=120, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 1 and b"a.wav cannot be written" in done.stderr
+    heard, rate = sound(path)
+    assert len(heard) / rate > 3 and path.stat().st_size == 44 + 2 * len(heard)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.jsonl", "a.wav"]
+
+
+def test_a_pipe_is_recorded_into_and_what_a_link_points_to(tmp_path: Path) -> None:
+    pipe, link, target = (tmp_path / name for name in ("pipe", "link", "target"))
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    with (tmp_path / "heard").open("wb") as out, subprocess.Popen(["cat", pipe], stdout=out) as cat:
+        flags = ("--record", str(pipe), "--record-voice", str(link))
+        done = spirit("--once", "Who?", *flags)
+        assert done.code == 0 and cat.wait(30) == 0, done.err
+    heard = (tmp_path / "heard").read_bytes()
+    assert pipe.is_fifo() and link.is_symlink()
+    assert heard[:4] == b"RIFF" and len(heard) == target.stat().st_size
+    assert len(sound(target)[0]) == (len(heard) - 44) // 2
+    for flag in ("--record", "--log"):
+        done = spirit("--once", "Who?", flag, "", cwd=tmp_path)
+        assert done.code == 2 and f"{flag} names no file" in done.err
+
+
 def test_a_card_and_prompts_of_ones_own(tmp_path: Path) -> None:
     prompts = tmp_path / "p.yaml"
     prompts.write_text('en:\n  question: "{{question}} Who is there?"\n  monologue: "{{said}}"\n')
