@@ -10,11 +10,14 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from localai.commands.heard import HeardView
+from localai.commands.transcript_files import targets
+from localai.errors import BadInput
 from localai.media.segments import Segment, Word
 from localai.media.sound import open_sound
 from localai.media.subtitles import About
@@ -35,8 +38,8 @@ ASKED = "what is the capital of france"
 pytestmark = pytest.mark.usefixtures("warm")
 
 
-def hear(*arguments: str, stdin: bytes = b"") -> Ran:
-    return run("transcribe", "-m", "tiny", *arguments, stdin=stdin)
+def hear(*arguments: str, stdin: bytes = b"", **more: Any) -> Ran:
+    return run("transcribe", "-m", "tiny", *arguments, stdin=stdin, **more)
 
 
 def samples(name: str) -> sounds.Samples:
@@ -139,6 +142,64 @@ def test_two_sounds_never_go_to_one_file(tmp_path: Path) -> None:
     done = hear(str(tmp_path / "a.flac"), str(tmp_path / "a.wav"))
     assert done.code == 2 and "would both be written to" in done.err
     assert not (tmp_path / "a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "names"),
+    [
+        ("talk", ["talk.srt", "talk.txt"]),
+        ("talk.srt", ["talk.srt", "talk.txt"]),
+        ("d/ep.1", ["d/ep.1.srt", "d/ep.1.txt"]),
+        ("d/", ["d/sound.srt", "d/sound.txt"]),
+        (None, ["in/sound.srt", "in/sound.txt"]),
+    ],
+)
+def test_names_of_several_formats(output: str | None, names: list[str]) -> None:
+    found = targets(["in/sound.flac"], ("srt", "txt"), output)["in/sound.flac"]
+    assert [str(path) for path in found.values()] == names
+
+
+def test_two_names_of_one_file_are_no_two_files(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(".")
+    files = [str(tmp_path / "a.flac"), str(tmp_path / "link" / "a.wav")]
+    with pytest.raises(BadInput, match="both"):
+        targets(files, ("srt",), None)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (".", QUESTION), ("-F", "srt", "-F", "txt", "."), ("-F", "srt", "/", QUESTION),
+        ("-o", "", QUESTION), ("-o", "", "-F", "srt", "-F", "txt", QUESTION), ("", QUESTION),
+        ("-F", "srt", "-F", "txt", "-o", "/dev/null", QUESTION),
+    ],
+)  # fmt: skip
+def test_a_name_to_which_nothing_can_be_written_is_refused(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = hear(*arguments, cwd=tmp_path)
+    assert (done.code, done.out) == (2, "") and "next:" in done.err, done.err
+    assert "should not have happened" not in done.err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_pipe_is_written_and_what_a_link_points_to(
+    force: tuple[str, ...], tmp_path: Path
+) -> None:
+    pipe, link, target = (tmp_path / name for name in ("pipe", "link", "target"))
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    if force:
+        target.write_text("old")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert hear(QUESTION, "-o", str(pipe), *force).code == 0
+        assert pipe.is_fifo() and os.read(reader, 100).decode() == f"{ASKED}\n"
+    finally:
+        os.close(reader)
+    assert hear(QUESTION, "-o", str(link), *force).code == 0
+    assert link.is_symlink() and target.read_text() == f"{ASKED}\n"
+    assert hear(QUESTION, "-o", str(link)).code == 2  # it exists now
 
 
 def test_damage_is_told_and_the_rest_is_heard(tmp_path: Path) -> None:
