@@ -19,7 +19,6 @@ from localai.formats.text import nearest, shown
 from localai.media.speech import SpeakRequest
 
 _WORDS_A_MINUTE = 155
-_MOST_CHARACTERS = 20_000  # of one request
 
 
 class Espeak:
@@ -42,7 +41,7 @@ class Espeak:
         voice = (request.language or "en") + (f"+{request.variant}" if request.variant else "")
         rate = max(80, min(450, round(_WORDS_A_MINUTE * request.speed)))
         pitch = max(0, min(99, round(50 * request.pitch)))
-        text = request.text[:_MOST_CHARACTERS]
+        text = request.text
         if self._program:
             options = ["-w", str(path), "-v", voice, "-s", str(rate), "-p", str(pitch), "--stdin"]
             run_program([str(self._program), *options], text, cancelled)

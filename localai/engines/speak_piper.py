@@ -18,6 +18,7 @@ import numpy as np
 
 from localai.engines.speak_espeak import Espeak
 from localai.errors import BadInput, BadModel, EngineMissing
+from localai.formats.sentences import pieces
 from localai.formats.text import shown
 from localai.media.speech import SpeakRequest
 from localai.media.wav import encoded
@@ -125,19 +126,20 @@ class PiperVoice:
         whole: list[list[int]] = [[]]
         for at in range(0, len(clauses), 2):
             mark = clauses[at + 1][0] if at + 1 < len(clauses) else ""
-            ids = self._clause(clauses[at].strip(), "." if mark == "\u2026" else mark)
-            if len(whole[-1]) + len(ids) > _MOST_SYMBOLS:
-                whole.append([])
-            whole[-1] += ids[:_MOST_SYMBOLS]
+            sounds = self._clause(clauses[at].strip(), "." if mark == "\u2026" else mark)
+            for piece in pieces(sounds, _MOST_SYMBOLS):
+                ids = [number for each in f"{piece} " for number in self.config.ids.get(each, ())]
+                if len(whole[-1]) + len(ids) > _MOST_SYMBOLS:
+                    whole.append([])
+                whole[-1] += ids
         return [self._framed(ids) for ids in whole if ids]
 
-    def _clause(self, text: str, mark: str) -> list[int]:
-        """Return the numbers of a clause and the mark behind it."""
+    def _clause(self, text: str, mark: str) -> str:
+        """Return the phonetic letters of a clause and the mark behind it."""
         if not any(char.isalnum() for char in text):
-            return []
+            return ""
         sounds = _FLAG.sub("", self._espeak.phonemes(text, self.config.espeak_voice))
-        letters = [*unicodedata.normalize("NFD", sounds), *([mark] if mark else []), " "]
-        return [number for each in letters for number in self.config.ids.get(each, ())]
+        return unicodedata.normalize("NFD", sounds) + mark
 
     def _framed(self, ids: list[int]) -> list[int]:
         table = self.config.ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 # A sentence ends at . ! ? or an ellipsis (with what closes it: quotes, brackets), where white space
 # and no small letter follows: "It was ... cold" goes on. Scripts without spaces end at their own
@@ -33,3 +34,11 @@ def sentences(text: str) -> list[str]:
                 begin = end.end()
         found.append(line[begin:].strip())
     return [each for each in found if each]
+
+
+def pieces(text: str, most: int) -> list[str]:
+    """Return a text in pieces of at most `most` characters, parted at white space where there is.
+
+    Nothing but white space is lost.
+    """
+    return textwrap.wrap(text, most, break_on_hyphens=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from localai.formats.sentences import sentences
+from localai.formats.sentences import pieces, sentences
 
+_LONGEST = 1000  # characters that are spoken at once, about a minute: longer ones are parted
 _FENCE = re.compile(r"^\s{0,3}(```+|~~~+)")
 _RULES = (
     (re.compile(r"!\[([^\]]*)\]\([^)]*\)"), r"\1"),  # a picture
@@ -63,4 +64,5 @@ def speakable(line: str) -> list[str]:
     for pattern, instead in _RULES:
         line = pattern.sub(instead, line)
     line = "".join(char for char in line if char.isprintable()).strip(" ,")
-    return [each for each in sentences(line) if any(char.isalnum() for char in each)]
+    parts = [part for each in sentences(line) for part in pieces(each, _LONGEST)]
+    return [each for each in parts if any(char.isalnum() for char in each)]

@@ -18,6 +18,7 @@ import pytest
 from localai.catalog.voices import PIPER, VoiceModels
 from localai.engines import speak
 from localai.engines.base import Call
+from localai.engines.speak_espeak import Espeak
 from localai.engines.speak_piper import PiperVoice, read_config
 from localai.errors import BadModel, EngineMissing, LocalaiError, UnknownModel
 from localai.media.speech import SpeakRequest
@@ -229,6 +230,24 @@ def test_a_piper_voice_speaks_letter_by_letter(tmp_path: Path) -> None:
     assert "beside it" in run("speak", "-m", str(path), "-o", "-", "x").err
 
 
+@pytest.mark.parametrize("kind", ["piper", "espeak"])
+def test_a_voice_cuts_nothing_off(kind: str, tmp_path: Path) -> None:
+    """Some thousand letters without a comma: a hundred times as many words take as many times."""
+    from localai.catalog.voices import espeak
+
+    model = piper_voice.write(tmp_path)
+    about = model.with_name(f"{model.name}.json")
+    voice = PiperVoice(model, about, espeak()) if kind == "piper" else Espeak(espeak())
+    lengths = []
+    for count in (10, 20, 2000):
+        path = tmp_path / f"{count}.wav"
+        text = "open the door " * count
+        voice.speak(SpeakRequest(text, str(tmp_path)), path, lambda: False)
+        lengths.append(len(samples(path.read_bytes())[0]))
+    voice.close()
+    assert lengths[2] > 0.9 * (lengths[1] - lengths[0]) * 199
+
+
 def test_bad_voices_by_the_hundred(tmp_path: Path) -> None:
     """Whatever is changed in a voice's files: it loads, or is refused in a sentence."""
     from localai.catalog.voices import espeak
@@ -286,8 +305,6 @@ def test_a_voice_whose_process_dies_is_told_and_the_next_sentence_fares_better(
     import signal
 
     from localai.catalog.voices import espeak
-    from localai.engines.speak_espeak import Espeak
-    from localai.media.speech import SpeakRequest
 
     voice = Espeak(espeak())
     request = SpeakRequest("Hello.", str(tmp_path))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localai.formats.sentences import sentences
+from localai.formats.sentences import pieces, sentences
 from localai.formats.speakable import SpeakableStream
 
 MARKDOWN = """\
@@ -68,6 +68,24 @@ def test_a_sentence_is_ready_as_soon_as_the_next_one_begins() -> None:
 )
 def test_sentences(text: str, found: list[str]) -> None:
     assert sentences(text) == found
+
+
+@pytest.mark.parametrize("word", ["word ", "x", "\u8a71"])
+def test_what_has_no_sentence_ends_is_spoken_to_its_end(word: str) -> None:
+    text = word * 30_000
+    stream = SpeakableStream()
+    found = stream.feed(text) + stream.end()
+    assert "".join(found).replace(" ", "") == text.replace(" ", "")
+    assert max(map(len, found)) <= 1000 and all(each == each.strip() for each in found)
+
+
+@given(st.text(alphabet="ab \t-", max_size=60), st.integers(1, 9))
+def test_nothing_but_space_is_lost_from_pieces(text: str, most: int) -> None:
+    found = pieces(text, most)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert all(len(each) <= most for each in found)
+    if all(len(word) <= most for word in text.split()):
+        assert " ".join(found).split() == text.split()  # no word is cut
 
 
 @given(st.text(max_size=300))
