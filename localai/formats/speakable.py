@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from localai.formats.sentences import pieces, sentences
 
@@ -16,20 +17,26 @@ _RULES = (
     (re.compile(r"^\s*\|?[\s:|-]+\|[\s:|-]*$"), ""),  # the line below a table's head
     (re.compile(r"\s*\|\s*"), ", "),
     (re.compile(r"^\s*([-*_]\s*){3,}$"), ""),  # a rule
-    (re.compile(r"`([^`]*)`"), r"\1"),
-    (re.compile(r"(\*{1,3}|_{1,3}|~~)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"<[^<>]{1,200}>"), ""),  # HTML
+    # Marks of code and emphasis, each for itself: the other one may be sentences away. Not the sign
+    # between numbers or spaces (2*3, 2 * 3), nor the line within a name (snake_case).
+    (re.compile(r"`+|~~+|\*{2,}|(?<![A-Za-z0-9])\*(?=\S)|(?<=\S)\*(?![A-Za-z0-9])"), ""),
+    (re.compile(r"(?<![^\W_])_+(?=\S)|(?<=\S)_+(?![^\W_])"), ""),
+    (re.compile(r"</?[A-Za-z!][^<>]{0,200}>"), ""),  # HTML
 )
+# What the end of a line's beginning may become part of: a link, a picture, HTML, a mark.
+_OPEN = re.compile(r"!?\[[^\]]*(\](\([^)]*)?)?$|</?[A-Za-z!][^<>]{0,200}$|[!<*_~`|]$")
 
 
 class SpeakableStream:
     """Makes sentences of an answer while it comes.
 
-    Code between fences is left out; of code within a line the backquotes are.
+    Code between fences is left out; of code within a line the backquotes are. However the pieces
+    are cut, the sentences are those of the whole lines.
     """
 
     def __init__(self) -> None:
-        self._text = ""
+        self._text = ""  # of the line that has begun
+        self._given = 0  # sentences of it
         self._fence = ""
 
     def feed(self, text: str) -> list[str]:
@@ -37,15 +44,13 @@ class SpeakableStream:
         self._text += text
         *lines, self._text = self._text.split("\n")
         found = [each for line in lines for each in self._line(line)]
-        if self._fence or _FENCE.match(self._text) or self._text.count("`") % 2:
+        if self._fence or _FENCE.match(self._text):
             return found
+        begun = _OPEN.sub("", _spaced(self._text), count=1)
         # Of an unfinished line, all but the last sentence: more of that may come.
-        *whole, _ = sentences(self._text) or [""]
-        if whole:
-            begin = self._text.rfind(whole[-1]) + len(whole[-1])
-            found += self._line(self._text[:begin])
-            self._text = self._text[begin:].lstrip()
-        return found
+        whole = sentences(_plain(begun))[self._given : -1]
+        self._given += len(whole)
+        return found + _spoken(whole)
 
     def end(self) -> list[str]:
         """Return the sentences that are left."""
@@ -53,16 +58,31 @@ class SpeakableStream:
         return self._line(rest)
 
     def _line(self, line: str) -> list[str]:
+        given, self._given = self._given, 0
         if mark := _FENCE.match(line):
             self._fence = "" if self._fence and mark[1].startswith(self._fence) else mark[1]
             return []
-        return [] if self._fence else speakable(line)
+        return [] if self._fence else _spoken(sentences(_plain(_spaced(line)))[given:])
 
 
 def speakable(line: str) -> list[str]:
     """Return the sentences of a line of Markdown; only those with something to say."""
+    return _spoken(sentences(_plain(_spaced(line))))
+
+
+def _spaced(line: str) -> str:
+    """Return a line in which all white space is spaces: tabs part words, too."""
+    return "".join(" " if char.isspace() else char for char in line)
+
+
+def _plain(line: str) -> str:
+    """Return a line without the marks of Markdown."""
     for pattern, instead in _RULES:
         line = pattern.sub(instead, line)
-    line = "".join(char for char in line if char.isprintable()).strip(" ,")
-    parts = [part for each in sentences(line) for part in pieces(each, _LONGEST)]
+    return "".join(char for char in line if char.isprintable()).strip(" ,")
+
+
+def _spoken(found: Sequence[str]) -> list[str]:
+    """Return what of sentences has something to say, in pieces that are not too long."""
+    parts = [part for each in found for part in pieces(" ".join(each.split()), _LONGEST)]
     return [each for each in parts if any(char.isalnum() for char in each)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from localai.formats.sentences import pieces, sentences
-from localai.formats.speakable import SpeakableStream
+from localai.formats.speakable import SpeakableStream, speakable
 
 MARKDOWN = """\
 # The capital
@@ -93,13 +95,55 @@ def test_nothing_but_space_is_lost_from_sentences(text: str) -> None:
     assert "".join("".join(sentences(text)).split()) == "".join(text.split())
 
 
-@given(st.text(alphabet="ab.!? \n`*_#[]()|>-<~h:/", max_size=200), st.integers(1, 9))
+@given(st.text(alphabet="abD1.!? \n\t`*_#[]()|>-<~h:/", max_size=200), st.integers(1, 9))
 def test_a_stream_says_what_the_whole_says(text: str, size: int) -> None:
-    pieces, whole = SpeakableStream(), SpeakableStream()
-    found: list[str] = []
-    for at in range(0, len(text), size):
-        found += pieces.feed(text[at : at + size])
-    found += pieces.end()
-    expected = whole.feed(text) + whole.end()
-    assert "".join("".join(found).split()).replace("_", "").replace("*", "") is not None
-    assert all(each.strip() == each and each for each in (*found, *expected))
+    found = in_pieces(text, size)
+    assert found == in_pieces(text, len(text) + 1)
+    assert found == speakable_lines(text)
+    assert all(each.strip() == each and each for each in found)
+
+
+def in_pieces(text: str, size: int) -> list[str]:
+    stream = SpeakableStream()
+    found = [each for at in range(0, len(text), size) for each in stream.feed(text[at : at + size])]
+    return found + stream.end()
+
+
+def speakable_lines(text: str) -> list[str]:
+    """The sentences of each line for itself, but for code between fences."""
+    fence, found = "", []
+    for line in text.split("\n"):
+        mark = re.match(r"\s{0,3}(```+|~~~+)", line)
+        if mark and fence:
+            fence = "" if mark[1].startswith(fence) else mark[1]
+        elif mark:
+            fence = mark[1]
+        elif not fence:
+            found += speakable(line)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("name\tage", ["name age"]),
+        ("a\u00a0b\u2003c\x0bd", ["a b c d"]),
+        ("**Stop. Do not go.** Now", ["Stop.", "Do not go.", "Now"]),
+        ("*One. Two* ~~x. Y~~ __z. Q__", ["One.", "Two x.", "Y z.", "Q"]),
+        ("**Bold *and. Slanted***", ["Bold and.", "Slanted"]),
+        ("Stop. *no* go", ["Stop. no go"]),
+        ("5 * 3! Then 2*3 in snake_case. Yes", ["5 * 3!", "Then 2*3 in snake_case.", "Yes"]),
+        ("Use a fence. ``` opens it. The end.", ["Use a fence. opens it.", "The end."]),
+        ("Use a fence. ``` Opens it. The end.", ["Use a fence.", "Opens it.", "The end."]),
+        ("Run `it. Be`. Then", ["Run it.", "Be.", "Then"]),
+        ("It is. - A list. # A head. 1. A number", ["It is.", "- A list.", "# A head.", "1. A number"]),
+        ("Go. [See. There](http://x.y/z. Q) now. Yes", ["Go.", "See.", "There now.", "Yes"]),
+        ("Go. ![It. Is](x.png) red. Yes", ["Go.", "It.", "Is red.", "Yes"]),
+        ("Go. [It. Is] it. Yes", ["Go.", "[It.", "Is] it.", "Yes"]),
+        ("x < y. And z > w. <b>Hey. You</b> Go", ["x < y.", "And z > w.", "Hey.", "You Go"]),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_line_however_it_comes(line: str, found: list[str]) -> None:
+    for ending in ("", "\nMore text here."):
+        more = [ending.strip()] if ending else []
+        assert in_pieces(line + ending, 1) == in_pieces(line + ending, 999) == found + more
