@@ -3,7 +3,7 @@
 - `espeak`, `espeak:croak`: espeak-ng, of the extra `voice` or of the system, in any timbre of it;
 - `say`, `say:Anna`, `spd-say`: the system's own;
 - `en_US-joe-medium`: a Piper voice of the table, fetched from the hub;
-- a path of an `.onnx` file, with its `.onnx.json` beside it.
+- a path of an `.onnx` file, with its `.onnx.json` beside it; `FILE.onnx:SPEAKER` of several.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ class VoiceModels:
 
     def resolve(self, name: str) -> ModelFile | Reference:
         """Return what a voice is made of, or where it would be fetched from."""
-        base = name.partition(":")[0]
+        base = parted(name)[0]
         if name == "tiny":  # no voice ships with the package: whichever is there
             return self.resolve(self.offered())
         if base == "espeak":
             return ModelFile(name, espeak())
         if base in SYSTEM:
             return ModelFile(name, _program(base))
-        if name.lower().endswith(".onnx") or "/" in name:
-            return _piper_file(expanded(name), name)
+        if _is_file(base):
+            return _piper_file(expanded(base), name)
         if base in PIPER:
             reference = Reference(name, _REPO, _place(base))
             return on_disk(reference) or reference
@@ -116,6 +116,21 @@ class VoiceModels:
             raise refuse_own(name)
         files = (wanted := _place(base), f"{wanted}.json")
         return cache.remove_present((_REPO, file) for file in files)
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Return a voice's name, and what stands behind its colon: a timbre, a speaker, or nothing."""
+    head, _, variant = name.rpartition(":")
+    if head.lower().endswith(".onnx"):
+        return head, variant
+    if _is_file(name):  # a colon in a path is its own
+        return name, ""
+    base, _, variant = name.partition(":")
+    return base, variant
+
+
+def _is_file(name: str) -> bool:
+    return name.lower().endswith(".onnx") or "/" in name
 
 
 def espeak() -> Path:

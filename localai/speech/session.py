@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from localai.catalog.voices import parted
 from localai.media import wav
 from localai.media.speech import SpeakRequest
 from localai.types import FileReady
@@ -51,12 +52,11 @@ class Speech:
     ) -> None:
         self._engine, self._spec = engine, spec
         self._folder = tempfile.TemporaryDirectory(prefix="localai-")
-        named = not spec.name.lower().endswith(".onnx") and "/" not in spec.name
         self._usual = SpeakRequest(
             "",
             self._folder.name,
             language=language,
-            variant=spec.name.partition(":")[2] if named else "",
+            variant=parted(spec.name)[1],
             speed=speed,
             seed=seed,
             aloud=self.plays_itself,

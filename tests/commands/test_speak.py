@@ -289,14 +289,26 @@ def test_bad_voices_by_the_hundred(tmp_path: Path) -> None:
 
 
 def test_speakers_of_a_voice(tmp_path: Path) -> None:
-    from localai.catalog.voices import espeak
+    path = piper_voice.write(tmp_path, num_speakers=3, speaker_id_map={"anna": 0, "bert": 1})
 
-    path = piper_voice.write(tmp_path, num_speakers=2, speaker_id_map={"anna": 0, "bert": 1})
-    voice = PiperVoice(path, path.with_name(f"{path.name}.json"), espeak())
-    assert [voice._speaker(name) for name in ("", "anna", "bert", "1")] == [0, 0, 1, 1]
-    with pytest.raises(LocalaiError, match="carl"):
-        voice._speaker("carl")
-    voice.close()
+    def said(voice: str) -> bytes:
+        done = run("speak", "-m", voice, "-o", "-", "Open the door.")
+        assert done.code == 0, done.err
+        return bytes(done.stdout)
+
+    anna, bert = said(f"{path}:anna"), said(f"{path}:bert")
+    assert anna != bert and said(str(path)) == said(f"{path}:0") == anna
+    assert said(f"{path}:1") == bert and said(f"{path}:2") not in (anna, bert)
+    for unknown in ("carl", "3", "-1"):
+        done = run("speak", "-m", f"{path}:{unknown}", "-o", "-", "Open the door.")
+        assert done.code == 2 and unknown in done.err and "anna" in done.err
+
+
+def test_a_colon_in_a_path_is_no_speaker(tmp_path: Path) -> None:
+    (tmp_path / "a:b").mkdir()
+    path = piper_voice.write(tmp_path / "a:b")
+    for name in (str(path), str(path.parent)):
+        assert run("speak", "-m", name, "-o", "-", "Hello.").code == 0
 
 
 def test_a_voice_whose_process_dies_is_told_and_the_next_sentence_fares_better(

@@ -2,7 +2,8 @@
 
 An ONNX file is a protocol buffer (onnx.proto3 of the ONNX project); the few messages that are
 needed are written here, so that no test needs a library for it. The graph looks each number up in a
-table of sounds and joins them.
+table of sounds and joins them; a speaker's number is added before, so that each has sounds of its
+own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 RATE, LENGTH = 16_000, 800  # Hz; samples of a letter
+MOST_SPEAKERS = 4
 LETTERS = "_^$ .,?!abdefhijklmnopqrstuvwxyzæçðŋɐɑɒɔəɛɜɡɪɹɾʃʊʌʒʔθˈˌː"
 
 
@@ -51,7 +53,7 @@ def _value(name: str, kind: int, *dims: str | int) -> bytes:
 
 def sounds() -> np.ndarray[Any, Any]:
     """The sound of each letter: silence for marks, a tone of its own for the others."""
-    table = np.zeros((len(LETTERS), LENGTH), np.float32)
+    table = np.zeros((len(LETTERS) + MOST_SPEAKERS, LENGTH), np.float32)
     time = np.arange(LENGTH) / RATE
     for number, letter in enumerate(LETTERS):
         if letter.isalpha():
@@ -64,7 +66,8 @@ def sounds() -> np.ndarray[Any, Any]:
 def model() -> bytes:
     """The voice as an ONNX file."""
     nodes = [
-        _node("Reshape", ["input", "flat"], "ids"),
+        _node("Reshape", ["input", "flat"], "letters"),
+        _node("Add", ["letters", "sid"], "ids"),
         _node("Gather", ["table", "ids"], "pieces"),
         _node("Reshape", ["pieces", "shape"], "output"),
     ]
@@ -77,6 +80,7 @@ def model() -> bytes:
         _value("input", 7, "b", "n"),
         _value("input_lengths", 7, "b"),
         _value("scales", 1, 3),
+        _value("sid", 7, 1),
     ]
     graph = b"".join(_field(1, each) for each in nodes) + _field(2, "voice")
     graph += b"".join(_field(5, each) for each in tensors)
