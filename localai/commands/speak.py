@@ -48,6 +48,9 @@ def speak(ctx: click.Context, /, **given: Any) -> int:
     options.apply(console, given)
     from localai.speech import reading
 
+    output = given["output"]
+    if given["as_json"] and output == "-":
+        raise BadInput("--json and a WAV file do not fit on stdout", "-o FILE.wav")
     typed = given["words"] == ("-",)
     text = "" if typed else " ".join(given["words"])
     text = text or console.read_stdin(typed=typed)
@@ -57,8 +60,14 @@ def speak(ctx: click.Context, /, **given: Any) -> int:
     spec = spec_for(console, given, role="speak")
     with engine_for(console, given, spec) as engine:
         asked = reading.Reading(engine, spec, given["language"], given["speed"], given["seed"])
-        if given["output"] is None:
-            reading.aloud(console, asked, found)
+        if output is None:
+            seconds = reading.aloud(console, asked, found)
         else:
-            reading.to_file(console, asked, found, given["output"], force=given["force"])
+            seconds = reading.to_file(console, asked, found, output, force=given["force"])
+    figures = {"seconds": round(seconds, 3), "sentences": len(found), "voice": spec.name}
+    if given["as_json"]:
+        console.write_json({"file": output, **figures, "seed": given["seed"]})
+    if given["stats"]:
+        counted = f"{len(found)} sentence{'s' * (len(found) != 1)}"
+        console.talk(f"{seconds:.1f} s of speech; {counted}; {spec.name}")
     return ExitCode.DONE

@@ -133,7 +133,8 @@ def _taken_sound(given: dict[str, Any]) -> SoundWishes:
 def _wishes(given: dict[str, Any]) -> SeanceWishes:
     from localai.seance.opening import SeanceWishes
 
-    sampling = {name: given[name] for name in _SAMPLING} | {"temperature": given["temp"]}
+    sampling = {name: given[name] for name in _SAMPLING}
+    sampling |= {"temperature": given["temp"], "temperature_first": given["temp_first"] or None}
     wishes = _taken(SeanceWishes, given)
     return wishes._replace(context=given["ctx"], sampling=sampling)
 

@@ -19,6 +19,7 @@ from localai.commands.transcribe_flags import FORMATS
 from localai.errors import BadInput, ExitCode, LocalaiError, SomeFailed
 from localai.formats.text import shown
 from localai.terminal.console import Console
+from localai.terminal.output_file import output_to
 
 if TYPE_CHECKING:
     from localai.media.captions import Layout
@@ -144,10 +145,15 @@ def transcribe(ctx: click.Context, /, **given: Any) -> int:
     if not files:
         raise BadInput("there is no sound", "localai transcribe FILE, or - for stdin")
     if given["detect_language"]:
-        return _each(console, given, files, _detect, asked._replace(detect=True))
-    goals = transcript_files.targets(files, given["formats"], given["output"])
-    work = partial(_one, targets=goals, layout=transcribe_flags.layout(given))
-    return _each(console, given, files, work, asked)
+        with output_to(console, given["output"], overwrite=given["force"]):
+            failed = _each(console, given, files, _detect, asked._replace(detect=True))
+    else:
+        goals = transcript_files.targets(files, given["formats"], given["output"])
+        work = partial(_one, targets=goals, layout=transcribe_flags.layout(given))
+        failed = _each(console, given, files, work, asked)
+    if failed:
+        raise SomeFailed(f"{failed} of {len(files)} files could not be transcribed")
+    return ExitCode.DONE
 
 
 def _each(
@@ -157,7 +163,10 @@ def _each(
     work: Callable[..., None],
     asked: TranscribeOptions,
 ) -> int:
-    """Do the same with each file; where there are several, each failure stands alone."""
+    """Do the same with each file; where there are several, each failure stands alone.
+
+    Return how many failed.
+    """
     if len(files) == 1 and files[0] != "-" and not Path(files[0]).exists():
         raise BadInput(f"there is no file {shown(files[0])}", "check its name")
     spec = spec_for(console, given, role="hear")
@@ -171,9 +180,7 @@ def _each(
                     raise
                 console.warn(f"{shown(name)}: {error.what}")
                 failed += 1
-    if failed:
-        raise SomeFailed(f"{failed} of {len(files)} files could not be transcribed")
-    return ExitCode.DONE
+    return failed
 
 
 def _one(

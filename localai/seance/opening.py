@@ -31,6 +31,7 @@ class SeanceWishes(NamedTuple):
     seed_image: str | None = None
     max_tokens: int | None = None
     context: int | None = None
+    stop: tuple[str, ...] = ()
     sampling: Mapping[str, float | None] = {}  # fields of `types.Sampling`
 
 
@@ -74,6 +75,7 @@ def plan(wishes: SeanceWishes) -> SeancePlan:
         language=language,
         languages=languages,
         sampling=SAMPLING._replace(**known),
+        stop=wishes.stop,
         translate=wishes.translate,
         personas={code: persona(card, prompts[code], seed) for code in spoken} if card else {},
     )

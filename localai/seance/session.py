@@ -49,6 +49,7 @@ class SeanceOptions(NamedTuple):
     languages: tuple[str, ...]  # that may be spoken
     sampling: Sampling = SAMPLING  # its seed does not count: each answer has one of its own
     max_tokens: int = 128
+    stop: tuple[str, ...] = ()  # an answer ends before these, too
     context: int = _CONTEXT  # tokens that prompt and answer take at most
     translate: bool = False  # the model knows `language` alone
     personas: Mapping[str, SpiritPersona] = {}  # by language: what stands before the prompts
@@ -125,7 +126,7 @@ class Seance:
             # Without a word so far there is nothing to go on from: the question is asked again.
             raw = prompts.going_on(said) if said else who.examples + prompts.asked(question)
             raw = who.about + raw
-            request = self._request(raw, place)
+            request = self._request(raw, place, stop=self.options.stop)
             try:
                 self._refuse_long(request, raw)
                 return self._first_line(request, interrupted)

@@ -41,14 +41,15 @@ def sentences_of(text: str) -> list[str]:
     return stream.feed(text) + stream.end()
 
 
-def aloud(console: Console, reading: Reading, sentences: Sequence[str]) -> None:
-    """Speak on the loudspeaker.
+def aloud(console: Console, reading: Reading, sentences: Sequence[str]) -> float:
+    """Speak on the loudspeaker; return how many seconds of sound that was.
 
     Raises
     ------
     Unavailable
         There is no sound device.
     """
+    seconds = 0.0
     with ExitStack() as opened:
         speech = opened.enter_context(reading.begin())
         player: Player | None = None
@@ -58,14 +59,16 @@ def aloud(console: Console, reading: Reading, sentences: Sequence[str]) -> None:
             if player is None or player.rate != clip.rate:
                 player = opened.enter_context(open_player(clip.rate))
             player.play(clip.samples)
+            seconds += clip.seconds
         if player is not None:
             player.drain()
+    return seconds
 
 
 def to_file(
     console: Console, reading: Reading, sentences: Sequence[str], name: str, *, force: bool
-) -> None:
-    """Write a WAV file; `-` is stdout.
+) -> float:
+    """Write a WAV file, `-` is stdout; return how many seconds of sound it holds.
 
     Raises
     ------
@@ -81,20 +84,24 @@ def to_file(
     ):
         if speech.plays_itself:
             raise BadInput("spd-say writes no files", "-m espeak does")
-        _write(cast(BinaryIO, spool), _clips(console, speech, sentences))
+        seconds = _write(cast(BinaryIO, spool), _clips(console, speech, sentences))
         spool.seek(0)
         while data := spool.read(_CHUNK):
             console.write_bytes(data)
+    return seconds
 
 
-def _write(file: BinaryIO, clips: Iterator[SpokenClip]) -> None:
+def _write(file: BinaryIO, clips: Iterator[SpokenClip]) -> float:
     writer: WavWriter | None = None
+    seconds = 0.0
     for clip in clips:
         writer = writer or WavWriter(file, clip.rate)
         writer.add(clip.samples)
+        seconds += clip.seconds
     if writer is None:
         raise LocalaiError("the voice has said nothing", "try another voice, or another text")
     writer.close()
+    return seconds
 
 
 def _clips(console: Console, speech: Speech, sentences: Sequence[str]) -> Iterator[SpokenClip]:

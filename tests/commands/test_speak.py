@@ -63,6 +63,18 @@ def test_a_text_becomes_a_wav_file(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["out.wav"]
 
 
+def test_figures_of_what_was_spoken(tmp_path: Path) -> None:
+    path = tmp_path / "out.wav"
+    done = run("speak", "--json", "--stats", "-o", str(path), TEXT)
+    sound, rate = samples(path.read_bytes())
+    told = json.loads(done.out)
+    assert told["file"] == str(path) and told["sentences"] == 2 and told["voice"] == "espeak"
+    assert abs(told["seconds"] - len(sound) / rate) < 0.001
+    assert f"{told['seconds']:.1f} s of speech; 2 sentences" in done.err
+    both = run("speak", "--json", "-o", "-", TEXT)
+    assert both.code == 2 and "stdout" in both.err
+
+
 def test_stdin_to_stdout_through_pipes_and_back_to_words() -> None:
     """The tiny hearing model knows espeak-ng's voice: what was said is heard."""
     done = run("speak", "-l", "en-us", "-o", "-", stdin="open the door\n")

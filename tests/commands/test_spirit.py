@@ -11,13 +11,20 @@ import wave
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
+from localai.commands import options
+from localai.commands.spirit import spirit as spirit_command
 from localai.errors import BadInput
 from localai.media.sound import open_sound
+from localai.seance import opening
 from localai.seance.log import read
+from localai.seance.opening import SeanceWishes
 from localai.seance.seed import image_seed
+from localai.terminal.console import Console
+from localai.terminal.streams import Stream
 from tests.conftest import ROOT, command, run
 from tests.seance.test_box import share_within
 from tests.tiny.chat_ghost import is_ghostly
@@ -100,6 +107,31 @@ def test_a_question_into_the_microphone(tmp_path: Path) -> None:
     assert "listening" in done.err and "[en] what is the capital of france\n" in done.err
     deaf = spirit("--mic", env=microphone(tmp_path, "none"))
     assert deaf.code == 3 and "no microphone" in deaf.err and deaf.out == ""
+
+
+def test_no_option_of_sampling_is_taken_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"--temp-first": [], "--top-p": ["0.5"], "--repeat-penalty": ["1.5"]}
+    plans = []
+
+    def hold(console: object, engines: object, wishes: SeanceWishes, *more: object) -> None:
+        plans.append(opening.plan(wishes))
+
+    monkeypatch.setattr("localai.seance.holding.hold", hold)
+
+    @click.command()
+    @options.sampling
+    def every(**_: object) -> None: ...
+
+    console = Console(Stream(None), Stream(None), Stream(None))
+    arguments = ["-m", "tiny", "--once", "Who?"]
+    names = [each.opts[-1] for each in every.params]
+    for more in ([], *([name, *values.get(name, ["1"])] for name in names)):
+        seed = [] if "--seed" in more else ["--seed", "7"]
+        spirit_command.main([*arguments, *more, *seed], obj=console, standalone_mode=False)
+    usual, *changed = plans
+    assert len(changed) == len(names) > 8
+    for name, plan in zip(names, changed, strict=True):
+        assert plan.options != usual.options, name
 
 
 def test_questions_on_stdin_a_line_each() -> None:

@@ -61,6 +61,18 @@ def test_the_language_alone() -> None:
     assert not [*Path(os.environ["XDG_STATE_HOME"], "localai", "transcripts").glob("*")]
 
 
+def test_the_language_goes_to_a_file_too(tmp_path: Path) -> None:
+    path, bad = tmp_path / "languages", tmp_path / "bad.wav"
+    bad.write_bytes(b"none")
+    german = str(SPEECH / "tuer.flac")
+    done = hear(german, str(bad), COMMANDS, "--detect-language", "-o", str(path))
+    assert (done.code, done.out) == (6, "")
+    assert path.read_text() == f"{german}: de\n{COMMANDS}: en\n"
+    assert hear(german, "--detect-language", "-o", str(path)).code == 2
+    assert hear(german, "--detect-language", "-o", str(path), "--force").code == 0
+    assert path.read_text() == "de\n"
+
+
 def test_a_guessed_language_is_told() -> None:
     # The tiny model knows two languages, so that it gives others no probability.
     done = hear(str(SPEECH / "tuer.flac"), "--detect-language", "--languages", "fr,it")

@@ -42,6 +42,12 @@ def test_the_question_stands_in_a_text_that_ends_where_the_answer_begins() -> No
     assert request.max_tokens == 128
 
 
+def test_an_answer_ends_where_it_is_told_to() -> None:
+    held, model = seance(["I am here. Goodbye now."], stop=(" Good",))
+    (answer,) = take(held.ask("Who?", "en"), 1)
+    assert answer.line == "I am here." and set(model.requests[0].stop) == {" Good", "\n"}
+
+
 def test_a_german_question_stands_in_a_german_text() -> None:
     held, model = seance(["Ich."])
     take(held.ask("Wer da?", "de"), 1)
