@@ -13,7 +13,7 @@ from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
 
-from localai.errors import LocalaiError
+from localai.errors import LocalaiError, TooLong
 from localai.media.playback import MutedPlayer, Player
 from localai.seance.box import RATE, BoxStep
 from localai.seance.events import AnswerGiven, QuestionAsked
@@ -151,12 +151,18 @@ class LiveSeance:
             def stale(mine: int = generation) -> bool:
                 return mine != self._generation or self._closed.is_set()
 
-            limit = None if self._count is None else self._count + 1
-            with closing(self._answers(question, stale)) as events:  # type: ignore[type-var]
-                for event in islice(events, limit):
-                    clip = self._performer.spoken(event)
-                    self._hand_over(_Ready(generation, event, clip), stale)
+            try:
+                self._answer(generation, question, stale)
+            except TooLong as error:  # the next question may fit
+                self._warn(error.what)
             self._done = max(self._done, generation)
+
+    def _answer(self, generation: int, question: Question, stale: Callable[[], bool]) -> None:
+        limit = None if self._count is None else self._count + 1
+        with closing(self._answers(question, stale)) as events:  # type: ignore[type-var]
+            for event in islice(events, limit):
+                clip = self._performer.spoken(event)
+                self._hand_over(_Ready(generation, event, clip), stale)
 
     def _hand_over(self, ready: _Ready, stale: Callable[[], bool]) -> None:
         while not stale():

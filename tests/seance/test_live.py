@@ -168,6 +168,17 @@ def test_a_model_that_fails_ends_the_seance_with_its_reason() -> None:
             held.raise_failure()
 
 
+def test_a_question_that_is_too_long_is_told_and_the_next_one_is_answered() -> None:
+    with live(["I am here."]) as (held, seen, _):
+        held.ask(Question("word " * 9000, "en"))
+        until(lambda: seen.warnings)
+        assert "tokens" in seen.warnings[0]
+        until(lambda: held.idle)
+        held.ask(Question("Who?", "en"))
+        until(lambda: "I am here." in seen.texts)
+        assert held.failure is None
+
+
 def test_nothing_is_left_running() -> None:
     before = threading.active_count()
     with live(["One."] * 3, voice=LongVoice()) as (held, seen, _):
