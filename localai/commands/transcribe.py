@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,12 @@ from localai.terminal.output_file import output_to
 if TYPE_CHECKING:
     from localai.media.captions import Layout
     from localai.pool.engine_client import EngineClient
-    from localai.transcription.channels import ChannelsTranscription
-    from localai.transcription.session import TranscribeOptions, Transcription
+    from localai.transcription.session import TranscribeOptions
     from localai.types import ModelSpec
 
 SILENCE = 1.5  # seconds; as `transcription.dictation` has it, which --help need not import
+# Why no other file would fare better: the model cannot be had, somebody has left.
+_OF_ALL = (ExitCode.UNAVAILABLE, ExitCode.MEMORY, ExitCode.INTERRUPTED, ExitCode.CLOSED_PIPE)
 _SHORT = 1 << 20  # bytes: half a minute of a WAV file, a minute of MP3
 
 
@@ -176,8 +177,9 @@ def _each(
             try:
                 work(console, given, engine, spec, name, asked, alone=len(files) == 1)
             except LocalaiError as error:
-                if len(files) == 1 or error.code in (ExitCode.INTERRUPTED, ExitCode.CLOSED_PIPE):
+                if len(files) == 1 or error.code in _OF_ALL:
                     raise
+                console.end()  # of what was written of this one
                 console.warn(f"{shown(name)}: {error.what}")
                 failed += 1
     return failed
@@ -196,6 +198,8 @@ def _one(
     alone: bool,
 ) -> None:
     """Transcribe one file and write its formats."""
+    from localai.transcription.channels import open_transcription
+
     paths = targets[name]
     there = transcript_files.there(paths)
     if there and given["skip_existing"]:
@@ -205,7 +209,7 @@ def _one(
     split = given["channels"] == "split"
     if alone and _is_short(name):
         asked = asked._replace(interactive=True)
-    with _opened(spec, name, asked, split=split) as hearing:
+    with open_transcription(spec, name, asked, split=split) as hearing:
         streamed = not split and transcript_files.streamed(paths)
         HeardView(console, show=streamed).listen(hearing, hearing.events(engine))
         if split and hearing.channels == 1:
@@ -248,28 +252,6 @@ def _is_short(name: str) -> bool:
     return name != "-" and path.is_file() and path.stat().st_size < _SHORT
 
 
-@contextmanager
-def _opened(
-    spec: ModelSpec, name: str, asked: TranscribeOptions, *, split: bool = False
-) -> Iterator[Transcription | ChannelsTranscription]:
-    """Give the transcription of a file, or of stdin; `split`: of each channel alone."""
-    from localai.transcription.channels import ChannelsTranscription, read_again
-    from localai.transcription.session import Transcription
-
-    source, told = (0, "stdin") if name == "-" else (Path(name), name)
-    if not split:
-        with Transcription(source, asked, spec, told) as heard:
-            yield heard
-        return
-    with read_again(source, told) as path:
-
-        def channel(number: int) -> Transcription:
-            return Transcription(path, asked._replace(channel=number), spec, told)
-
-        with ChannelsTranscription(channel) as parts:
-            yield parts
-
-
 def _detect(
     console: Console,
     given: dict[str, Any],
@@ -282,9 +264,10 @@ def _detect(
 ) -> None:
     """Print the language that is spoken in one file."""
     from localai.media.transcription import SURE, Language
+    from localai.transcription.channels import open_transcription
 
     with (
-        _opened(spec, name, asked) as hearing,
+        open_transcription(spec, name, asked) as hearing,
         closing(hearing.events(engine)) as events,  # type: ignore[type-var]
     ):
         found = next((each for each in events if isinstance(each, Language)), None)

@@ -14,8 +14,8 @@ from localai.media.segments import Segment, interleaved
 from localai.media.subtitles import About
 from localai.media.transcription import HeardSummary
 from localai.pool.engine_client import EngineClient
-from localai.transcription.session import Transcription
-from localai.types import Event
+from localai.transcription.session import TranscribeOptions, Transcription
+from localai.types import Event, ModelSpec
 
 
 @contextmanager
@@ -108,3 +108,29 @@ class ChannelsTranscription:
         transcription = self._opened.enter_context(self._channel(number))
         self._heard.append(transcription)
         return transcription
+
+
+@contextmanager
+def open_transcription(
+    spec: ModelSpec, name: str, asked: TranscribeOptions, *, split: bool = False
+) -> Iterator[Transcription | ChannelsTranscription]:
+    """Give the transcription of a file, `-` is stdin; `split`: of each channel alone.
+
+    Raises
+    ------
+    BadInput
+        It cannot be read, or is being transcribed.
+    """
+    source, told = (0, "stdin") if name == "-" else (Path(name), name)
+    if not split:
+        with Transcription(source, asked, spec, told) as heard:
+            yield heard
+        return
+    with read_again(source, told) as path:
+        once = path != source  # a copy, which nobody finds again
+
+        def channel(number: int) -> Transcription:
+            return Transcription(path, asked._replace(channel=number), spec, told, once=once)
+
+        with ChannelsTranscription(channel) as parts:
+            yield parts

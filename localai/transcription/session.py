@@ -67,6 +67,8 @@ class Transcription:
         A file, or an open descriptor of what can be read only once.
     spec : ModelSpec
         Of the engine: another model's journal is another one.
+    once : bool
+        The file is gone afterwards: nobody could go on with its journal.
 
     Attributes
     ----------
@@ -77,14 +79,21 @@ class Transcription:
     """
 
     def __init__(
-        self, source: Path | int, options: TranscribeOptions, spec: ModelSpec, name: str = ""
+        self,
+        source: Path | int,
+        options: TranscribeOptions,
+        spec: ModelSpec,
+        name: str = "",
+        *,
+        once: bool = False,
     ) -> None:
         self._source, self._options = source, options
         self.name = name or str(source)
         self.about = About(file=os.path.basename(self.name), model=spec.name)
         self.summary: HeardSummary | None = None
         asked = to_plain(options._replace(resume=False, interactive=False))
-        told = identity(source) if isinstance(source, Path) and not options.detect else None
+        resumable = not once and not options.detect
+        told = identity(source) if isinstance(source, Path) and resumable else None
         versions = [repr(file_version(file)) for file in spec.files]
         self._folder = folder = settings.load().folders.state / "transcripts"
         ways = {"options": asked, "model": versions}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from localai.commands import transcribe
+from localai.errors import WorkerDied
 from localai.media.sound import open_sound
+from localai.terminal.console import Console
+from localai.terminal.streams import Stream
+from localai.transcription.session import TranscribeOptions
 from tests.conftest import ROOT, command, run
 
 SPEECH = ROOT / "tests" / "speech"
@@ -156,6 +163,37 @@ def test_many_files_one_load_failures_alone(tmp_path: Path) -> None:
     assert (skipped.code, skipped.out) == (0, "")
     assert hear(files[0], files[2], "--force").code == 0
     assert (tmp_path / "open-the-door.txt").read_text() == "open the door\n"
+
+
+def test_a_model_that_cannot_be_loaded_is_told_once_and_no_file_is_tried(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(ROOT / "localai" / "tiny" / "tiny-hear", model)
+    (model / "model.bin").write_bytes(b"no model")
+    files = [str(SPEECH / f"{name}.flac") for name in ("hello", "tuer", "wolf")]
+    for several in (files[:1], files):
+        done = run("transcribe", "-m", str(model), "-o", f"{tmp_path}/out/", *several)
+        assert (done.code, done.out) == (3, "") and "warning" not in done.err, done.err
+
+
+def test_what_a_cut_file_left_open_is_ended_before_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that dies in the middle of a line."""
+    out, err = io.BytesIO(), io.BytesIO()
+    console = Console(Stream(None), Stream(out), Stream(err))
+    monkeypatch.setattr(transcribe, "spec_for", lambda *_, **__: None)
+    monkeypatch.setattr(transcribe, "engine_for", lambda *_: contextlib.nullcontext())
+
+    def work(console: Console, given: object, engine: object, spec: object, name: str,
+             *_: object, **__: object) -> None:  # fmt: skip
+        console.write(f"{name} begins")
+        if name == "a.wav":
+            raise WorkerDied("the engine's process ended")
+        console.end()
+
+    assert transcribe._each(console, {}, ("a.wav", "b.wav"), work, TranscribeOptions()) == 1
+    assert out.getvalue() == b"a.wav begins\nb.wav begins\n"
+    assert b"a.wav: the engine's process ended" in err.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,10 @@ def test_each_channel_is_a_speaker(tmp_path: Path) -> None:
     )
     told = json.loads((tmp_path / "out" / "two.json").read_text())
     assert [each["speaker"] for each in told["segments"]] == ["Speaker 1", "Speaker 2"]
+    journals = Path(os.environ["XDG_STATE_HOME"], "localai", "transcripts")
+    before = set(journals.iterdir())
     through = hear("-", "--channels", "split", stdin=stereo.read_bytes())
+    assert set(journals.iterdir()) == before  # nobody could go on with a pipe's
     assert through.out == (tmp_path / "out" / "two.txt").read_text()
     mixed = hear(str(stereo))
     assert "Speaker" not in mixed.out and ASKED in mixed.out
