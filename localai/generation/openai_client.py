@@ -30,7 +30,7 @@ _SAMPLING: Final = {  # our names, and the servers'
 
 
 def passed_on(columns: Mapping[str, Any]) -> TextRequest:
-    """Return what is known of a line that goes on as it is: its body, and the part of chance.
+    """Return what is known of a line that goes on as it is: where to, its body, the part of chance.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def passed_on(columns: Mapping[str, Any]) -> TextRequest:
         raise BadInput("`body` is not a JSON object")
     greedy = body.get("temperature") == 0
     return TextRequest(
-        raw=json.dumps(body, ensure_ascii=False),
+        raw=f"{url} {json.dumps(body, ensure_ascii=False)}",
         sampling=Sampling(temperature=0.0 if greedy else 1.0),
     )
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localai.errors import BadInput
+from localai.generation import openai_client
 from localai.generation.constraints import from_choices, from_regex, from_schema
 from localai.generation.openai_body import (
     CHAT,
@@ -124,3 +125,11 @@ def test_any_json_is_a_request_or_refused(url: str, body: Any, more: dict[str, A
     with contextlib.suppress(BadInput):
         request_of_body(CHAT, {"messages": USER, **more}, BASE)
     reply_of(body)
+
+
+def test_the_same_body_for_two_places_is_asked_twice() -> None:
+    body = {"input": "x", "temperature": 0}
+    urls = ("/v1/embeddings", "/v1/moderations")
+    first, second = (openai_client.passed_on({"url": url, "body": body}) for url in urls)
+    assert first != second
+    assert first == openai_client.passed_on({"url": urls[0], "body": dict(body)})
