@@ -88,32 +88,43 @@ def frame(state: ScreenState, width: int, height: int, now: float) -> list[Line]
         Seconds of a clock that only runs forward.
     """
     if not state.begun:
-        return _welcome(state, width, height)[:height]
-    head = [_title(state, width), *_dial(state, width)]
+        return _welcome(state, width, height)
+    numbers, ruler = _dial(state, width)
+    # Each line with its rank: on a low screen those of the greatest go first.
+    above = [(2, _title(state, width)), (4, numbers), (3, ruler)]
     if height >= 18 and width >= 40:
-        head += [[], *_number(state, width)]
-    foot = [
-        _level(state, width),
-        *_said(state, width, 3 if height < 18 else 5),
-        _bottom(state, width),
-    ]
-    room = max(0, height - len(head) - len(foot))
-    return (head + _static(state, width, room, now) + foot)[:height]
+        above += [(8, line) for line in ([], *_number(state, width))]
+    said = _said(state, width, 3 if height < 18 else 5)
+    last = (*range(len(said) + 4, 5, -1), 1)  # what was said last is needed more than before
+    below = [
+        (10, _level(state, width)), *zip(last, said, strict=True), (0, _bottom(state, width))
+    ]  # fmt: skip
+    static = _static(state, width, height - len(above) - len(below), now)
+    return _fitted([*above, *((11, line) for line in static), *below], height)
+
+
+def _fitted(rows: list[tuple[int, Line]], height: int) -> list[Line]:
+    """Return as many lines as there is room for, in their order: those of the least ranks."""
+    kept = sorted(range(len(rows)), key=lambda at: rows[at][0])[:height]
+    return [rows[at][1] for at in sorted(kept)]
 
 
 def _welcome(state: ScreenState, width: int, height: int) -> list[Line]:
-    lines: list[Line] = [
-        [("title", "S P I R I T   B O X")],
-        [],
-        *_wrapped("All voices are machine-made; no one is there.", width),
-        *_wrapped("A model that was never taught to chat answers out of the noise.", width),
-        [],
-        [("key", "press any key to begin")],
-        [],
-        [("dim", clip(one_line(state.notice), width))],
+    said = _wrapped("All voices are machine-made; no one is there.", width)
+    about = _wrapped("A model that was never taught to chat answers out of the noise.", width)
+    notice: Line = [("dim", clip(one_line(state.notice), width))]
+    rows: list[tuple[int, Line]] = [
+        (3, [("title", "S P I R I T   B O X")]),
+        (5, []),
+        *((1, line) for line in said),
+        *((4, line) for line in about),
+        (5, []),
+        (0, [("key", "press any key to begin")]),
+        (5, []),
+        (2 if state.notice else 5, notice),
     ]
-    above: list[Line] = [[] for _ in range(max(0, (height - len(lines)) // 2))]
-    return above + [_centred(line, width) for line in lines]
+    above: list[Line] = [[] for _ in range(max(0, (height - len(rows)) // 2))]
+    return above + [_centred(line, width) for line in _fitted(rows, height)]
 
 
 def _wrapped(text: str, width: int) -> list[Line]:

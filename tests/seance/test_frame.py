@@ -43,6 +43,22 @@ def test_it_fits_every_terminal(width: int, height: int) -> None:
         assert "\x1b" not in "".join(text(lines))
 
 
+@pytest.mark.parametrize("height", range(1, 9))
+def test_a_low_screen_keeps_what_is_needed_most(height: int) -> None:
+    """The line below, what was said last, what this is; the oldest words and the level go first."""
+    shown = state(typed="Who are you")
+    shown.said.extend([("93.4", "first"), ("93.4", "then"), ("93.4", "last")])
+    lines = text(frame(shown, 40, height, 5.0))
+    assert len(lines) == height and "Who are you" in lines[-1]
+    whole = "\n".join(lines)
+    wanted = ["Who are you", "last", "SPIRIT", "▲", "88", "then", "first", "level"]
+    assert [each in whole for each in wanted] == [at < height for at in range(8)]
+    begun = "\n".join(text(frame(state(begun=False), 20, height, 5.0)))
+    assert "press any key" in begun and ("machine-made" in begun) == (height > 2)
+    told = "\n".join(text(frame(state(begun=False, notice="no mic"), 60, height, 5.0)))
+    assert ("no mic" in told) == (height > 2)
+
+
 def test_the_needle_goes_with_the_frequency() -> None:
     places = []
     for frequency in (88.0, 93.0, 98.0, 103.0, 108.0):

@@ -133,6 +133,22 @@ def test_a_pause_holds_everything_and_a_question_ends_it() -> None:
         until(lambda: "One." in seen.texts)
 
 
+def test_the_volume_is_that_of_what_is_played() -> None:
+    peaks: list[int] = []
+
+    class Loudspeaker(MutedPlayer):
+        def _take(self, data: bytes) -> None:
+            peaks.append(int(np.abs(np.frombuffer(data, "<i2").astype(int)).max()))
+            super()._take(data)
+
+    with live([], player=Loudspeaker(RATE)) as (held, _, _):
+        until(lambda: max(peaks, default=0) > 100)  # the noise of the sweep
+        held.volume = 0.0
+        until(lambda: peaks[-1] == 0)
+        held.volume = 1.0
+        until(lambda: peaks[-1] > 100)
+
+
 def test_a_device_that_goes_away_is_told_once_and_the_words_go_on() -> None:
     class Unplugged(MutedPlayer):
         def _take(self, data: bytes) -> None:

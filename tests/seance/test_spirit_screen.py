@@ -26,8 +26,11 @@ LEAVES = b"\x1b[?1049l"  # the other screen is left
 def spirit(home: Path) -> Iterator[Open]:
     opened: list[SpiritTerminal] = []
 
-    def make(*arguments: str, begin: bool = True, **more: object) -> SpiritTerminal:
-        one = SpiritTerminal("-m", "tiny", "--seed", "7", "--silent", *arguments, **more)  # type: ignore[arg-type]
+    def make(
+        *arguments: str, begin: bool = True, silent: bool = True, **more: object
+    ) -> SpiritTerminal:
+        usual = ("-m", "tiny", "--seed", "7", *["--silent"] * silent)
+        one = SpiritTerminal(*usual, *arguments, **more)  # type: ignore[arg-type]
         opened.append(one)
         if begin:
             one.until(lambda: "press any key" in one.text)
@@ -59,6 +62,17 @@ def arriving(shown: SpiritTerminal) -> str:
     rows = range(7, shown.screen.lines - 8)
     cells = [[shown.screen.buffer[y][x] for x in range(shown.screen.columns)] for y in rows]
     return " ".join("".join(c.data if c.bold else "" for c in row).strip() for row in cells).strip()
+
+
+def test_on_a_low_screen_the_question_is_seen(spirit: Open) -> None:
+    shown = spirit(begin=False, columns=30, rows=5)
+    shown.until(lambda: "press any key" in shown.text and "machine-made" in shown.text)
+    shown.press("x")
+    shown.until(lambda: HELP in shown.text)
+    shown.press("\rWho are you?")
+    shown.until(lambda: "ask › Who are you?" in shown.lines[-1])
+    shown.press("\r")
+    shown.until(lambda: answers(shown))
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(100, 28), (40, 14), (120, 40)])
@@ -111,11 +125,20 @@ def test_keys_do_what_they_say(spirit: Open, tmp_path: Path) -> None:
     assert [json.loads(line)["event"] for line in log.read_text().splitlines()] == ["begin", "mark"]
 
 
-def test_volume_where_there_is_sound(spirit: Open, tmp_path: Path) -> None:
+def test_volume_where_there_is_sound(spirit: Open) -> None:
+    shown = spirit("--volume", "70", silent=False)
+    up, down = "\x1b[A", "\x1b[B"
+    shown.until(lambda: "vol  70%" in shown.text)
+    for keys, told in ((up, "80"), (down + down, "60"), (up * 9, "100"), (down * 20, "0")):
+        shown.press(keys)
+        shown.until(lambda told=told: f"vol {told:>3}%" in shown.text)
+    assert "no sound" in spirit().text
+
+
+def test_letters_of_a_question_are_no_commands(spirit: Open) -> None:
     shown = spirit()
-    assert "no sound" in shown.text
     shown.press(" ")
-    shown.press("qqq pmrb")  # letters of a question are no commands
+    shown.press("qqq pmrb")
     shown.until(lambda: "ask › qqq pmrb" in shown.text)
     shown.press("\x7f" * 20 + "Who?\x15")
     shown.until(lambda: shown.lines[-1].strip() == "ask ›▏" or shown.lines[-1].strip() == "ask › ▏")
