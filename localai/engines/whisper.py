@@ -158,7 +158,15 @@ class _Transcription:
         clips = after(request.clips, request.begin)
         # None are left where an earlier run heard them all: to `blocks` that would mean the whole.
         blocks = self._sound.blocks(*clips) if clips else ()
-        yield from pieces(blocks, first=LONGEST if request.begin else None)
+        found = pieces(blocks, first=LONGEST if request.begin else None)
+        if (first := next(found, None)) is not None:
+            yield first
+            yield from found
+        elif request.clips and not request.begin:
+            length = self._sound.info.duration
+            ends = "ends" if length is None else f"ends after {length:.1f} s,"
+            what = f"{self._sound.name} {ends} before the part that is asked for begins"
+            raise BadInput(what, "give an earlier time")
 
     def _piece(self, piece: AudioPiece) -> Iterator[Event]:
         request = self._request

@@ -90,6 +90,17 @@ def test_a_part_by_its_begin_and_its_length() -> None:
     assert hear(COMMANDS, "--offset", "1h").out == ""
 
 
+@pytest.mark.parametrize("more", [(), ("--detect-language",)])
+def test_a_part_behind_the_end_is_told(more: tuple[str, ...]) -> None:
+    for part in (("--offset", "1:00"), ("--clip", "1:00-1:10"), ("--clip", "1:00-")):
+        done = hear(QUESTION, *part, *more)
+        assert (done.code, done.out) == (2, "") and "ends after 3.3 s" in done.err, done.err
+    piped = hear("-", "--offset", "1:00", "--sample-rate", "16000", stdin=bytes(64000))
+    assert (piped.code, piped.out) == (2, "") and "ends before" in piped.err
+    some = hear(QUESTION, "--clip", "0-", "--clip", "1:00-1:10", *more)
+    assert some.code == 0 and some.out
+
+
 def test_each_channel_is_a_speaker(tmp_path: Path) -> None:
     asks, orders = samples("capital-of-france"), samples("open-the-door")
     both = np.zeros((2, len(asks) + len(orders) + 3 * sounds.RATE), np.float32)
