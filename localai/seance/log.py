@@ -157,12 +157,16 @@ def _created(place: Destination | None, force: bool, opened: ExitStack) -> TextI
         raise BadInput(f"{shown(place.path)} cannot be written: {error.strerror}") from None
 
 
+_LogLine = tuple[QuestionAsked | AnswerGiven | None, dict[str, Any]]
+
+
 class ReplayedLog(NamedTuple):
     """What a log tells: the events in order, and the seed and band of the seance."""
 
     events: tuple[QuestionAsked | AnswerGiven, ...]
     seed: int
     band: str
+    cut: bool  # its last line was not written to its end, and is left out
 
 
 def read(path: Path) -> ReplayedLog:
@@ -173,12 +177,15 @@ def read(path: Path) -> ReplayedLog:
     BadInput
         It cannot be read, or a line of it is none of a seance's; with its number.
     """
-    text = decode(read_regular(path, _LIMIT, "a log", "localai spirit --log"), shown(path))
-    lines = [
-        (_parsed(line, f"{shown(path)}:{number}"))
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip()
-    ]
+    data = read_regular(path, _LIMIT, "a log", "localai spirit --log")
+    whole, _, last = data.rpartition(b"\n")
+    lines, cut = _lines(whole, shown(path)), False
+    try:
+        lines += _lines(last, shown(path), data.count(b"\n") + 1)
+    except BadInput:  # a seance that is killed, or fills its disk, leaves half a line
+        if not lines:
+            raise
+        cut = True
     events = tuple(event for event, _ in lines if event is not None)
     if not events:
         raise BadInput(f"{shown(path)} tells of no seance", "give a file that --log has written")
@@ -188,10 +195,19 @@ def read(path: Path) -> ReplayedLog:
         events,
         seed if isinstance(seed, int) and 0 <= seed < 2**32 else 0,
         band if isinstance(band, str) and band in BANDS else "fm",
+        cut,
     )
 
 
-def _parsed(line: str, where: str) -> tuple[QuestionAsked | AnswerGiven | None, dict[str, Any]]:
+def _lines(data: bytes, name: str, first: int = 1) -> list[_LogLine]:
+    return [
+        _parsed(line, f"{name}:{number}")
+        for number, line in enumerate(decode(data, name).splitlines(), first)
+        if line.strip()
+    ]
+
+
+def _parsed(line: str, where: str) -> _LogLine:
     try:
         data = json.loads(line)
         kind: Any = {"asked": QuestionAsked, "answered": AnswerGiven}.get(data["event"])

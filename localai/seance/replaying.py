@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from localai.formats.text import shown
 from localai.seance import equipment, opening
 from localai.seance.equipment import Engines, SoundWishes
 from localai.seance.log import read
@@ -24,6 +25,8 @@ def replay(
         The log cannot be read.
     """
     told = read(Path(log))
+    if told.cut:
+        console.warn(f"{shown(log)} was cut off in its last line: it is played up to there")
     events, sound = told.events, sound._replace(band=told.band)
     plan = opening.plan(SeanceWishes(seed=told.seed))
     with ExitStack() as opened:

@@ -353,6 +353,25 @@ def test_logs_that_are_none(tmp_path: Path) -> None:
     assert run("spirit", "replay", str(tmp_path / "nothing")).code == 2
 
 
+def test_a_log_that_was_cut_off_is_replayed_up_to_there(tmp_path: Path) -> None:
+    log, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    spirit("--once", "Wer bist du, Geist der T\u00fcr?", "--count", "2", "--log", str(log))
+    whole, lines = log.read_bytes(), log.read_bytes().splitlines(keepends=True)
+    events = read(log).events
+    assert len(events) == 3 and read(log).cut is False
+    log.write_bytes(whole[:-1])  # a line without its end is one
+    assert read(log).events == events and read(log).cut is False
+    for line in (2, 3):
+        for size in range(1, len(lines[line]) - 1):
+            cut.write_bytes(b"".join(lines[:line]) + lines[line][:size])
+            assert read(cut) == (events[: line - 1], 7, "fm", True)
+    done = run("spirit", "replay", str(cut))
+    assert done.code == 0 and done.out.count("\n") == 1 and "cut.jsonl was cut off" in done.err
+    cut.write_bytes(b"".join(lines[:2]) + lines[2][:9] + b"\n" + lines[3])  # damage is no end
+    with pytest.raises(BadInput, match=r"cut\.jsonl:3"):
+        read(cut)
+
+
 def test_silence_is_no_question(tmp_path: Path) -> None:
     path = tmp_path / "silence.wav"
     with wave.open(str(path), "wb") as file:
