@@ -30,7 +30,7 @@ from localai.errors import BadInput, LocalaiError
 from localai.formats.serialization import from_plain, to_plain
 from localai.types import Event, Failed
 
-VERSION = 4
+VERSION = 5
 MAX_FRAME = 1 << 28  # bytes: more is not one of ours
 MAX_FILES = 64  # descriptors with one frame
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once: it takes longer
