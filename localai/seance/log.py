@@ -26,6 +26,9 @@ _NOTE = "All voices are machine-made; no one is there."
 class SeanceLog:
     """Writes down a seance, line by line, so that one that is cut off is still there.
 
+    The files are made with the first event: a seance that never begins leaves none, and leaves
+    alone what is there.
+
     Parameters
     ----------
     path : Destination or None
@@ -34,9 +37,6 @@ class SeanceLog:
         Labels for Audacity: start, end and text of a word a line, separated by tabs.
     about : mapping
         What is the same for all lines: seed, model, voice, band.
-
-    The files are made with the first event: a seance that never begins leaves none, and leaves
-    alone what is there.
 
     Raises
     ------
