@@ -51,6 +51,11 @@ class WavWriter:
         self._bytes = -_HEADER.size  # of samples: the header does not count
         self._put(self._header(_MOST))
 
+    @property
+    def seconds(self) -> float:
+        """How much sound has been written."""
+        return self._bytes / 2 / self._rate
+
     def add(self, samples: NDArray[np.float32]) -> None:
         """Write samples (n,) from -1 to 1 behind those before.
 

@@ -31,7 +31,7 @@ class WavRecording:
 
     def __init__(self, place: Destination, *, force: bool) -> None:
         place.refuse_taken(overwrite=force)
-        self._place, self._force, self._begun = place, force, False
+        self._place, self._force = place, force
         path = place.path
         self._partial = path if place.direct else partial_result(path.parent, 0)
         with ExitStack() as opened:
@@ -47,7 +47,6 @@ class WavRecording:
 
     def add(self, samples: Samples) -> None:
         """Write samples behind those before."""
-        self._begun = True
         try:
             self._writer.add(samples)
         except OSError as error:
@@ -61,7 +60,7 @@ class WavRecording:
             try:
                 self._writer.close()
                 self._file.close()
-                if self._begun and not self._place.direct:
+                if self._writer.seconds and not self._place.direct:
                     adopt(self._partial, self._place.path, overwrite=self._force)
             except OSError as error:
                 raise self._failure(error) from None

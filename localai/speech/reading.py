@@ -93,15 +93,13 @@ def to_file(
 
 def _write(file: BinaryIO, clips: Iterator[SpokenClip]) -> float:
     writer: WavWriter | None = None
-    seconds = 0.0
     for clip in clips:
         writer = writer or WavWriter(file, clip.rate)
         writer.add(clip.samples)
-        seconds += clip.seconds
     if writer is None:
         raise LocalaiError("the voice has said nothing", "try another voice, or another text")
     writer.close()
-    return seconds
+    return writer.seconds
 
 
 def _clips(console: Console, speech: Speech, sentences: Sequence[str]) -> Iterator[SpokenClip]:

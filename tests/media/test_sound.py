@@ -222,6 +222,15 @@ def test_the_centre_of_a_film_counts_more_than_what_is_behind() -> None:
     assert loud[2] == max(loud) > 1.2 * loud[0] and loud[3] < 0.01
 
 
+@pytest.mark.parametrize("layout", ["ambisonic 1", "FL+LFE", "22.2"])
+def test_a_layout_that_cannot_be_mixed_is_heard_all_the_same(layout: str) -> None:
+    count = av.AudioLayout(layout).nb_channels
+    frame = av.AudioFrame.from_ndarray(_alone(0, count), format="s16", layout=layout)
+    frame.sample_rate = RATE
+    taken = np.concatenate(list(Resampler(None).take(frame)))
+    assert len(taken) == RATE and sounds.likeness(sounds.tone(1.0), taken)[0] > 0.99
+
+
 def _alone(number: int, count: int) -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
     """Packed samples of which one channel alone sounds."""
     channels = np.zeros((RATE, count), np.int16)

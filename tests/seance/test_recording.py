@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +61,28 @@ def test_what_has_come_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(LocalaiError, match=r"a\.wav"):
         recording.close()
     assert [each.read_text() for each in tmp_path.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("taken", [0, 3])
+def test_a_disk_that_takes_nothing_costs_no_earlier_recording(
+    taken: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.wav"
+    path.write_text("earlier")
+    recording = WavRecording(Destination(path), force=True)
+
+    def full(self: wav.WavWriter, data: bytes) -> None:
+        for each in data[:taken]:
+            put(self, bytes([each]))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    put = wav.WavWriter._put
+    monkeypatch.setattr(wav.WavWriter, "_put", full)
+    with pytest.raises(LocalaiError, match=r"a\.wav cannot be written: No space"):
+        recording.add(SECOND)
+    recording.close()
+    if taken:
+        assert len(wav.read(path)[0]) == 1
+    else:
+        assert path.read_text() == "earlier"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.wav"]
