@@ -88,7 +88,7 @@ class EndpointRows:
         self._finished: queue.SimpleQueue[Finished | Unavailable] = queue.SimpleQueue()
         self._waiting = 0
         self._ending: Unavailable | None = None  # is raised once all that comes has come
-        self._answered = False  # some row was
+        self._answered = 0  # rows, in this run
         self._away_since: float | None = None
         self._suspects = threading.Lock()  # held for one of them at a time
         self._checks: dict[Constraint, ArrivalCheck] = {}
@@ -170,23 +170,30 @@ class EndpointRows:
     def _reply(self, connection: EndpointConnection, job: RowJob) -> ServerReply:
         """Return the server's last word on a row."""
         url, body = self._bodies.of(job)
-        tries = 0
+        tries = turns = 0
+        begin, answered = time.monotonic(), self._answered
         while True:
-            tries += 1
             reply = self._had(connection, url, body)
-            self._answered = self._answered or reply.status == 200
+            self._answered += reply.status == 200
             if reply.refuses and not self._is_own(job, reply):
                 raise self._endpoint.refusal(reply)
+            # One that loads its model refuses everybody for minutes: that is not the row's fault.
+            patient = self._answered == answered and time.monotonic() - begin < _PATIENCE
+            answered = self._answered
+            tries += not (reply.status == 503 and patient)
             if not reply.temporary or tries >= _TRIES:
                 return reply
-            self._pause(tries, reply.retry_after)
+            turns += 1
+            self._pause(turns, reply.retry_after)
 
     def _is_own(self, job: RowJob, reply: ServerReply) -> bool:
         """Whether a refusal is a row's alone: of its own address or model, or of its text."""
         passed = is_batch_line(job.row.columns)
         if reply.status == 401 or not (passed or reply.status == 403):
             return False
-        return self._answered or (passed and self._patiently(self._endpoint.models).status == 200)
+        return self._answered > 0 or (
+            passed and self._patiently(self._endpoint.models).status == 200
+        )
 
     def _had(self, connection: EndpointConnection, url: str, body: Any) -> ServerReply:
         """Return what the server answers, whatever it is.

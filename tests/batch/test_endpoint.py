@@ -233,10 +233,10 @@ def test_what_may_pass_is_tried_again(served: Callable[[Mood], Server], rows: Pa
 
 
 def test_what_goes_on_is_given_up_and_fails_its_row(served: Callable[[Mood], Server]) -> None:
-    server = served(lambda server, body: (503, {"error": {"message": "busy"}}))
+    server = served(lambda server, body: (500, {"error": {"message": "busy"}}))
     pauses: list[float] = []
     (answer,) = answered(rows_of(server, sleep=pauses.append), "x")
-    assert answer.status == 503 and answer.error and "busy" in answer.error.what
+    assert answer.status == 500 and answer.error and "busy" in answer.error.what
     assert server.asked == len(pauses) + 1 > 5
     assert pauses[0] < 1 < pauses[-1], "it asks less and less often"
 
@@ -368,6 +368,41 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+
+@pytest.mark.parametrize("loads", [200, 1000])
+def test_a_server_that_loads_its_model_is_waited_for(
+    served: Callable[[Mood], Server], monkeypatch: pytest.MonkeyPatch, loads: float
+) -> None:
+    """It answers 503 to everybody meanwhile, which is no row's fault."""
+    clock = Clock()
+
+    def loading(server: Server, body: dict[str, Any]) -> tuple[int, Any]:
+        if clock.now < loads:
+            return 503, {"error": {"message": "Loading model"}}
+        return echo(server, body)
+
+    monkeypatch.setattr(endpoint_rows, "time", clock)
+    found = answered(rows_of(served(loading), 1, sleep=clock.sleep), *"ab")
+    if loads == 200:
+        assert [each.answer for each in found] == ["A", "B"]
+    else:
+        assert [each.status for each in found] == [503, 503]
+
+
+def test_a_row_that_alone_is_refused_as_if_the_server_loaded_fails(
+    served: Callable[[Mood], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+
+    def moody(server: Server, body: dict[str, Any]) -> tuple[int, Any]:
+        if body["messages"][-1]["content"] == "bad":
+            return 503, {"error": {"message": "not this"}}
+        return echo(server, body)
+
+    monkeypatch.setattr(endpoint_rows, "time", clock)
+    found = answered(rows_of(served(moody), 2, sleep=clock.sleep), "bad", *["x"] * 20)
+    assert [each.status for each in found if each.error] == [503]
 
 
 @pytest.mark.parametrize("back", [True, False])
