@@ -109,12 +109,15 @@ no_stdin = option(
     "-I", "--no-stdin", is_flag=True, help="Leave stdin alone: for loops that read it."
 )
 
-talk = stack(
-    option("--json", "as_json", is_flag=True, help="One JSON object instead of text; errors too."),
-    option("--stats", is_flag=True, help="Speeds and counts on stderr."),
+_json = option(
+    "--json", "as_json", is_flag=True, help="One JSON object instead of text; errors too."
+)
+_quiet = stack(
     option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),
     option("--no-color", is_flag=True, help="No colour."),
-)  # fmt: skip
+)
+talk = stack(_json, option("--stats", is_flag=True, help="Speeds and counts on stderr."), _quiet)
+talk_of_many = stack(_json, _quiet)  # answers that go on and on: their figures would be in between
 
 unbuffered = option(
     "--unbuffered", is_flag=True, help="In a pipe, too, write each token as it comes."

@@ -60,7 +60,7 @@ _sound = options.stack(
 @_sound
 @options.sampling
 @options.engine
-@options.talk
+@options.talk_of_many
 @click.pass_context
 def spirit(ctx: click.Context, /, **given: Any) -> int:
     """Ask the noise of a radio: a model that was never taught to chat answers out of it.
@@ -99,7 +99,7 @@ def spirit(ctx: click.Context, /, **given: Any) -> int:
 @click.argument("log", metavar="LOG")
 @_sound
 @options.engine
-@options.talk
+@options.talk_of_many
 @click.pass_context
 def replay(ctx: click.Context, /, log: str, **given: Any) -> int:
     """Play the seance of a log (--log) again; no language model is asked.

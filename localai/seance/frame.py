@@ -67,7 +67,6 @@ class ScreenState:
     begun: bool = False
     paused: bool = False
     listening: bool = False  # somebody speaks into a microphone
-    waiting: bool = False  # a question was asked, and nothing has been said yet
     sounding: bool = True
     recording: bool = False
     calm: bool = False

@@ -65,9 +65,9 @@ class SeanceScreen:
             now = time.monotonic()
             state.words = [*state.words, *((word, now) for word in event.words)]
         elif isinstance(event, QuestionAsked):
-            state.words, state.waiting = [], True
+            state.words = []
         else:
-            state.words, state.waiting = [], False
+            state.words = []
             place = state.band.told(state.frequency).split()[0]
             state.said.append((place, event.text))
             if event.text == SILENCE:
