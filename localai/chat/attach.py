@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from localai.chat.session import ChatSession
 from localai.formats.text import shown
-from localai.system.files import expanded
 
 
 def attach_picture(session: ChatSession, path: str) -> None:
@@ -18,8 +16,7 @@ def attach_picture(session: ChatSession, path: str) -> None:
     BadInput, UnknownModel
         It is no picture that can be read, or the model cannot see.
     """
-    whole = os.path.abspath(expanded(path))  # the chat may go on in another folder
-    session.attached.open(whole)
+    whole = session.attached.open(path)
     let_see(session)
     session.attached.paths.append(whole)
 

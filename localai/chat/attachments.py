@@ -44,8 +44,8 @@ class ChatAttachments:
         self.texts.clear()
         self.paths.clear()
 
-    def open(self, path: str) -> None:
-        """Decode a picture.
+    def open(self, path: str) -> str:
+        """Decode a picture; return its whole path, for the chat may go on in another folder.
 
         Raises
         ------
@@ -54,7 +54,9 @@ class ChatAttachments:
         """
         (pixels,) = load([path])
         self._files.append(share(pixels))
-        self._known[path] = Picture(len(self._files) - 1, pixels.width, pixels.height)
+        whole = os.path.abspath(expanded(path))
+        self._known[whole] = Picture(len(self._files) - 1, pixels.width, pixels.height)
+        return whole
 
     def show(self, paths: Sequence[str]) -> tuple[Picture, ...]:
         """Return pictures by their paths; those of an older chat that are gone are left out."""
@@ -62,7 +64,7 @@ class ChatAttachments:
             if path not in self._known:
                 self._known[path] = None
                 try:
-                    self.open(path)
+                    self._known[path] = self._known[self.open(path)]
                 except BadInput:
                     self._missed.append(os.path.basename(path))
         return tuple(picture for path in paths if (picture := self._known[path]))
