@@ -23,7 +23,7 @@ _ARTICLES = ("the", "der", "die", "das", "les", "los", "las", "una", "ein", "ein
 _MACRO = re.compile(r"\{\{\s*([a-zA-Z_]{2,30})(?=[\s:}+-])")
 _USER = re.compile(r"\{\{\s*user\s*\}\}|<user>", re.I)
 _CHAR = re.compile(r"\{\{\s*char\s*\}\}|<char>|<bot>", re.I)
-_SPEAKER = re.compile(r"^\s*(\{\{(char|user)\}\}|<(user|char|bot)>)\s*:", re.I | re.M)
+_SPEAKER = re.compile(r"^[^\S\n]*(\{\{(char|user)\}\}|<(user|char|bot)>)\s*:", re.I | re.M)
 _TOKEN = re.compile(r"<\|\w{2,30}\|>|\[/?INST\]|<</?SYS>>")
 # Where other programs keep a key of ours.
 _THEIRS = {**{ours: name for name, ours in tavern.TEXTS.items()}, "lorebook": "character_book"}

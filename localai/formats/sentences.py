@@ -11,11 +11,12 @@ import textwrap
 _END = re.compile(
     r"(?:[.!?\u2026]+[\"'\u201d\u2019\u00bb)\]]*(?=\s+[^\sa-z]))|[\u3002\uff01\uff1f]"
 )
+_TAIL = 16  # characters
 # What ends in a full stop and ends no sentence.
 _SHORT = re.compile(
-    r"(?:^|\s)(?:Mr|Mrs|Ms|Dr|St|Prof|No|Nr|vs|etc|e\.g|i\.e|z\.B|d\.h|bzw|ca|M|Mme|Mlle|[A-Z])\.$"
+    r"(?:^|[\s\u3002\uff01\uff1f])(?:Mr|Mrs|Ms|Dr|St|Prof|No|Nr|vs|etc|e\.g|i\.e|z\.B|d\.h|bzw|ca|M|Mme|Mlle|[A-Z])\.$"
 )
-_NUMBERED = re.compile(r"(?:^|\s)\d+\.$")  # "1. Open the door", "am 3. Mai"
+_NUMBERED = re.compile(r"(?:^|[\s\u3002\uff01\uff1f])\d+\.$")  # "1. Open the door", "am 3. Mai"
 
 
 def sentences(text: str) -> list[str]:
@@ -28,9 +29,10 @@ def sentences(text: str) -> list[str]:
     for line in text.splitlines():
         begin = 0
         for end in _END.finditer(line):
-            piece = line[begin : end.end()]
-            if not _SHORT.search(piece) and not _NUMBERED.search(piece):
-                found.append(piece.strip())
+            # Its last letters tell: a look at all of a long one at each of its points takes long.
+            tail = max(begin, end.end() - _TAIL), end.end()
+            if not _SHORT.search(line, *tail) and not _NUMBERED.search(line, *tail):
+                found.append(line[begin : end.end()].strip())
                 begin = end.end()
         found.append(line[begin:].strip())
     return [each for each in found if each]

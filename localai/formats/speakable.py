@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from localai.formats.sentences import pieces, sentences
 
 _LONGEST = 1000  # characters that are spoken at once, about a minute: longer ones are parted
+_INDENT = 4  # spaces before a line that tell something
+_RUN = re.compile(rf" {{{_INDENT},}}")
 _FENCE = re.compile(r"^\s{0,3}(```+|~~~+)")
 _RULES = (
-    (re.compile(r"!\[([^\]]*)\]\([^)]*\)"), r"\1"),  # a picture
-    (re.compile(r"\[([^\]]+)\]\([^)]*\)"), r"\1"),  # a link
+    (re.compile(r"!\[([^\[\]]*)\]\([^)]{0,2000}\)"), r"\1"),  # a picture
+    (re.compile(r"\[([^\[\]]+)\]\([^)]{0,2000}\)"), r"\1"),  # a link
     (re.compile(r"<?https?://\S+"), ""),
     (re.compile(r"^\s{0,3}(#{1,6}\s+|>\s?|[-*+]\s+|\d+[.)]\s+)+"), ""),
-    (re.compile(r"^\s*\|?[\s:|-]+\|[\s:|-]*$"), ""),  # the line below a table's head
+    (re.compile(r"^(?=[^|]*\|)[\s:|-]+$"), ""),  # the line below a table's head
     (re.compile(r"\s*\|\s*"), ", "),
     (re.compile(r"^\s*([-*_]\s*){3,}$"), ""),  # a rule
     # Marks of code and emphasis, each for itself: the other one may be sentences away. Not the sign
@@ -24,7 +26,7 @@ _RULES = (
     (re.compile(r"</?[A-Za-z!][^<>]{0,200}>"), ""),  # HTML
 )
 # What the end of a line's beginning may become part of: a link, a picture, HTML, a mark.
-_OPEN = re.compile(r"!?\[[^\]]*(\](\([^)]*)?)?$|</?[A-Za-z!][^<>]{0,200}$|[!<*_~`|]$")
+_OPEN = re.compile(r"!?\[[^\[\]]*(\](\([^)]*)?)?$|</?[A-Za-z!][^<>]{0,200}$|[!<*_~`|]$")
 
 
 class SpeakableStream:
@@ -71,8 +73,9 @@ def speakable(line: str) -> list[str]:
 
 
 def _spaced(line: str) -> str:
-    """Return a line in which all white space is spaces: tabs part words, too."""
-    return "".join(" " if char.isspace() else char for char in line)
+    """Return a line in which all white space is some spaces: tabs part words, too."""
+    spaced = "".join(" " if char.isspace() else char for char in line)
+    return _RUN.sub(" " * _INDENT, spaced)
 
 
 def _plain(line: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from localai.characters import lint
 from localai.characters.formats import png
 from localai.characters.load import parse
 from localai.errors import BadInput
@@ -55,6 +56,22 @@ def test_base64_in_lines_is_read(text: bytes, kind: str) -> None:
 def test_what_is_no_base64_is_told_all_the_same(text: bytes) -> None:
     with pytest.raises(BadInput, match="is not base64"):
         parse(picture(BODY, chunk(b"tEXt", b"chara\0" + text)), Path("x.png"))
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\t", b"\n", b" \n"])
+def test_a_card_of_blanks_is_refused_in_one_go(blank: bytes) -> None:
+    """A kilobyte of picture unpacks to a megabyte of them, which a pattern took hours for."""
+    text = b"x" + blank * (1_000_000 // len(blank)) + b"!"
+    body = b"chara\0\0" + zlib.compress(text)
+    with pytest.raises(BadInput, match="is not base64"):
+        parse(picture(BODY, chunk(b"zTXt", body)), Path("x.png"))
+
+
+def test_examples_of_blank_lines_are_checked_in_one_go() -> None:
+    text = "x" + "\n" * 200_000 + "y"
+    card = {"name": "x", "description": "{{char}} knows {{user}}.", "mes_example": text}
+    found = lint.check(parse(json.dumps(card).encode(), Path("x.json")))
+    assert any("no line of the examples" in each.text for each in found)
 
 
 PAGES = [

@@ -147,3 +147,15 @@ def test_what_is_said_of_a_line_however_it_comes(line: str, found: list[str]) ->
     for ending in ("", "\nMore text here."):
         more = [ending.strip()] if ending else []
         assert in_pieces(line + ending, 1) == in_pieces(line + ending, 999) == found + more
+
+
+@pytest.mark.parametrize(
+    "text", [" ", "[", "|:-", "- ", "*", "_ ", "<a", "1. ", "# ", "`", "~", ". ", '."', "![a]("]
+)
+def test_a_line_is_read_in_one_go(text: str) -> None:
+    """A pattern that is tried anew at each place takes minutes for a line of this size."""
+    assert isinstance(speakable(f"a{text * (100_000 // len(text))}b"), list)
+
+
+def test_a_link_with_brackets_in_its_address_is_its_text() -> None:
+    assert speakable("See [the page](https://example.org/a_(b)) now.")[0].startswith("See the page")

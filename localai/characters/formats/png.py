@@ -7,7 +7,6 @@ bounds what is decompressed.
 from __future__ import annotations
 
 import binascii
-import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,6 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEYWORDS = ("ccv3", "chara")  # the newer first
 _TEXT_KINDS = (b"tEXt", b"zTXt", b"iTXt")
 _BASE64_LIMIT = LIMIT // 3 * 4 + LIMIT // 16  # characters, line breaks included
-_WRAPPED = re.compile(rb"[ \t]*[\r\n]\s*")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -153,7 +151,7 @@ def _decoded(text: bytes, keyword: str, source: str) -> bytes:
     if len(text) > _BASE64_LIMIT:
         raise BadInput(f"{source}: the card is larger than {LIMIT // 2**20} MB")
     # As other programs write it, too: in lines, and with the letters of addresses.
-    text = _WRAPPED.sub(b"", text.strip()).translate(_URL_SAFE)
+    text = b"".join(line.strip() for line in text.splitlines()).translate(_URL_SAFE)
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
