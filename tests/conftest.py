@@ -175,6 +175,14 @@ class Reply:
         assert self.end is not None and self.end.usage is not None, self.end
         return self.end.usage
 
+    def take(self, event: Event) -> None:
+        if isinstance(event, Text):
+            self.text += event.text
+        elif isinstance(event, Thinking):
+            self.thinking += event.text
+        elif isinstance(event, LAST):
+            self.end = event
+
 
 class InProcess:
     """The text engine in this process, for what only its counters can tell."""
@@ -187,6 +195,7 @@ class InProcess:
         model = ModelSpec("text", files, options={"threads": 1, **spec})
         self.engine = LlamaEngine(model, lambda events: [self.events.put(each) for each in events])
         self._count = 0
+        self._kept: dict[str, list[Event]] = {}  # of requests that nobody has waited for yet
 
     @property
     def evaluated(self) -> int:
@@ -200,20 +209,17 @@ class InProcess:
         return name
 
     def gather(self, names: list[str]) -> dict[str, Reply]:
-        """Wait for the ends of these requests."""
+        """Wait for the ends of these requests; what comes of others meanwhile is kept."""
         replies = {name: Reply() for name in names}
-        open_names = set(names)
-        while open_names:
+        for name, reply in replies.items():
+            for event in self._kept.pop(name, ()):
+                reply.take(event)
+        while not all(reply.end for reply in replies.values()):
             name, event = self.events.get(timeout=120)
-            if name not in replies:
-                continue
-            if isinstance(event, Text):
-                replies[name].text += event.text
-            elif isinstance(event, Thinking):
-                replies[name].thinking += event.text
-            elif isinstance(event, LAST):
-                replies[name].end = event
-                open_names.discard(name)
+            if name in replies:
+                replies[name].take(event)
+            else:
+                self._kept.setdefault(name, []).append(event)
         return replies
 
     def ask(self, *turns: str, **more: Any) -> Reply:
