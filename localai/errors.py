@@ -46,6 +46,15 @@ class ExitCode(IntEnum):
     CLOSED_PIPE = 141
 
 
+WHOLE_RUN = (
+    ExitCode.INTERRUPTED,
+    ExitCode.CLOSED_PIPE,
+    ExitCode.UNAVAILABLE,
+    ExitCode.MEMORY,
+)
+"""Of errors that are not the one item's of many at which they came: no other would fare better."""
+
+
 class LocalaiError(Exception):
     """A failure with a sentence for the user.
 

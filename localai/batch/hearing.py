@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from localai.errors import BadInput, ExitCode, LocalaiError
+from localai.errors import WHOLE_RUN, BadInput, LocalaiError
 from localai.formats.text import shown
 from localai.media.segments import Segment
 from localai.pool.engine_client import EngineClient
 from localai.system.files import expanded
 from localai.transcription.session import TranscribeOptions, Transcription
 from localai.types import ModelSpec
-
-_WHOLE_RUN = (ExitCode.INTERRUPTED, ExitCode.CLOSED_PIPE, ExitCode.UNAVAILABLE, ExitCode.MEMORY)
 
 
 class SoundReader:
@@ -45,7 +43,7 @@ class SoundReader:
             with Transcription(path, self._options, self._spec, name) as transcription:
                 events = list(transcription.events(self._engine))
         except LocalaiError as error:
-            if error.code in _WHOLE_RUN:
+            if error.code in WHOLE_RUN:
                 raise
             raise BadInput(f"{shown(name)}: {error.what}", error.next_step) from None
         return " ".join(event.text.strip() for event in events if isinstance(event, Segment))

@@ -117,14 +117,14 @@ def finish(
         output.apart.unlink(missing_ok=True)
     if more := journal.count - rows:
         journal.close()
-    elif not failed:
-        journal.remove()
-    else:
+    elif failed:
         journal.has_written()
-    if not failed:
-        return more
-    where = shown(os.path.basename(output.apart or output.path))
-    raise SomeFailed(
-        f"{failed} of {rows} rows failed; {where} says why",
-        "the same command with --retry-failed does them again",
-    )
+    else:
+        journal.remove()
+    if failed:
+        where = shown(os.path.basename(output.apart or output.path))
+        raise SomeFailed(
+            f"{failed} of {rows} rows failed; {where} says why",
+            "the same command with --retry-failed does them again",
+        )
+    return more

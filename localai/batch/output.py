@@ -43,15 +43,10 @@ class OutputLayout(Protocol):
         """Return the line of a row, with its newline, from what is kept of it."""
 
 
-class JsonLines:
-    """One object a row: id, answer, finish_reason, usage, seed, error."""
+class _ObjectLines:
+    """What all layouts have in common of which a line is a JSON object."""
 
-    keeps_apart = False
     left_out: AbstractSet[str] = frozenset()
-
-    def of_row(self, row: BatchRow) -> Record:
-        """Return what the row is called."""
-        return {"id": row.id}
 
     def head(self) -> str:
         """Return nothing."""
@@ -59,7 +54,17 @@ class JsonLines:
 
     def harmless(self, text: str) -> str:
         """Return the same JSON with control characters as escapes."""
-        return "\n".join(map(json_safe, text.split("\n")))
+        return json_safe(text)
+
+
+class JsonLines(_ObjectLines):
+    """One object a row: id, answer, finish_reason, usage, seed, error."""
+
+    keeps_apart = False
+
+    def of_row(self, row: BatchRow) -> Record:
+        """Return what the row is called."""
+        return {"id": row.id}
 
     def line(self, record: Record) -> str:
         """Return the object as a line of JSON."""
@@ -121,7 +126,7 @@ class CsvColumns:
         return text.getvalue().removesuffix("\r\n") + "\n"
 
 
-class OpenAiLines:
+class OpenAiLines(_ObjectLines):
     """Lines as OpenAI's batches give them; failures go to a file of their own.
 
     Parameters
@@ -131,7 +136,6 @@ class OpenAiLines:
     """
 
     keeps_apart = True
-    left_out: AbstractSet[str] = frozenset()
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -143,14 +147,6 @@ class OpenAiLines:
             "custom_id": row.columns.get("custom_id", row.id),
             "url": row.columns.get("url"),
         }
-
-    def head(self) -> str:
-        """Return nothing."""
-        return ""
-
-    def harmless(self, text: str) -> str:
-        """Return the same JSON with control characters as escapes."""
-        return "\n".join(map(json_safe, text.split("\n")))
 
     def line(self, record: Record) -> str:
         """Return the object as a line of JSON."""

@@ -138,10 +138,9 @@ class RowRequests:
     def _request(self, row: BatchRow) -> TextRequest:
         columns = row.columns
         if is_batch_line(columns):
-            self._refuse_beside(row, "an OpenAI request")
-        if is_batch_line(columns) and self._remote:
-            return passed_on(columns)
-        if is_batch_line(columns):
+            self._refuse_beside(row)
+            if self._remote:
+                return passed_on(columns)
             base = build.request(self._options, "")
             request = request_of_body(columns["url"], columns["body"], base)
             constraint = request.constraint or self.constraint
@@ -166,8 +165,8 @@ class RowRequests:
             interactive=False,
         )
 
-    def _refuse_beside(self, row: BatchRow, what: str) -> None:
-        """Refuse what would change a row that says all of its prompt itself."""
+    def _refuse_beside(self, row: BatchRow) -> None:
+        """Refuse what would change an OpenAI line, which says all of its prompt itself."""
         asked = {
             "-p": self._prompt,
             "-c": self._card,
@@ -176,7 +175,7 @@ class RowRequests:
         }
         if given := [name for name, value in asked.items() if value]:
             raise BadInput(
-                f"row {row.id}: it is {what}, which says all of its prompt",
+                f"row {row.id}: it is an OpenAI request, which says all of its prompt",
                 f"leave out {' and '.join(given)}",
             )
 

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from localai.errors import ExitCode, LocalaiError
+from localai.errors import WHOLE_RUN, LocalaiError
 from localai.terminal.console import Console
-
-# Of the engine or the whole call: no other item would fare better.
-_FATAL: Final = (
-    ExitCode.INTERRUPTED,
-    ExitCode.CLOSED_PIPE,
-    ExitCode.UNAVAILABLE,
-    ExitCode.MEMORY,
-)
 
 
 def tell_failed(console: Console, name: str, error: LocalaiError, *, as_json: bool) -> None:
@@ -29,7 +19,7 @@ def tell_failed(console: Console, name: str, error: LocalaiError, *, as_json: bo
     LocalaiError
         The error itself, where it is not the item's alone.
     """
-    if error.code in _FATAL:
+    if error.code in WHOLE_RUN:
         raise error
     what = error.what if error.what.startswith(name) else f"{name}: {error.what}"
     named = type(error)(what, error.next_step, **error.data)

@@ -16,7 +16,7 @@ from localai.commands.heard import HeardView, guessed, stats
 from localai.commands.open_engine import engine_for, spec_for
 from localai.commands.params import BoundedNumber, Duration
 from localai.commands.transcribe_flags import FORMATS
-from localai.errors import BadInput, ExitCode, LocalaiError, SomeFailed
+from localai.errors import WHOLE_RUN, BadInput, ExitCode, LocalaiError, SomeFailed
 from localai.formats.text import shown
 from localai.terminal.console import Console
 from localai.terminal.output_file import output_to
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from localai.types import ModelSpec
 
 SILENCE = 1.5  # seconds; as `transcription.dictation` has it, which --help need not import
-# Why no other file would fare better: the model cannot be had, somebody has left.
-_OF_ALL = (ExitCode.UNAVAILABLE, ExitCode.MEMORY, ExitCode.INTERRUPTED, ExitCode.CLOSED_PIPE)
 _SHORT = 1 << 20  # bytes: half a minute of a WAV file, a minute of MP3
 
 
@@ -177,7 +175,7 @@ def _each(
             try:
                 work(console, given, engine, spec, name, asked, alone=len(files) == 1)
             except LocalaiError as error:
-                if len(files) == 1 or error.code in _OF_ALL:
+                if len(files) == 1 or error.code in WHOLE_RUN:
                     raise
                 console.end()  # of what was written of this one
                 console.warn(f"{shown(name)}: {error.what}")

@@ -49,7 +49,7 @@ class WorkerPool:
         NotEnoughMemory
             It would not be enough if all others left.
         """
-        same = [each for each in self.workers.values() if each.identity == request.identity]
+        same = self._same(request)
         for each in same:
             if not each.closed:
                 self.hear(each)  # it may have said that it retires before it sent its client here
@@ -63,8 +63,10 @@ class WorkerPool:
 
     def serves(self, request: AcquireRequest) -> bool:
         """Whether there is a worker for a request."""
-        workers = self.workers.values()
-        return any(each.identity == request.identity and each.takes_requests for each in workers)
+        return any(each.takes_requests for each in self._same(request))
+
+    def _same(self, request: AcquireRequest) -> list[PooledWorker]:
+        return [each for each in self.workers.values() if each.identity == request.identity]
 
     def connect(self, worker: PooledWorker, keep_alive: float) -> socket.socket | None:
         """Return a socket that a worker serves; None: it has just ended."""

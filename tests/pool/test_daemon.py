@@ -666,13 +666,18 @@ def resident(process: psutil.Process) -> int:
     return int(process.memory_info().rss)
 
 
+def room_for_one(home: Path) -> dict[str, str]:
+    """The variable that leaves room for one tiny model and not for two; none is loaded then."""
+    ask("-n", "1", CAPITAL)
+    limit = resident(only(home, "worker")) + (60 << 20)
+    run("stop", "--all")
+    return {"LOCALAI_MEMORY_LIMIT": str(limit)}
+
+
 def test_the_older_model_leaves_when_two_pass_the_limit(home: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.gguf"
     shutil.copy(TINY, other)
-    ask("-n", "1", CAPITAL)
-    first = only(home, "worker")
-    limit = {"LOCALAI_MEMORY_LIMIT": str(resident(first) + (60 << 20))}
-    run("stop", "--all")
+    limit = room_for_one(home)
     assert ask(CAPITAL, env=limit).out == PARIS + "\n"
     first = only(home, "worker")
     before = sum(map(resident, processes(home, "worker")))
@@ -690,10 +695,7 @@ def test_a_model_that_is_busy_is_waited_for(
 ) -> None:
     other = tmp_path / "other.gguf"
     shutil.copy(TINY, other)
-    ask("-n", "1", CAPITAL)
-    limit = str(resident(only(home, "worker")) + (60 << 20))
-    run("stop", "--all")
-    os.environ["LOCALAI_MEMORY_LIMIT"] = limit  # undone with the test's environment
+    os.environ |= room_for_one(home)  # undone with the test's environment
     try:
         client = asking(*LONG, "go")
         begun = client.first()
@@ -709,9 +711,7 @@ def test_behind_a_model_that_waits_for_room_the_others_are_served(
 ) -> None:
     other = tmp_path / "other.gguf"
     shutil.copy(TINY, other)
-    ask("-n", "1", CAPITAL)
-    limit = {"LOCALAI_MEMORY_LIMIT": str(resident(only(home, "worker")) + (60 << 20))}
-    run("stop", "--all")
+    limit = room_for_one(home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(*limit.popitem())
         client = asking(*LONG[:2], "([a-z]{3} ){300}", *LONG[3:], "go")
